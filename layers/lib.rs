@@ -1,0 +1,27 @@
+//! What happens on the way to a language model: one [`tower::Layer`] per concern.
+//!
+//! Each module stands alone behind the feature of its name and shows a running example.
+mod refusal_body;
+
+#[cfg(feature = "auth")]
+pub mod auth;
+#[cfg(feature = "bind")]
+pub mod bind;
+#[cfg(feature = "cascade")]
+pub mod cascade;
+#[cfg(feature = "classify")]
+pub mod classify;
+#[cfg(feature = "decode")]
+pub mod decode;
+#[cfg(any(feature = "bind", feature = "classify"))]
+pub mod names;
+#[cfg(feature = "prompt-cache")]
+pub mod prompt_cache;
+#[cfg(feature = "recode")]
+pub mod recode;
+#[cfg(feature = "rescue")]
+pub mod rescue;
+#[cfg(feature = "telemetry")]
+pub mod telemetry;
+
+pub use refusal_body::RefusalBody;

@@ -1,0 +1,198 @@
+//! What happened to one call, written down as it happens.
+use super::{Target, Tier, Usage};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// The shared record of one call, which survives the caller's departure.
+///
+/// It rides in the request's extensions, and clones of the request (a cascade's two arms) share it. Whoever decides writes a line; the
+/// leaf writes one [`Attempt`] when an upstream answer ends, *however* it ends. The lock is taken a few times per call, never per token,
+/// and never held across an await.
+///
+/// ```
+/// use tierway_services::chat::{CacheStatus, Journal};
+/// let journal = Journal::default();
+/// journal.write(|entries| entries.cache = Some(CacheStatus::Miss));
+/// assert_eq!(journal.read(|entries| entries.cache), Some(CacheStatus::Miss));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Journal(Arc<Mutex<JournalEntries>>);
+
+impl Journal {
+    /// The journal that `Telemetry` laid in `req`, if any.
+    #[must_use]
+    pub fn of<B>(req: &http::Request<B>) -> Option<&Self> {
+        req.extensions().get()
+    }
+    /// Adds to the record.
+    pub fn write<T>(&self, entry: impl FnOnce(&mut JournalEntries) -> T) -> T {
+        entry(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+    /// Looks at the record.
+    pub fn read<T>(&self, look: impl FnOnce(&JournalEntries) -> T) -> T {
+        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a [`Journal`] holds.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct JournalEntries {
+    /// The model that the caller named.
+    pub requested_model: Option<String>,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// The tier, where one was chosen.
+    pub tier: Option<Tier>,
+    /// Why that tier.
+    pub tier_reason: Option<&'static str>,
+    /// Where the call was to go.
+    pub target: Option<Target>,
+    /// What the prompt cache did.
+    pub cache: Option<CacheStatus>,
+    /// What the answer that a cache hit replayed had cost in tokens, and from whom.
+    pub replayed: Option<(Target, Usage)>,
+    /// What the cascade did.
+    pub cascade: Option<CascadeStatus>,
+    /// Every upstream call, rejected drafts included, in the order in which they ended.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Which part an upstream call played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// The only one.
+    #[default]
+    Only,
+    /// A cascade's draft by the small model.
+    Small,
+    /// The big model, after a draft was not good enough.
+    Big,
+}
+
+impl Role {
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Only => "only",
+            Self::Small => "small",
+            Self::Big => "big",
+        }
+    }
+}
+
+/// How an upstream call ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AttemptEnd {
+    /// With a whole answer.
+    Complete,
+    /// With an error status.
+    Status(u16),
+    /// Broken off by the provider or the network, before or after the head.
+    Failed,
+    /// Broken off by us, because the caller left or no longer needed it.
+    #[default]
+    Cancelled,
+}
+
+/// One upstream call.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Who was asked.
+    pub target: Target,
+    /// The part that it played.
+    pub role: Role,
+    /// How it ended.
+    pub end: AttemptEnd,
+    /// Its tokens, as the provider counted them, or as estimated.
+    pub usage: Option<Usage>,
+    /// Whether `usage` is our estimate because the provider did not count.
+    pub estimated: bool,
+    /// From the call to the answer's first byte of body.
+    pub first_byte: Option<Duration>,
+    /// From the call to its end.
+    pub total: Duration,
+}
+
+impl Attempt {
+    /// A record of a call to `target`, cancelled until it is said to have ended otherwise.
+    #[must_use]
+    pub fn new(target: Target, role: Role) -> Self {
+        Self {
+            target,
+            role,
+            end: AttemptEnd::default(),
+            usage: None,
+            estimated: false,
+            first_byte: None,
+            total: Duration::ZERO,
+        }
+    }
+}
+
+/// What the prompt cache did with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheStatus {
+    /// Answered from it.
+    Hit,
+    /// Looked, not found.
+    Miss,
+    /// Not looked: the call is not safe to replay.
+    Bypass,
+}
+
+impl CacheStatus {
+    /// The value of `x-tierway-cache`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+/// What the cascade did with a call.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CascadeStatus {
+    /// Whether the small model's answer was kept.
+    pub accepted: bool,
+    /// The predicate's confidence, from 0 to 1; `None` where there was no answer to judge.
+    pub confidence: Option<f64>,
+    /// The confidence that would have been enough.
+    pub threshold: f64,
+    /// Why, in one word: `confident`, `empty`, `small_failed`, ...
+    pub reason: &'static str,
+    /// How long the small model took.
+    pub small: Duration,
+    /// How long the big model took to its head; zero where it was not asked.
+    pub big: Duration,
+}
+
+impl CascadeStatus {
+    /// A decision.
+    #[must_use]
+    pub const fn new(
+        accepted: bool,
+        confidence: Option<f64>,
+        threshold: f64,
+        reason: &'static str,
+    ) -> Self {
+        Self {
+            accepted,
+            confidence,
+            threshold,
+            reason,
+            small: Duration::ZERO,
+            big: Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The vocabulary that every layer and service shares.
+//!
+//! A call is an [`http::Request`] whose body is a [`Prompt`]; its answer is an [`http::Response`] whose body is a [`Reply`]. The HTTP
+//! envelope stays, so every `tower-http` layer still fits.
+//!
+//! Facts that may be absent travel as extensions. Who writes and who reads them:
+//!
+//! | extension | on | written by | read by | absent means |
+//! |---|---|---|---|---|
+//! | [`Journal`] | request | `Telemetry` | every layer that decides, the leaf | nobody is counting |
+//! | [`Tenant`] | request | `Auth` | `PromptCache`, `Telemetry` | the one anonymous tenant |
+//! | [`Tier`] | request, response | `Classify` | `Bind`, `Cascade`, `Telemetry` | the caller named a concrete model |
+//! | [`Target`] | request | `Bind` | `PromptCache`, `Dispatch` | `Dispatch` refuses |
+//! | [`Role`] | request | `Cascade` | the leaf | the only attempt |
+mod answer;
+mod facts;
+mod journal;
+mod money;
+mod prompt;
+mod refusal;
+mod reply;
+mod route;
+mod usage;
+
+pub use answer::{Answer, Logprob, StopReason, ToolCall};
+pub use facts::{Facts, Operation, Part, PartKind, Speaker, Turn};
+pub use journal::{Attempt, AttemptEnd, CacheStatus, CascadeStatus, Journal, JournalEntries, Role};
+pub use money::Usd;
+pub use prompt::{Edit, Prompt};
+pub use refusal::{Kind, Refusal};
+pub use reply::Reply;
+pub use route::{ParseTargetError, ParseTierError, Target, Tenant, Tier};
+pub use usage::Usage;
+
+/// A chat call: the HTTP envelope around a [`Prompt`].
+pub type Request = http::Request<Prompt>;
+/// The answer to a [`Request`], in the caller's dialect.
+pub type Response = http::Response<Reply>;

@@ -1,0 +1,135 @@
+//! How each dialect says no.
+use super::Dialect;
+use crate::chat::{Kind, Refusal};
+use bytes::Bytes;
+use serde::Serialize;
+
+impl Dialect {
+    /// The word for a kind of error in this dialect (`error.type`).
+    #[must_use]
+    pub const fn error_type(self, kind: Kind) -> &'static str {
+        match self {
+            Self::Messages => match kind {
+                Kind::InvalidRequest => "invalid_request_error",
+                Kind::Authentication => "authentication_error",
+                Kind::Permission => "permission_error",
+                Kind::NotFound => "not_found_error",
+                Kind::TooLarge => "request_too_large",
+                Kind::RateLimit => "rate_limit_error",
+                Kind::NotSupported => "not_supported",
+                Kind::Overloaded => "overloaded_error",
+                Kind::Timeout => "timeout_error",
+                Kind::Upstream | Kind::Internal => "api_error",
+            },
+            Self::ChatCompletions => match kind {
+                Kind::RateLimit => "rate_limit_error",
+                Kind::Overloaded | Kind::Timeout | Kind::Upstream | Kind::Internal => {
+                    "server_error"
+                }
+                Kind::Permission => "permission_error",
+                _ => "invalid_request_error",
+            },
+        }
+    }
+
+    pub(crate) fn error_body(self, refusal: &Refusal) -> Bytes {
+        let error_type = refusal
+            .error_type()
+            .unwrap_or_else(|| self.error_type(refusal.kind()));
+        match self {
+            Self::Messages => json(&Envelope {
+                r#type: Some("error"),
+                error: &MessagesError {
+                    r#type: error_type,
+                    message: refusal.message(),
+                },
+            }),
+            Self::ChatCompletions => json(&Envelope {
+                r#type: None,
+                error: &OpenAiError {
+                    message: refusal.message(),
+                    r#type: error_type,
+                    param: refusal.param(),
+                    code: refusal.code().or_else(|| default_code(refusal.kind())),
+                },
+            }),
+        }
+    }
+
+    pub(crate) fn error_event(self, refusal: &Refusal) -> Bytes {
+        let body = self.error_body(refusal);
+        let name: &[u8] = match self {
+            Self::Messages => b"event: error\ndata: ",
+            Self::ChatCompletions => b"data: ",
+        };
+        [name, &body, b"\n\n"].concat().into()
+    }
+}
+
+/// `OpenAI` SDKs tell these apart by `error.code`.
+const fn default_code(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Authentication => Some("invalid_api_key"),
+        Kind::NotFound => Some("not_found"),
+        Kind::RateLimit => Some("rate_limit_exceeded"),
+        Kind::NotSupported => Some("not_supported"),
+        Kind::Timeout => Some("timeout"),
+        _ => None,
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, E> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'a str>,
+    error: &'a E,
+}
+#[derive(Serialize)]
+struct MessagesError<'a> {
+    r#type: &'a str,
+    message: &'a str,
+}
+#[derive(Serialize)]
+struct OpenAiError<'a> {
+    message: &'a str,
+    r#type: &'a str,
+    param: Option<&'a str>,
+    code: Option<&'a str>,
+}
+
+fn json(value: &impl Serialize) -> Bytes {
+    // Strings and options alone cannot fail to serialise.
+    serde_json::to_vec(value).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_dialect_has_its_own_shape() {
+        let no = Refusal::new(Kind::RateLimit, "slow \"down\"");
+        assert_eq!(
+            no.body(Dialect::Messages),
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow \"down\""}}"#
+        );
+        assert_eq!(
+            no.body(Dialect::ChatCompletions),
+            r#"{"error":{"message":"slow \"down\"","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}"#
+        );
+        assert!(
+            no.event(Dialect::Messages)
+                .starts_with(b"event: error\ndata: {\"type\":\"error\"")
+        );
+        assert!(no.event(Dialect::ChatCompletions).ends_with(b"}\n\n"));
+    }
+
+    #[test]
+    fn overload_is_529_for_anthropic_alone() {
+        let no = Refusal::new(Kind::Overloaded, "busy");
+        assert_eq!(no.status(Dialect::Messages).as_u16(), 529);
+        assert_eq!(no.status(Dialect::ChatCompletions).as_u16(), 503);
+        let kept = no.with_status(http::StatusCode::BAD_GATEWAY);
+        assert_eq!(kept.status(Dialect::Messages).as_u16(), 502);
+    }
+}

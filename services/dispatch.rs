@@ -1,0 +1,4 @@
+//! The leaf.
+/// The leaf.
+#[derive(Clone, Debug)]
+pub struct Dispatch(());

@@ -1,0 +1,30 @@
+//! What a call to a language model is, and who answers it.
+//!
+//! Without features this crate is vocabulary only: the [`chat`] types that layers exchange, the [`dialect`]s that callers and
+//! providers speak, and the [`translate`] functions between them. It pulls in no runtime, no TLS, no sockets.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `client` | [`providers`], [`upstream`] and [`Dispatch`]: the leaf services that answer |
+//! | `prices` | the embedded price list, [`prices::PriceList::embedded`] |
+//! | `tokens` | [`tokens`]: a real tokenizer for counts that no provider gives |
+pub mod chat;
+pub mod dialect;
+pub mod prices;
+pub mod sse;
+pub mod translate;
+
+#[cfg(feature = "client")]
+mod dispatch;
+#[cfg(feature = "client")]
+pub mod providers;
+#[cfg(feature = "tokens")]
+pub mod tokens;
+#[cfg(feature = "client")]
+pub mod upstream;
+
+#[cfg(feature = "client")]
+pub use dispatch::Dispatch;
+
+/// The error type that bodies and services erase to.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,215 @@
+//! Server-sent events, cut from a byte stream without copying what is whole.
+use bytes::{Bytes, BytesMut};
+use std::{collections::VecDeque, fmt};
+
+/// One event: the name after `event:` and the payload after `data:`, borrowed from its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The event's name, where it has one.
+    pub name: Option<&'a str>,
+    /// Its data. An event with several `data:` lines (which no provider sends) yields the first.
+    pub data: &'a str,
+}
+
+impl<'a> Event<'a> {
+    /// Reads the lines of one event, comments and unknown fields aside. `None` for an event without data (a comment, a lone blank line).
+    #[must_use]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let mut event = Self {
+            name: None,
+            data: "",
+        };
+        let mut found = false;
+        for line in bytes.split(|b| *b == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if let Some(value) = field(line, b"data:") {
+                if !found {
+                    event.data = value?;
+                    found = true;
+                }
+            } else if let Some(value) = field(line, b"event:") {
+                event.name = value;
+            }
+        }
+        found.then_some(event)
+    }
+}
+
+/// The value of a field line; the inner option is `None` where it is not UTF-8.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<Option<&'a str>> {
+    let value = line.strip_prefix(name)?;
+    Some(std::str::from_utf8(value.strip_prefix(b" ").unwrap_or(value)).ok())
+}
+
+/// An event that grew over the limit without ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventTooLong(());
+
+impl fmt::Display for EventTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stream sent an event over the size limit")
+    }
+}
+impl std::error::Error for EventTooLong {}
+
+/// Cuts a byte stream into whole events, whatever chunks it arrives in.
+///
+/// What comes out are slices of what went in, each ending at an event's blank line; only an event that straddles two chunks is copied, to
+/// join its halves.
+///
+/// ```
+/// use tierway_services::sse::{Event, Splitter};
+/// let mut splitter = Splitter::new(1024);
+/// splitter.push("event: ping\ndata: {}\n\ndata: ha".into()).unwrap();
+/// let ping = splitter.next().unwrap();
+/// assert_eq!(Event::parse(&ping), Some(Event { name: Some("ping"), data: "{}" }));
+/// assert_eq!(splitter.next(), None);
+/// splitter.push("lf\r\n\r\n".into()).unwrap();
+/// assert_eq!(Event::parse(&splitter.next().unwrap()), Some(Event { name: None, data: "half" }));
+/// ```
+#[derive(Debug)]
+pub struct Splitter {
+    ready: VecDeque<Bytes>,
+    rest: BytesMut,
+    limit: usize,
+}
+
+impl Splitter {
+    /// A splitter that refuses events over `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            ready: VecDeque::new(),
+            rest: BytesMut::new(),
+            limit,
+        }
+    }
+
+    /// Takes a chunk.
+    ///
+    /// # Errors
+    /// [`EventTooLong`] where an unfinished event is over the limit.
+    pub fn push(&mut self, mut chunk: Bytes) -> Result<(), EventTooLong> {
+        if !self.rest.is_empty() {
+            // The blank line may itself be cut in two, so the search starts a little before the seam.
+            let seam = self.rest.len().saturating_sub(3);
+            self.rest.extend_from_slice(&chunk);
+            let Some(end) = boundary(&self.rest, seam) else {
+                return self.check();
+            };
+            let joined = self.rest.split_to(end).freeze();
+            chunk = std::mem::take(&mut self.rest).freeze();
+            self.ready.push_back(joined);
+        }
+        while let Some(end) = boundary(&chunk, 0) {
+            self.ready.push_back(chunk.split_to(end));
+        }
+        self.rest.extend_from_slice(&chunk);
+        self.check()
+    }
+
+    /// The bytes after the last blank line: an event that never ended.
+    #[must_use]
+    pub fn remainder(&self) -> &[u8] {
+        &self.rest
+    }
+
+    fn check(&self) -> Result<(), EventTooLong> {
+        if self.rest.len() > self.limit {
+            Err(EventTooLong(()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Iterator for Splitter {
+    type Item = Bytes;
+    /// The next whole event, its blank line included.
+    fn next(&mut self) -> Option<Bytes> {
+        self.ready.pop_front()
+    }
+}
+
+/// The end of the first blank line at or after `from`.
+fn boundary(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(i) = memchr::memchr(b'\n', bytes.get(at..)?) {
+        let next = at + i + 1;
+        match bytes.get(next..) {
+            Some([b'\n', ..]) => return Some(next + 1),
+            Some([b'\r', b'\n', ..]) => return Some(next + 2),
+            _ => at = next,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STREAM: &str = "event: a\ndata: {\"x\":\"\u{e9}\"}\n\n: comment\n\ndata: b\r\n\r\ndata:c\nid: 7\n\nevent: d\ndata: \n\n";
+
+    fn cut(chunks: &[&[u8]]) -> Vec<Bytes> {
+        let mut splitter = Splitter::new(1024);
+        let mut out = Vec::new();
+        for chunk in chunks {
+            splitter.push(Bytes::copy_from_slice(chunk)).unwrap();
+            out.extend(splitter.by_ref());
+        }
+        assert_eq!(splitter.remainder(), b"");
+        out
+    }
+
+    #[test]
+    fn events_come_out_whole() {
+        let events = cut(&[STREAM.as_bytes()]);
+        assert_eq!(events.concat(), STREAM.as_bytes());
+        let parsed: Vec<_> = events
+            .iter()
+            .filter_map(|e| Event::parse(e))
+            .map(|e| (e.name, e.data))
+            .collect();
+        assert_eq!(
+            parsed,
+            [
+                (Some("a"), "{\"x\":\"\u{e9}\"}"),
+                (None, "b"),
+                (None, "c"),
+                (Some("d"), "")
+            ]
+        );
+    }
+
+    #[test]
+    fn whole_events_are_slices_of_the_chunk() {
+        let chunk = Bytes::from_static(b"data: 1\n\ndata: 2\n\n");
+        let mut splitter = Splitter::new(64);
+        splitter.push(chunk.clone()).unwrap();
+        assert_eq!(splitter.next().unwrap().as_ptr(), chunk.as_ptr());
+    }
+
+    #[test]
+    fn an_endless_event_is_refused() {
+        let mut splitter = Splitter::new(8);
+        assert!(
+            splitter
+                .push(Bytes::from_static(b"data: 123456789"))
+                .is_err()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_gives_the_same_events(cuts in proptest::collection::vec(0..STREAM.len(), 0..12)) {
+            let mut cuts = cuts;
+            cuts.extend([0, STREAM.len()]);
+            cuts.sort_unstable();
+            let bytes = STREAM.as_bytes();
+            let chunks: Vec<_> = cuts.windows(2).map(|w| &bytes[w[0]..w[1]]).collect();
+            prop_assert_eq!(cut(&chunks), cut(&[bytes]));
+        }
+    }
+}
