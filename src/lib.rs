@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod commands;
 pub mod config;
 pub mod demo;
+pub mod discovery;
 pub mod log;
 pub mod metrics;
 pub mod routes;
