@@ -1,7 +1,10 @@
 //! What happens on the way to a language model: one [`tower::Layer`] per concern.
 //!
 //! Each module stands alone behind the feature of its name and shows a running example.
+#[cfg(test)]
+mod frames;
 mod refusal_body;
+mod wire;
 
 #[cfg(feature = "auth")]
 pub mod auth;
