@@ -24,4 +24,7 @@ pub mod rescue;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
 
+#[cfg(test)]
+mod testing;
+
 pub use refusal_body::RefusalBody;
