@@ -11,13 +11,13 @@ const OWN: [&str; 5] = ["auto", "tierway/simple", "tierway/medium", "tierway/com
 #[derive(Clone, Debug)]
 pub struct Catalog {
     dispatch: Dispatch,
-    names: Arc<Names>,
+    names: Names,
     bound: Arc<[String]>,
 }
 
 impl Catalog {
     /// A catalog of what `dispatch`'s providers serve and of the `bound` targets, named `provider:model`.
-    pub fn new(dispatch: Dispatch, names: Arc<Names>, bound: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(dispatch: Dispatch, names: Names, bound: impl IntoIterator<Item = String>) -> Self {
         let mut bound: Vec<String> = bound.into_iter().collect();
         bound.sort_unstable();
         bound.dedup();

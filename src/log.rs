@@ -1,12 +1,6 @@
-//! What is written while the gateway runs: a banner at the start, a line per call.
-use crate::{
-    config::{self, Config, LogFormat},
-    discovery::Found,
-};
-use std::{
-    io::{self, IsTerminal, Write},
-    net::SocketAddr,
-};
+//! What is logged: one line per call, for people on a terminal and as JSON otherwise.
+use crate::config::{self, LogFormat};
+use std::io::{self, IsTerminal};
 use tierway_layers::telemetry::CallRecord;
 use tierway_services::chat::Tier;
 use tracing_subscriber::EnvFilter;
@@ -41,26 +35,4 @@ pub fn call(record: &CallRecord<'_>) {
         baseline_usd = record.baseline.map(|b| b.as_dollars()),
         "call"
     );
-}
-
-/// Tells on standard output where the gateway listens, which model serves each tier, and what to set in a client.
-///
-/// # Errors
-/// Where standard output is closed.
-pub fn banner(config: &Config, found: &Found, listen: SocketAddr, admin: SocketAddr) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "tierway listens on http://{listen}  (metrics and health on http://{admin})\n")?;
-    for tier in Tier::ALL {
-        let target = config.tiers.get(&tier).map_or_else(|| "not bound".to_owned(), ToString::to_string);
-        writeln!(out, "  {:<10} {target}", tier.as_str().to_uppercase())?;
-    }
-    if config.keys.is_empty() {
-        writeln!(out, "\n  No keys are configured, so only this machine may call. To open it, add [[keys]] to tierway.toml.")?;
-    }
-    if let Some(note) = found.note() {
-        writeln!(out, "\n  {note}")?;
-    }
-    writeln!(out, "\n  Claude Code   ANTHROPIC_BASE_URL=http://{listen} claude")?;
-    writeln!(out, "  OpenAI SDKs   OPENAI_BASE_URL=http://{listen}/v1")?;
-    out.flush()
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
-use std::{any::Any, convert::Infallible, sync::Arc};
+use std::{any::Any, convert::Infallible};
 use tierway_layers::{
     auth::{self, AuthLayer},
     bind::{BindLayer, Bindings, RetargetLayer},
@@ -54,17 +54,17 @@ impl Stack {
     /// Where a provider's address or key cannot be used.
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
         let dispatch = Dispatch::new(providers(config)?);
-        let names = Arc::new(names(config));
+        let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
-        let catalog = Catalog::new(dispatch.clone(), Arc::clone(&names), config.tiers.values().map(ToString::to_string));
+        let catalog = Catalog::new(dispatch.clone(), names.clone(), config.tiers.values().map(ToString::to_string));
 
         // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
         let chat = ServiceBuilder::new()
             // The only door from bytes to a Prompt: limit and parse once, and refuse before anything is spent.
             .layer(DecodeLayer::new(config.server.max_body))
             // Cache key and cascade depend on the tier.
-            .layer(ClassifyLayer::new(Heuristic::new(Arc::clone(&names))))
+            .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
             // A hit must cost no model.
@@ -168,20 +168,20 @@ fn provider(name: &str, settings: &config::Provider) -> Result<Provider, Provide
 fn names(config: &Config) -> Names {
     let mut names = Names::new(config.providers.keys().cloned());
     for (name, route) in &config.models {
-        names = names.route(name, match route {
+        names = names.map(name, match route {
             Route::Auto => Wish::Auto,
             Route::Tier(tier) => Wish::Tier(*tier),
             Route::Target(target) => Wish::Target(target.clone()),
         });
     }
     for target in config.tiers.values() {
-        names = names.serves(target.model.as_ref(), target.clone());
+        names = names.serves(&target.model, target.clone());
     }
     names
 }
 
-fn bindings(config: &Config, names: &Arc<Names>) -> Bindings {
-    config.tiers.iter().fold(Bindings::new(Arc::clone(names)), |bindings, (tier, target)| bindings.tier(*tier, target.clone()))
+fn bindings(config: &Config, names: &Names) -> Bindings {
+    config.tiers.iter().fold(Bindings::new(names.clone()), |bindings, (tier, target)| bindings.tier(*tier, target.clone()))
 }
 
 fn prices(config: &Config) -> PriceList {

@@ -1,13 +1,10 @@
 //! `tierway check`: what the configuration means, or everything that is wrong with it.
-use super::CheckArgs;
+use super::{CheckArgs, WRONG};
 use crate::config::{Strings, load, reference};
 use std::{
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
-
-/// The exit code for a configuration that cannot be used.
-const WRONG: u8 = 2;
 
 /// Prints the configuration to standard output, or its problems to standard error.
 ///

@@ -1,9 +1,14 @@
 //! The command line: what can be said, and one file for each command.
 pub mod check;
+pub mod serve;
 
-use crate::config::Flags;
+use crate::config::{Flags, Process};
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 /// A self-hosted LLM gateway: answers each request with the cheapest model that is good enough, and proves what it saved.
 ///
@@ -55,6 +60,26 @@ pub struct CheckArgs {
     /// Print the reference of all settings, as Markdown, instead
     #[arg(long)]
     pub reference: bool,
+}
+
+/// The exit code for a configuration that cannot be used.
+pub(crate) const WRONG: u8 = 2;
+
+/// Does what the command line says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let environment = Process;
+    let done = match Cli::parse().into_command() {
+        Command::Serve(args) => serve::run(args, &environment),
+        Command::Check(args) => check::run(args, &environment),
+    };
+    done.unwrap_or_else(|error| {
+        // A reader that has closed our output (`| head`) wants no complaint about it.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            let _ = writeln!(io::stderr().lock(), "tierway: {error}");
+        }
+        ExitCode::FAILURE
+    })
 }
 
 const AFTER_HELP: &str = "\
