@@ -15,7 +15,7 @@ use std::{
 /// Started without a configuration it looks for local model servers (Ollama, llama.cpp, LM Studio) and for API keys in the
 /// environment, binds its four tiers to what it finds, and says so.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "tierway", version, max_term_width = 100, after_long_help = AFTER_HELP)]
+#[command(name = "tierway", version, max_term_width = 100, args_conflicts_with_subcommands = true, after_long_help = AFTER_HELP)]
 pub struct Cli {
     /// What to do; without one: serve.
     #[command(subcommand)]

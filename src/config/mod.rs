@@ -169,10 +169,21 @@ fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<file::File> {
 }
 
 fn not_toml(error: &toml::de::Error) -> Problem {
+    let fault = error.message();
+    let advice = if fault.contains("duplicate") {
+        "write it once"
+    } else if ["float", "integer", "date", "must be quoted"]
+        .iter()
+        .any(|word| fault.contains(word))
+    {
+        "write a text between quotes"
+    } else {
+        "this is not TOML"
+    };
     Problem {
         origin: Origin::File(error.span().unwrap_or_default()),
-        message: "this is not TOML".to_owned(),
-        advice: error.message().to_owned(),
+        message: fault.lines().next().unwrap_or(fault).to_owned(),
+        advice: advice.to_owned(),
     }
 }
 

@@ -97,7 +97,6 @@ impl Problems {
     }
 
     /// Each of them.
-    #[must_use]
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.problems.iter()
     }

@@ -68,7 +68,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
         }
         if config.server.listen == config.server.admin && config.server.listen.port() != 0 {
             self.refuse(
-                admin.or_else(|| None).unwrap_or(Origin::Default),
+                admin.unwrap_or(Origin::Default),
                 format!(
                     "`server.admin` is the same address as `server.listen`: {}",
                     config.server.admin
@@ -168,7 +168,15 @@ impl<'a, 'e> Resolver<'a, 'e> {
             let (setting, origin) = (format!("{path}_env"), typed.origin.clone());
             if let Some(name) = self.take(&setting, Some(typed)) {
                 let value = self.environment.get(&name);
-                if value.is_none() {
+                if !is_variable(&name) {
+                    // Perhaps the key itself: do not repeat it.
+                    let message = format!("`{setting}` is not the name of a variable");
+                    self.refuse(
+                        origin,
+                        message,
+                        "write the name of the variable that holds the key",
+                    );
+                } else if value.is_none() {
                     let message =
                         format!("`{setting}` names {name}, which the environment does not have");
                     self.refuse(
@@ -199,15 +207,9 @@ impl<'a, 'e> Resolver<'a, 'e> {
             Ok(_) => "it is empty".to_owned(),
             Err(error) => error.to_string(),
         };
-        let message = format!(
-            "`{setting}` names {}, which cannot be used: {fault}",
-            file.display()
-        );
-        self.refuse(
-            origin,
-            message,
-            "write the path of a readable file that holds the key and nothing else",
-        );
+        let message = format!("`{setting}` names a file that cannot be used: {fault}");
+        let advice = "write the path, from this file's folder, of a file that holds the key and nothing else";
+        self.refuse(origin, message, advice);
         None
     }
 
@@ -572,4 +574,9 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 .map_or(default.level, |level| level.0),
         }
     }
+}
+
+fn is_variable(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(fits)
 }

@@ -98,6 +98,10 @@ fn check_value(
         }
         _ => {}
     }
+    let what = match shape {
+        Shape::List(_) => "a list of tables",
+        _ => "a table of keys",
+    };
     let advice = match (shape, path) {
         (Shape::List(_), _) => format!("write [[{path}]] and its keys below"),
         (Shape::Any(_), "providers") => {
@@ -115,7 +119,7 @@ fn check_value(
     };
     problems.push(Problem {
         origin: Origin::File(key),
-        message: format!("`{path}` is not a value, it holds keys"),
+        message: format!("`{path}` has to be {what}"),
         advice,
     });
     false

@@ -412,6 +412,7 @@ const CASES: &[Case] = &[
     ("a bad name", "[providers.'a:b']\nkind = 'ollama'\n", &[]),
     ("no key", "[providers.a]\nkind = 'anthropic'\n", &[]),
     ("a key that is not there", "[providers.a]\nkind = 'anthropic'\napi_key_env = 'MY_KEY'\n", &[("ANTHROPIC_API_KEY", "sk-1")]),
+    ("a key for a name", "[providers.a]\nkind = 'anthropic'\napi_key_env = 'sk-1234'\n", &[]),
     ("a key file that is not there", "[providers.a]\nkind = 'anthropic'\napi_key_file = '/no/where'\n", &[]),
     ("a key twice", "[providers.a]\nkind = 'anthropic'\napi_key = 'sk-1'\napi_key_env = 'A'\n", &[("A", "sk-2")]),
     ("an empty key", "[providers.a]\nkind = 'anthropic'\napi_key = ''\n", &[]),
