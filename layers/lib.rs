@@ -27,4 +27,7 @@ pub mod rescue;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
 
+#[cfg(test)]
+mod testing;
+
 pub use refusal_body::RefusalBody;
