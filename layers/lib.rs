@@ -1,6 +1,8 @@
 //! What happens on the way to a language model: one [`tower::Layer`] per concern.
 //!
 //! Each module stands alone behind the feature of its name and shows a running example.
+#[cfg(any(feature = "cascade", feature = "prompt-cache"))]
+mod headers;
 mod refusal_body;
 
 #[cfg(feature = "auth")]
