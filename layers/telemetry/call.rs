@@ -12,44 +12,42 @@ use std::{
     time::{Duration, Instant},
 };
 use tierway_services::{
-    chat::{Journal, JournalEntries, Target},
+    chat::{Journal, JournalEntries, Target, Tier, Usd},
     dialect::Dialect,
 };
 
 /// A call that has ended, as [`TelemetryLayer::on_end`](super::TelemetryLayer::on_end) is shown it. It holds no word of prompt or answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct CallRecord {
+pub struct CallRecord<'a> {
     /// The `x-request-id` that the request had, where a layer above had given it one.
-    pub request_id: Option<HeaderValue>,
+    pub request_id: Option<&'a HeaderValue>,
     /// The caller's dialect.
     pub dialect: Dialect,
+    /// The tier; `None` where the caller named a model, or the call did not come that far.
+    pub tier: Option<Tier>,
+    /// Who answered, or should have; `None` where the call did not come that far.
+    pub target: Option<&'a Target>,
     /// What became of it.
     pub outcome: Outcome,
     /// The answer's status; `None` where there was no head yet.
     pub status: Option<StatusCode>,
-    /// Who answered, or should have; `None` where the call did not come that far.
-    pub answered_by: Option<Target>,
     /// What the layers wrote down.
-    pub entries: JournalEntries,
-    /// What it cost, and what it would have cost.
+    pub entries: &'a JournalEntries,
+    /// What it cost; `None` where some of its tokens have no known price.
+    pub cost: Option<Usd>,
+    /// What it would have cost from the model that was asked for; `None` where that cannot be told.
+    pub baseline: Option<Usd>,
+    /// How that was reckoned.
     pub bill: Bill,
     /// From the call to the end of its answer.
-    pub latency: Duration,
+    pub total: Duration,
     /// From the call to the first piece of its answer's body.
     pub first_byte: Option<Duration>,
 }
 
-impl CallRecord {
-    /// The tier as metrics name it: `simple` and so on, `direct` where the caller named a model, `none` where it did not come that far.
-    #[must_use]
-    pub const fn tier(&self) -> &'static str {
-        names::tier_label(self.entries.tier, self.entries.target.is_some())
-    }
-}
-
 /// Is shown every call that has ended.
-pub(super) type OnEnd = Arc<dyn Fn(&CallRecord) + Send + Sync>;
+pub(super) type OnEnd = Arc<dyn Fn(&CallRecord<'_>) + Send + Sync>;
 
 /// What all calls of a service share.
 #[derive(Clone)]
@@ -111,16 +109,16 @@ impl Call {
         }
     }
 
-    fn count(&self, entries: &JournalEntries, latency: Duration) -> (Outcome, Bill) {
+    fn count(&self, entries: &JournalEntries, total: Duration) {
         let series = &self.shared.series;
         let outcome = outcome::outcome(self.end, self.status, entries);
-        let answered_by = outcome::answered_by(entries);
+        let target = outcome::answered_by(entries);
         series.ended(&series::Ended {
             dialect: self.dialect,
             tier: names::tier_label(entries.tier, entries.target.is_some()),
-            provider: answered_by.map(|target| &target.provider),
+            provider: target.map(|target| &target.provider),
             outcome,
-            took: latency,
+            total,
             first_byte: self.first_byte.filter(|_| self.streams),
             cache: entries.cache,
             cascade: entries.cascade.as_ref(),
@@ -135,28 +133,29 @@ impl Call {
                 series.usage(attempt, usage, cost);
             });
         series.bill(&bill);
-        (outcome, bill)
+        if let Some(on_end) = &self.shared.on_end {
+            on_end(&CallRecord {
+                request_id: self.request_id.as_ref(),
+                dialect: self.dialect,
+                tier: entries.tier,
+                target,
+                outcome,
+                status: self.status,
+                entries,
+                cost: bill.is_priced().then_some(bill.cost()),
+                baseline: bill.baseline(),
+                bill,
+                total,
+                first_byte: self.first_byte,
+            });
+        }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let latency = self.started.elapsed();
-        let (outcome, bill) = self.journal.read(|entries| self.count(entries, latency));
-        if let Some(on_end) = &self.shared.on_end {
-            // A copy, because the lock must not be held while somebody else's code runs.
-            let entries = self.journal.read(Clone::clone);
-            on_end(&CallRecord {
-                request_id: self.request_id.take(),
-                dialect: self.dialect,
-                outcome,
-                status: self.status,
-                answered_by: outcome::answered_by(&entries).cloned(),
-                entries,
-                bill,
-                latency,
-                first_byte: self.first_byte,
-            });
-        }
+        let total = self.started.elapsed();
+        // Nobody else writes any more, and the record is shown under the lock so that it need not be copied.
+        self.journal.read(|entries| self.count(entries, total));
     }
 }

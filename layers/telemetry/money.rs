@@ -19,6 +19,7 @@ use tierway_services::{
 pub struct Bill {
     cost: Usd,
     baseline: Usd,
+    priced: bool,
     known: bool,
     saved: [Usd; Saved::ALL.len()],
     extra: [Usd; Extra::ALL.len()],
@@ -90,6 +91,11 @@ impl Bill {
     pub const fn cost(&self) -> Usd {
         self.cost
     }
+    /// Whether the price of every token is known, so that the cost is whole.
+    #[must_use]
+    pub const fn is_priced(&self) -> bool {
+        self.priced
+    }
     /// What it would have cost from the model that was asked for; `None` where that cannot be told.
     #[must_use]
     pub fn baseline(&self) -> Option<Usd> {
@@ -137,24 +143,26 @@ impl Books {
         outcome: Outcome,
         mut each: impl FnMut(&Attempt, &Usage, Option<Usd>),
     ) -> Bill {
-        let (mut cost, mut sure) = (Usd::ZERO, outcome == Outcome::Ok);
+        let (mut cost, mut priced) = (Usd::ZERO, true);
         for attempt in &entries.attempts {
             if let Some(usage) = &attempt.usage {
                 let price = self.prices.price(&attempt.target);
                 let amount = price.map(|price| price.cost(usage));
                 each(attempt, usage, amount);
-                sure &= amount.is_some();
+                priced &= amount.is_some();
                 cost += amount.unwrap_or_default();
             } else if attempt.end == AttemptEnd::Complete {
-                sure = false;
+                priced = false;
             }
         }
         let mut bill = Bill {
             cost,
             baseline: cost,
+            priced,
             ..Bill::default()
         };
-        if sure
+        if priced
+            && outcome == Outcome::Ok
             && let Some(plan) = self.plan(entries)
             && let Some(price) = self.baseline(entries)
         {

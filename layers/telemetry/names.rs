@@ -75,6 +75,9 @@ metrics! {
         "From an upstream call to its end.";
 }
 
+/// The names of the sums of money, which the recorder holds as gauges and an exporter should declare counters.
+pub const MONEY: [&str; 4] = [COST, BASELINE, SAVED, EXTRA_COST];
+
 /// Tells the recorder what each metric means. Call it once, after the recorder is installed.
 pub fn describe() {
     for metric in ALL {

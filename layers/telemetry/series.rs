@@ -65,7 +65,7 @@ pub(super) struct Ended<'a> {
     pub(super) tier: &'static str,
     pub(super) provider: Option<&'a Arc<str>>,
     pub(super) outcome: Outcome,
-    pub(super) took: Duration,
+    pub(super) total: Duration,
     /// Of streams only.
     pub(super) first_byte: Option<Duration>,
     pub(super) cache: Option<CacheStatus>,
@@ -115,7 +115,7 @@ impl Series {
             .increment(1);
         self.request_seconds
             .get((dialect, tier), |_| names::request_seconds(dialect, tier))
-            .record(call.took);
+            .record(call.total);
         if let Some(first_byte) = call.first_byte {
             self.first_byte_seconds
                 .get((dialect, tier), |_| {

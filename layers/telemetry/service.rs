@@ -65,7 +65,7 @@ impl TelemetryLayer {
     /// Shows every call that has ended to `hear`: to log it, or to write it down. It runs where the call ended, often within a `drop`, so
     /// it must neither block nor panic.
     #[must_use]
-    pub fn on_end(mut self, hear: impl Fn(&CallRecord) + Send + Sync + 'static) -> Self {
+    pub fn on_end(mut self, hear: impl Fn(&CallRecord<'_>) + Send + Sync + 'static) -> Self {
         self.shared.on_end = Some(Arc::new(hear));
         self
     }
