@@ -3,6 +3,8 @@
 //! Each module stands alone behind the feature of its name and shows a running example.
 #[cfg(test)]
 mod frames;
+#[cfg(any(feature = "cascade", feature = "prompt-cache"))]
+mod headers;
 mod refusal_body;
 mod wire;
 

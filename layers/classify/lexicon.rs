@@ -97,7 +97,7 @@ const WORDS: &[(Mark, &str)] = &[
     (Mark::Copula, "is are was were does did means mean"),
     (
         Mark::Verb(6),
-        "say print echo list display rename bump capitalize capitalise uppercase lowercase sort format indent reformat run count open close commit push pull install tell name define repeat spell save start stop restart",
+        "say print echo list display rename bump capitalize capitalise uppercase lowercase sort format indent reformat run count open close commit push pull install tell define repeat spell save start stop restart",
     ),
     (
         Mark::Verb(14),
