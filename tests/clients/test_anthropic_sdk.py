@@ -142,7 +142,7 @@ def test_count_tokens(client, gateway, provider):
 
 
 def test_options_arrive(client, gateway, provider, scripted):
-    client.messages.create(model=gateway.model(provider, "text-x"), max_tokens=77, messages=ASK, system="Be brief.", temperature=0.25, top_p=0.5, stop_sequences=["END"])
+    client.messages.create(model=gateway.model(provider, "text-x"), max_tokens=77, messages=ASK, system="Be brief.", stop_sequences=["END"], extra_body={"temperature": 0.25, "top_p": 0.5})
     body = scripted.requests[-1].body
     assert body["model"] == "text-x" and body["temperature"] == 0.25 and body["top_p"] == 0.5
     assert 77 in (body.get("max_tokens"), body.get("max_completion_tokens"))
