@@ -1,1 +1,374 @@
-//! .
+//! Binds a call to the model that is to answer it.
+//!
+//! [`BindLayer`] reads what the caller named and the [`Tier`] that [`Classify`](crate::classify) wrote, and writes the [`Target`] that the
+//! leaf calls. A name that nobody here knows is refused with 404, in words that say what can be asked. [`RetargetLayer`] overrules the
+//! target for one arm, such as a cascade's small model.
+//!
+//! # Example
+//! ```
+//! use std::convert::Infallible;
+//! use tierway_layers::{bind::{BindLayer, Bindings}, names::Names};
+//! use tierway_services::{chat::{self, Operation, Prompt, Reply, Target, Tier}, dialect::Dialect};
+//! use tower::{ServiceBuilder, ServiceExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let bindings = Bindings::new(Names::new(["local", "cloud"]))
+//!     .tier(Tier::Simple, Target::new("local", "qwen"))
+//!     .tier(Tier::Reasoning, Target::new("cloud", "big"));
+//! let service = ServiceBuilder::new()
+//!     .layer(BindLayer::new(bindings))
+//!     .service_fn(|req: chat::Request| async move {
+//!         let target = Target::of(&req).map(ToString::to_string).unwrap_or_default();
+//!         Ok::<_, Infallible>(chat::Response::new(Reply::whole(target)))
+//!     });
+//!
+//! let body = r#"{"model":"tierway/medium","messages":[]}"#;
+//! let prompt = Prompt::parse(Dialect::Messages, Operation::Generate, body.into()).unwrap();
+//! let res = service.oneshot(chat::Request::new(prompt)).await.unwrap();
+//! # use http_body_util::BodyExt;
+//! assert_eq!(res.into_body().collect().await.unwrap().to_bytes(), "cloud:big"); // the next tier up that is bound
+//! # }
+//! ```
+use crate::names::{Names, Wish};
+use pin_project_lite::pin_project;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tierway_services::chat::{self, Journal, Kind, Refusal, Target, Tier};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Which model stands behind which tier. A clone costs a reference count or two.
+#[derive(Clone, Debug, Default)]
+pub struct Bindings {
+    names: Names,
+    tiers: Arc<[Option<Target>; 4]>,
+}
+
+/// Applies [`Bind`].
+#[derive(Clone, Debug)]
+pub struct BindLayer {
+    bindings: Bindings,
+}
+
+/// Binds each call to a model.
+#[derive(Clone, Debug)]
+pub struct Bind<S> {
+    inner: S,
+    bindings: Bindings,
+}
+
+/// Applies [`Retarget`].
+#[derive(Clone, Debug)]
+pub struct RetargetLayer {
+    target: Target,
+}
+
+/// Sends each call to one model, whatever was bound above.
+#[derive(Clone, Debug)]
+pub struct Retarget<S> {
+    inner: S,
+    target: Target,
+}
+
+pin_project! {
+    /// Response future of [`Bind`].
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> { #[pin] state: State<F> }
+}
+pin_project! {
+    #[project = StateProj]
+    #[derive(Debug)]
+    enum State<F> {
+        Refused { res: Option<chat::Response> },
+        Bound { #[pin] future: F },
+    }
+}
+
+// === impl Bindings ===
+
+impl Bindings {
+    /// Binds no tier yet; `names` tells what callers mean.
+    #[must_use]
+    pub fn new(names: Names) -> Self {
+        Self {
+            names,
+            tiers: Arc::default(),
+        }
+    }
+
+    /// Puts `target` behind `tier`.
+    #[must_use]
+    pub fn tier(mut self, tier: Tier, target: Target) -> Self {
+        if let Some(slot) = Arc::make_mut(&mut self.tiers).get_mut(tier as usize) {
+            *slot = Some(target);
+        }
+        self
+    }
+
+    /// The model for `tier`: its own, else the next higher tier's (good enough at a higher price), else the next lower one's.
+    #[must_use]
+    pub fn target(&self, tier: Tier) -> Option<&Target> {
+        let (below, above) = self.tiers.split_at(tier as usize);
+        above.iter().chain(below.iter().rev()).flatten().next()
+    }
+
+    /// What callers mean by the names of models.
+    #[must_use]
+    pub const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The model for this call.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of kind [`NotFound`](Kind::NotFound) that says what can be asked.
+    pub fn resolve(&self, req: &chat::Request) -> Result<Target, Refusal> {
+        let tier = match self.names.resolve(&req.body().facts().model) {
+            Some(Wish::Target(target)) => return Ok(target),
+            Some(Wish::Tier(tier)) => Tier::of(req).unwrap_or(tier),
+            // Nobody classified: the everyday tier.
+            Some(Wish::Auto) => Tier::of(req).unwrap_or(Tier::Medium),
+            None => return Err(self.unknown(&req.body().facts().model)),
+        };
+        self.target(tier).cloned().ok_or_else(|| {
+            Refusal::new(
+                Kind::NotFound,
+                "no tier is bound to a model here; ask for one as provider:model",
+            )
+            .with_param("model")
+        })
+    }
+
+    fn unknown(&self, model: &str) -> Refusal {
+        // The name is the caller's text: shown, but not at any length.
+        let shown: String = model.chars().take(80).collect();
+        let mut message = format!(
+            "unknown model \"{shown}\": ask for auto, simple, medium, complex or reasoning"
+        );
+        let mut providers = self.names.providers();
+        if let Some(first) = providers.next() {
+            message.push_str(", or for provider:model with one of the providers ");
+            message.push_str(first);
+            for provider in providers {
+                message.push_str(", ");
+                message.push_str(provider);
+            }
+        }
+        Refusal::new(Kind::NotFound, message)
+            .with_code("model_not_found")
+            .with_param("model")
+    }
+}
+
+// === impl BindLayer ===
+
+impl BindLayer {
+    /// Binds calls as `bindings` say.
+    #[must_use]
+    pub const fn new(bindings: Bindings) -> Self {
+        Self { bindings }
+    }
+}
+
+impl<S> Layer<S> for BindLayer {
+    type Service = Bind<S>;
+    fn layer(&self, inner: S) -> Bind<S> {
+        Bind {
+            inner,
+            bindings: self.bindings.clone(),
+        }
+    }
+}
+
+// === impl Bind ===
+
+impl<S> Service<chat::Request> for Bind<S>
+where
+    S: Service<chat::Request, Response = chat::Response>,
+{
+    type Response = chat::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut req: chat::Request) -> Self::Future {
+        let state = match self.bindings.resolve(&req) {
+            Ok(target) => {
+                if let Some(journal) = Journal::of(&req) {
+                    journal.write(|j| j.target = Some(target.clone()));
+                }
+                req.extensions_mut().insert(target);
+                State::Bound {
+                    future: self.inner.call(req),
+                }
+            }
+            Err(no) => State::Refused {
+                res: Some(no.into_response(req.body().facts().dialect)),
+            },
+        };
+        ResponseFuture { state }
+    }
+}
+
+// === impl RetargetLayer ===
+
+impl RetargetLayer {
+    /// Sends every call to `target`.
+    #[must_use]
+    pub const fn new(target: Target) -> Self {
+        Self { target }
+    }
+}
+
+impl<S> Layer<S> for RetargetLayer {
+    type Service = Retarget<S>;
+    fn layer(&self, inner: S) -> Retarget<S> {
+        Retarget {
+            inner,
+            target: self.target.clone(),
+        }
+    }
+}
+
+// === impl Retarget ===
+
+impl<S, B> Service<http::Request<B>> for Retarget<S>
+where
+    S: Service<http::Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut req: http::Request<B>) -> S::Future {
+        req.extensions_mut().insert(self.target.clone());
+        self.inner.call(req)
+    }
+}
+
+// === impl ResponseFuture ===
+
+impl<F, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<chat::Response, E>>,
+{
+    type Output = F::Output;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Bound { future } => future.poll(cx),
+            StateProj::Refused { res } => Poll::Ready(Ok(res.take().unwrap_or_default())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ask, body, chat_request, reply};
+    use tokio_test::{assert_pending, assert_ready_ok, task};
+    use tower_test::mock;
+
+    fn bindings() -> Bindings {
+        Bindings::new(Names::new(["a", "b"]))
+            .tier(Tier::Medium, Target::new("a", "m"))
+            .tier(Tier::Complex, Target::new("b", "c"))
+    }
+
+    #[test]
+    fn an_unbound_tier_goes_up_then_down() {
+        let b = bindings();
+        let bound = |tier| b.target(tier).map(ToString::to_string);
+        assert_eq!(bound(Tier::Simple).as_deref(), Some("a:m"));
+        assert_eq!(bound(Tier::Medium).as_deref(), Some("a:m"));
+        assert_eq!(bound(Tier::Complex).as_deref(), Some("b:c"));
+        assert_eq!(bound(Tier::Reasoning).as_deref(), Some("b:c"));
+        assert_eq!(Bindings::default().target(Tier::Simple), None);
+    }
+
+    #[test]
+    fn a_named_model_beats_the_tier_and_a_written_tier_beats_the_name() {
+        let mut named = ask("b:x", "hi");
+        named.extensions_mut().insert(Tier::Simple);
+        assert_eq!(bindings().resolve(&named), Ok(Target::new("b", "x")));
+        let mut raised = ask("tierway/medium", "hi");
+        raised.extensions_mut().insert(Tier::Complex);
+        assert_eq!(bindings().resolve(&raised), Ok(Target::new("b", "c")));
+        assert_eq!(
+            bindings().resolve(&ask("auto", "hi")),
+            Ok(Target::new("a", "m"))
+        );
+    }
+
+    #[tokio::test]
+    async fn passes_through_with_the_target() {
+        let (mut svc, mut handle) = mock::spawn_layer(BindLayer::new(bindings()));
+        assert_ready_ok!(svc.poll_ready());
+        let journal = Journal::default();
+        let mut req = ask("complex", "hi");
+        req.extensions_mut().insert(journal.clone());
+        let mut fut = task::spawn(svc.call(req));
+        assert_pending!(fut.poll());
+        let (req, send) = handle.next_request().await.unwrap();
+        assert_eq!(Target::of(&req), Some(&Target::new("b", "c")));
+        assert_eq!(
+            journal.read(|j| j.target.clone()),
+            Target::of(&req).cloned()
+        );
+        send.send_response(reply("yes"));
+        assert_eq!(body(assert_ready_ok!(fut.poll())).await, "yes");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_model_is_refused_without_a_call() {
+        let (mut svc, mut handle) = mock::spawn_layer(BindLayer::new(bindings()));
+        assert_ready_ok!(svc.poll_ready());
+        let req = chat_request(
+            r#"{"model":"who \"is\" that","messages":[{"role":"user","content":"hi"}]}"#,
+        );
+        let mut fut = task::spawn(svc.call(req));
+        let res = assert_ready_ok!(fut.poll());
+        assert_eq!(res.status(), 404);
+        let text = body(res).await;
+        assert!(
+            text.contains("model_not_found") && text.contains("providers a, b"),
+            "{text}"
+        );
+        assert_pending!(handle.poll_request());
+    }
+
+    #[tokio::test]
+    async fn is_not_ready_when_the_inner_is_not() {
+        let (mut svc, mut handle) =
+            mock::spawn_layer::<chat::Request, chat::Response, _>(BindLayer::new(bindings()));
+        handle.allow(0);
+        assert_pending!(svc.poll_ready());
+        handle.allow(1);
+        assert_ready_ok!(svc.poll_ready());
+    }
+
+    #[tokio::test]
+    async fn retarget_overrules() {
+        let small = Target::new("a", "small");
+        let (mut svc, mut handle) = mock::spawn_layer::<chat::Request, chat::Response, _>(
+            RetargetLayer::new(small.clone()),
+        );
+        assert_ready_ok!(svc.poll_ready());
+        let mut req = ask("auto", "hi");
+        req.extensions_mut().insert(Target::new("b", "big"));
+        let _fut = svc.call(req);
+        let (req, _) = handle.next_request().await.unwrap();
+        assert_eq!(Target::of(&req), Some(&small));
+    }
+}

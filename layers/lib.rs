@@ -1,7 +1,10 @@
 //! What happens on the way to a language model: one [`tower::Layer`] per concern.
 //!
 //! Each module stands alone behind the feature of its name and shows a running example.
+#[cfg(test)]
+mod frames;
 mod refusal_body;
+mod wire;
 
 #[cfg(feature = "auth")]
 pub mod auth;
@@ -23,5 +26,8 @@ pub mod recode;
 pub mod rescue;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
+
+#[cfg(test)]
+mod testing;
 
 pub use refusal_body::RefusalBody;

@@ -1,1 +1,334 @@
-//! .
+//! Decides how demanding a call is, before any model has seen it.
+//!
+//! [`ClassifyLayer`] asks its [`Policy`] once per call and writes the [`Tier`] as an extension of the request, for [`Bind`](crate::bind),
+//! [`Cascade`](crate::cascade) or somebody's own handler to read; the response says it too, in `x-tierway-tier` and `x-tierway-reason`.
+//! A policy that decides nothing (the caller named a concrete model) leaves no tier, and the headers say `direct`.
+//!
+//! The policy that is shipped is [`Heuristic`]; a closure will do as well.
+//!
+//! # Example
+//! ```
+//! use std::convert::Infallible;
+//! use tierway_layers::{classify::{ClassifyLayer, Heuristic}, names::Names};
+//! use tierway_services::{chat::{self, Operation, Prompt, Reply, Tier}, dialect::Dialect};
+//! use tower::{ServiceBuilder, ServiceExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let service = ServiceBuilder::new()
+//!     .layer(ClassifyLayer::new(Heuristic::new(Names::default())))
+//!     .service_fn(|req: chat::Request| async move {
+//!         assert_eq!(Tier::of(&req), Some(Tier::Reasoning));
+//!         Ok::<_, Infallible>(chat::Response::new(Reply::whole("by contradiction")))
+//!     });
+//!
+//! let body = r#"{"model":"auto","messages":[{"role":"user","content":"Prove that the square root of 2 is irrational."}]}"#;
+//! let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap();
+//! let res = service.oneshot(chat::Request::new(prompt)).await.unwrap();
+//! assert_eq!(res.headers()["x-tierway-tier"], "reasoning");
+//! assert_eq!(res.headers()["x-tierway-reason"], "proof");
+//! # }
+//! ```
+mod ask;
+mod features;
+mod heuristic;
+mod lexicon;
+#[cfg(test)]
+mod tests;
+
+pub use heuristic::Heuristic;
+
+use http::{HeaderName, HeaderValue};
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tierway_services::chat::{self, Journal, Tier};
+use tower_layer::Layer;
+use tower_service::Service;
+
+const TIER: HeaderName = HeaderName::from_static("x-tierway-tier");
+const REASON: HeaderName = HeaderName::from_static("x-tierway-reason");
+
+/// Decides the tier of a call.
+///
+/// It is asked on the way in, once per call, and must not block: it sees the request as it is and calls nobody.
+///
+/// ```
+/// use tierway_layers::classify::{ClassifyLayer, Decision};
+/// use tierway_services::chat::{self, Tier};
+/// let by_hour = ClassifyLayer::new(|req: &chat::Request| {
+///     req.headers().contains_key("x-nightly").then(|| Decision::new(Tier::Simple, "nightly"))
+/// });
+/// ```
+pub trait Policy {
+    /// The tier of `req` and why; `None` where the caller's own choice of a model stands.
+    fn classify(&self, req: &chat::Request) -> Option<Decision>;
+}
+
+impl<F: Fn(&chat::Request) -> Option<Decision>> Policy for F {
+    fn classify(&self, req: &chat::Request) -> Option<Decision> {
+        self(req)
+    }
+}
+
+/// A tier, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Decision {
+    /// The tier.
+    pub tier: Tier,
+    /// Why, in one word that is the same for every call decided alike: it goes into a header, so it must be visible ASCII.
+    pub reason: &'static str,
+    /// How demanding the call looked, from 0 to 1. Comparable only between decisions of one policy.
+    pub score: f32,
+}
+
+/// Applies [`Classify`].
+pub struct ClassifyLayer<P> {
+    policy: Arc<P>,
+}
+
+/// Writes the tier of each call.
+pub struct Classify<S, P> {
+    inner: S,
+    policy: Arc<P>,
+}
+
+pin_project! {
+    /// Response future of [`Classify`].
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        future: F,
+        decision: Option<Decision>,
+    }
+}
+
+// === impl Decision ===
+
+impl Decision {
+    /// A decision, scored at the middle of its tier.
+    #[must_use]
+    pub const fn new(tier: Tier, reason: &'static str) -> Self {
+        let score = match tier {
+            Tier::Simple => 0.125,
+            Tier::Medium => 0.375,
+            Tier::Complex => 0.625,
+            Tier::Reasoning => 0.875,
+        };
+        Self {
+            tier,
+            reason,
+            score,
+        }
+    }
+
+    /// With this score.
+    #[must_use]
+    pub const fn with_score(mut self, score: f32) -> Self {
+        self.score = score;
+        self
+    }
+}
+
+// === impl ClassifyLayer ===
+
+impl<P> ClassifyLayer<P> {
+    /// Asks `policy` about every call.
+    pub fn new(policy: P) -> Self {
+        Self {
+            policy: Arc::new(policy),
+        }
+    }
+}
+
+impl<S, P> Layer<S> for ClassifyLayer<P> {
+    type Service = Classify<S, P>;
+    fn layer(&self, inner: S) -> Self::Service {
+        Classify {
+            inner,
+            policy: self.policy.clone(),
+        }
+    }
+}
+
+// By hand, because the policy stands behind an `Arc` and may be a closure.
+impl<P> Clone for ClassifyLayer<P> {
+    fn clone(&self) -> Self {
+        Self {
+            policy: self.policy.clone(),
+        }
+    }
+}
+
+impl<P> fmt::Debug for ClassifyLayer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClassifyLayer").finish_non_exhaustive()
+    }
+}
+
+// === impl Classify ===
+
+impl<S, P, B> Service<chat::Request> for Classify<S, P>
+where
+    S: Service<chat::Request, Response = http::Response<B>>,
+    P: Policy,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut req: chat::Request) -> Self::Future {
+        let decision = self.policy.classify(&req);
+        if let Some(journal) = Journal::of(&req) {
+            let facts = req.body().facts();
+            journal.write(|j| {
+                j.requested_model.get_or_insert_with(|| facts.model.clone());
+                j.stream = facts.stream;
+                j.tier = decision.map(|d| d.tier);
+                j.tier_reason = decision.map(|d| d.reason);
+            });
+        }
+        match decision {
+            Some(decision) => drop(req.extensions_mut().insert(decision.tier)),
+            // A tier that somebody outside left is not this policy's decision.
+            None => drop(req.extensions_mut().remove::<Tier>()),
+        }
+        ResponseFuture {
+            future: self.inner.call(req),
+            decision,
+        }
+    }
+}
+
+impl<S: Clone, P> Clone for Classify<S, P> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            policy: self.policy.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, P> fmt::Debug for Classify<S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Classify")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl ResponseFuture ===
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<http::Response<B>, E>>,
+{
+    type Output = F::Output;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut res = ready!(this.future.poll(cx))?;
+        let (tier, reason) = this
+            .decision
+            .map_or(("direct", "named_model"), |d| (d.tier.as_str(), d.reason));
+        let headers = res.headers_mut();
+        headers.insert(TIER, HeaderValue::from_static(tier));
+        // Not `from_static`, which panics: the reason is whatever a policy says.
+        if let Ok(reason) = HeaderValue::from_str(reason) {
+            headers.insert(REASON, reason);
+        }
+        if let Some(decision) = this.decision {
+            res.extensions_mut().insert(decision.tier);
+        }
+        Poll::Ready(Ok(res))
+    }
+}
+
+#[cfg(test)]
+mod layer_tests {
+    use super::*;
+    use crate::testing::{ask, body, reply};
+    use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
+    use tower_test::mock;
+
+    fn always(tier: Tier) -> impl Fn(&chat::Request) -> Option<Decision> {
+        move |_| Some(Decision::new(tier, "always"))
+    }
+
+    #[tokio::test]
+    async fn passes_through_and_tells_both_sides() {
+        let (mut svc, mut handle) = mock::spawn_layer(ClassifyLayer::new(always(Tier::Complex)));
+        assert_ready_ok!(svc.poll_ready());
+        let journal = Journal::default();
+        let mut req = ask("m", "hi");
+        req.extensions_mut().insert(journal.clone());
+        let mut fut = task::spawn(svc.call(req));
+        assert_pending!(fut.poll());
+        let (req, send) = handle.next_request().await.unwrap();
+        assert_eq!(Tier::of(&req), Some(Tier::Complex));
+        send.send_response(reply("yes"));
+        let res = assert_ready_ok!(fut.poll());
+        assert_eq!(res.headers()[TIER], "complex");
+        assert_eq!(res.headers()[REASON], "always");
+        assert_eq!(res.extensions().get(), Some(&Tier::Complex));
+        assert_eq!(body(res).await, "yes");
+        journal.read(|j| {
+            assert_eq!(j.tier, Some(Tier::Complex));
+            assert_eq!(j.tier_reason, Some("always"));
+            assert_eq!(j.requested_model.as_deref(), Some("m"));
+        });
+    }
+
+    #[tokio::test]
+    async fn no_decision_leaves_no_tier() {
+        let (mut svc, mut handle) = mock::spawn_layer(ClassifyLayer::new(|_: &chat::Request| None));
+        assert_ready_ok!(svc.poll_ready());
+        let mut req = ask("m", "hi");
+        req.extensions_mut().insert(Tier::Reasoning);
+        let mut fut = task::spawn(svc.call(req));
+        let (req, send) = handle.next_request().await.unwrap();
+        assert_eq!(Tier::of(&req), None);
+        send.send_response(reply(""));
+        assert_eq!(assert_ready_ok!(fut.poll()).headers()[TIER], "direct");
+    }
+
+    #[tokio::test]
+    async fn errors_pass_and_a_bad_reason_is_left_out() {
+        let (mut svc, mut handle) = mock::spawn_layer(ClassifyLayer::new(|_: &chat::Request| {
+            Some(Decision::new(Tier::Simple, "two\nlines"))
+        }));
+        assert_ready_ok!(svc.poll_ready());
+        let mut fut = task::spawn(svc.call(ask("m", "hi")));
+        handle
+            .next_request()
+            .await
+            .unwrap()
+            .1
+            .send_response(reply(""));
+        assert!(!assert_ready_ok!(fut.poll()).headers().contains_key(REASON));
+        assert_ready_ok!(svc.poll_ready());
+        let mut fut = task::spawn(svc.call(ask("m", "hi")));
+        handle.next_request().await.unwrap().1.send_error("gone");
+        assert!(assert_ready!(fut.poll()).is_err());
+    }
+
+    #[tokio::test]
+    async fn is_not_ready_when_the_inner_is_not() {
+        let (mut svc, mut handle) = mock::spawn_layer::<chat::Request, chat::Response, _>(
+            ClassifyLayer::new(always(Tier::Simple)),
+        );
+        handle.allow(0);
+        assert_pending!(svc.poll_ready());
+        handle.allow(1);
+        assert_ready_ok!(svc.poll_ready());
+    }
+}

@@ -1,0 +1,341 @@
+//! What an ask consists of, counted in one pass.
+//!
+//! Prose is cut into words; code (fenced, inline, or plainly code by its lines), quotations, paths and identifiers are counted as what
+//! they are and their words are not read: renaming `prove_theorem` is no proof. Nothing is allocated per word.
+use super::lexicon::{LONGEST, Mark, look_up};
+
+/// Words that are looked up in one ask; what is longer has long been told by its beginning.
+const MAX_WORDS: u32 = 2_000;
+
+/// Characters within which inline code or a quotation must end to be one.
+const MAX_QUOTATION: usize = 500;
+
+/// Words between two that belong together ("audit this module for vulnerabilities").
+const NEAR: u32 = 7;
+
+/// What an ask consists of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Features {
+    /// Words of prose.
+    pub(super) words: u32,
+    /// Words that only greet.
+    pub(super) greetings: u32,
+    /// Words that go on with what was asked before.
+    pub(super) affirmations: u32,
+    /// Words that say nothing by themselves.
+    pub(super) fillers: u32,
+    /// Whether it opens with "what is" or the like.
+    pub(super) definitional: bool,
+    /// The weightiest verb.
+    pub(super) verb: u8,
+    /// Different verbs that ask for real work.
+    pub(super) tasks: u32,
+    /// Whether an edit is asked for.
+    pub(super) edit: bool,
+    /// Objects that are small.
+    pub(super) small_objects: u32,
+    /// Objects that are large.
+    pub(super) large_objects: u32,
+    /// Words of reach.
+    pub(super) scope: u32,
+    /// Hard matters.
+    pub(super) hard: u32,
+    /// Mathematical words.
+    pub(super) math: u32,
+    /// Faults that hide.
+    pub(super) hidden_faults: u32,
+    /// "intermittent" and the like.
+    pub(super) elusive: u32,
+    /// Puzzles.
+    pub(super) puzzles: u32,
+    /// "still failing".
+    pub(super) error_loop: bool,
+    /// The phrase that asks for long inference, if any.
+    pub(super) phrase: Option<&'static str>,
+    /// "derive", "show that": a proof if mathematics is near.
+    pub(super) shows: bool,
+    /// Lines of code.
+    pub(super) code_lines: u32,
+    /// Whether a diff is shown.
+    pub(super) diff: bool,
+    /// Whether a stack trace is shown.
+    pub(super) trace: bool,
+    /// Files named.
+    pub(super) paths: u32,
+    /// List items.
+    pub(super) bullets: u32,
+    /// Bytes of words in scripts that have no blanks, such as Chinese.
+    pub(super) dense: u32,
+    previous: [Option<Mark>; 2],
+    verbs: [usize; 8],
+    security_at: Option<u32>,
+    audit_at: Option<u32>,
+}
+
+impl Features {
+    /// Counts a stretch of the ask.
+    pub(super) fn read(&mut self, text: &str) {
+        let mut fence = None;
+        for line in text.lines() {
+            let trimmed = line.trim();
+            let mark = trimmed.get(..3).filter(|m| matches!(*m, "```" | "~~~"));
+            match (fence, mark) {
+                (None, Some(open)) => {
+                    fence = Some(open);
+                    self.diff |= trimmed.ends_with("diff") || trimmed.ends_with("patch");
+                }
+                (Some(open), Some(close)) if open == close => fence = None,
+                (Some(_), _) => self.code(trimmed),
+                (None, None) if is_code(line, trimmed) => self.code(trimmed),
+                // What is quoted is not what is asked.
+                (None, None) if trimmed.starts_with('>') => {}
+                (None, None) => self.prose(trimmed),
+            }
+        }
+    }
+
+    /// Whether nothing was asked.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.words == 0 && self.code_lines == 0 && self.paths == 0 && self.dense == 0
+    }
+
+    /// Whether all of it is greeting, consent and filling.
+    pub(super) const fn is_small_talk(&self) -> bool {
+        let known = self.greetings + self.affirmations + self.fillers;
+        self.words > 0 && self.words <= 8 && known == self.words && self.code_lines == 0
+    }
+
+    fn code(&mut self, line: &str) {
+        self.code_lines += u32::from(!line.is_empty());
+        self.diff |= line.starts_with("@@ ") || line.starts_with("diff --git");
+        self.trace |= line.starts_with("at ")
+            || line.starts_with("File \"")
+            || line.starts_with("Traceback")
+            || line.starts_with("panicked at");
+    }
+
+    fn prose(&mut self, line: &str) {
+        let bullet = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        self.bullets += u32::from(
+            bullet.starts_with("- ")
+                || bullet.starts_with("* ")
+                || (bullet.len() < line.len() && bullet.starts_with(['.', ')'])),
+        );
+        let mut rest = line;
+        while self.words < MAX_WORDS {
+            rest = rest.trim_start();
+            let Some(first) = rest.chars().next() else {
+                break;
+            };
+            if let Some(after) = self.quotation(first, rest) {
+                rest = after;
+                continue;
+            }
+            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            let (chunk, after) = rest.split_at(end);
+            self.chunk(chunk);
+            rest = after;
+        }
+    }
+
+    /// What follows the inline code or quotation that begins here, if one does and also ends.
+    fn quotation<'a>(&mut self, first: char, rest: &'a str) -> Option<&'a str> {
+        let close = match first {
+            '`' => '`',
+            // An ask that begins with a quotation mark is as like as not quoted whole.
+            '"' if self.words > 0 => '"',
+            '\u{201c}' if self.words > 0 => '\u{201d}',
+            _ => return None,
+        };
+        let inside = rest.get(first.len_utf8()..)?;
+        let (end, _) = inside
+            .char_indices()
+            .take(MAX_QUOTATION)
+            .find(|(_, c)| *c == close)?;
+        self.previous = [None, None];
+        inside.get(end + close.len_utf8()..)
+    }
+
+    /// Counts what stands between two blanks.
+    fn chunk(&mut self, chunk: &str) {
+        if chunk.contains("://") {
+            self.paths += 1;
+            return;
+        }
+        let bare = chunk.trim_matches(|c: char| !c.is_alphanumeric() && c != '/' && c != '_');
+        if is_path(bare) {
+            self.paths += 1;
+            self.previous = [None, None];
+            return;
+        }
+        if is_identifier(bare) {
+            self.words += 1;
+            self.previous = [None, None];
+            return;
+        }
+        let mut word = [0_u8; LONGEST];
+        let mut len = 0;
+        for byte in chunk.bytes() {
+            match byte {
+                b'\'' => {}
+                b if b.is_ascii_alphanumeric() => {
+                    if let Some(slot) = word.get_mut(len) {
+                        *slot = b.to_ascii_lowercase();
+                    }
+                    len += 1;
+                }
+                b if !b.is_ascii() => {
+                    self.dense += u32::from(b >= 0xe0);
+                    len += usize::from(b >= 0xc0 || len > 0);
+                    // A word with other letters in it is none that is known.
+                    if let Some(slot) = word.get_mut(len.saturating_sub(1)) {
+                        *slot = b;
+                    }
+                }
+                _ => {
+                    self.word(word.get(..len));
+                    len = 0;
+                }
+            }
+            if self.words >= MAX_WORDS {
+                return;
+            }
+        }
+        self.word(word.get(..len));
+        if chunk.ends_with(['.', '!', '?', ';']) {
+            self.previous = [None, None];
+        }
+    }
+
+    /// Counts a word; `None` is one that is longer than any that says something.
+    fn word(&mut self, word: Option<&[u8]>) {
+        if word.is_some_and(<[u8]>::is_empty) {
+            return;
+        }
+        let (mark, id) = word.map_or((Mark::None, usize::MAX), look_up);
+        self.words += 1;
+        match mark {
+            Mark::Greeting => self.greetings += 1,
+            Mark::Affirmation => self.affirmations += 1,
+            Mark::Filler => self.fillers += 1,
+            Mark::Verb(weight) => self.work(weight, id),
+            Mark::Edit => self.edit = true,
+            Mark::SmallObject => self.small_objects += 1,
+            Mark::LargeObject => self.large_objects += 1,
+            Mark::Scope => self.scope += 1,
+            Mark::Hard => self.hard += 1,
+            Mark::Math => self.math += 1,
+            Mark::HiddenFault => self.hidden_faults += 1,
+            Mark::Elusive => self.elusive += 1,
+            Mark::Puzzle => self.puzzles += 1,
+            Mark::Ultrathink => self.phrase = Some("think_hard"),
+            Mark::Derive => self.shows = true,
+            Mark::Show => self.work(8, id),
+            Mark::Security | Mark::Threat => self.security_at = Some(self.words),
+            Mark::Audit => {
+                self.work(33, id);
+                self.audit_at = Some(self.words);
+            }
+            Mark::Prove | Mark::Think => self.work(10, id),
+            _ => {}
+        }
+        self.phrases(mark, word);
+        self.previous = [self.previous[1], Some(mark)];
+    }
+
+    fn work(&mut self, weight: u8, id: usize) {
+        self.verb = self.verb.max(weight);
+        if weight >= 22 && !self.verbs.contains(&(id + 1)) {
+            if let Some(slot) = self.verbs.get_mut(self.tasks as usize) {
+                *slot = id + 1;
+            }
+            self.tasks += 1;
+        }
+    }
+
+    /// What this word means after those before it.
+    fn phrases(&mut self, mark: Mark, word: Option<&[u8]>) {
+        let last = self.previous[1];
+        if self.words == 2 {
+            self.definitional |= last == Some(Mark::Question) && mark == Mark::Copula;
+        }
+        self.definitional |= self.words == 1 && word == Some(b"whats");
+        self.error_loop |= last == Some(Mark::Still) && mark == Mark::Failing;
+        match (last, mark) {
+            (Some(Mark::Prove), Mark::Claim | Mark::Math)
+            | (Some(Mark::Proof), Mark::Claim)
+            | (Some(Mark::Formal), Mark::Prove | Mark::Proof) => self.phrase = Some("proof"),
+            (Some(Mark::Filler), Mark::Math | Mark::Claim)
+                if self.previous[0] == Some(Mark::Prove) =>
+            {
+                self.phrase = Some("proof");
+            }
+            (Some(Mark::Formal), _) if word == Some(b"verify") || word == Some(b"verification") => {
+                self.phrase = Some("proof");
+            }
+            (Some(Mark::Show), Mark::Claim) => self.shows = true,
+            (Some(Mark::Root), Mark::Cause) => self.phrase = Some("root_cause"),
+            (Some(Mark::Think), Mark::Deeply) | (Some(Mark::First), Mark::Principles) => {
+                self.phrase = Some("think_hard");
+            }
+            (Some(Mark::Threat), Mark::Model) => self.phrase = Some("security_audit"),
+            _ => {}
+        }
+        let review = mark == Mark::Verb(29) && word == Some(b"review");
+        if review || mark == Mark::Audit {
+            self.audit_at = Some(self.words);
+        }
+        if let (Some(a), Some(b)) = (self.security_at, self.audit_at)
+            && a.abs_diff(b) <= NEAR
+            && self.small_objects == 0
+        {
+            self.phrase = Some("security_audit");
+        }
+    }
+}
+
+/// Whether an unfenced line is code: what prose never ends or begins with.
+fn is_code(line: &str, trimmed: &str) -> bool {
+    let ends = trimmed.len() > 1 && trimmed.ends_with([';', '{', '}']);
+    let begins = [
+        "diff --git",
+        "@@ ",
+        "+++ ",
+        "--- a/",
+        "Traceback (",
+        "#include",
+        "#!/",
+        "thread '",
+    ]
+    .iter()
+    .any(|start| trimmed.starts_with(start));
+    let frame =
+        line.starts_with(' ') && (trimmed.starts_with("at ") || trimmed.starts_with("File \""));
+    ends || begins || frame
+}
+
+fn is_path(chunk: &str) -> bool {
+    const EXTENSIONS: &[&str] = &[
+        "rs", "py", "ts", "tsx", "js", "jsx", "mjs", "go", "java", "kt", "swift", "c", "h", "cc",
+        "cpp", "hpp", "cs", "rb", "php", "md", "txt", "toml", "json", "yaml", "yml", "html", "css",
+        "scss", "sql", "sh", "tf", "xml", "csv", "lock", "vue", "svelte",
+    ];
+    let slashes = chunk.bytes().filter(|b| *b == b'/').count();
+    let extension = chunk
+        .split(':')
+        .next()
+        .and_then(|path| path.rsplit_once('.'))
+        .is_some_and(|(stem, e)| !stem.is_empty() && EXTENSIONS.contains(&e));
+    extension || slashes >= 2 || (slashes == 1 && chunk.starts_with('/') && chunk.len() > 1)
+}
+
+/// Whether this is a name out of a program: `snake_case`, `camelCase`, `a::b`, `f()`.
+fn is_identifier(chunk: &str) -> bool {
+    let bytes = chunk.as_bytes();
+    bytes.contains(&b'_')
+        || chunk.contains("::")
+        || chunk.contains("()")
+        || bytes
+            .windows(2)
+            .any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
+}

@@ -1,0 +1,311 @@
+//! The policy that is shipped: structure and whole words, no model, no network.
+//!
+//! It scores what the user asked, from 0 to 100: the weightiest verb, then what adds to it (further tasks, length, reach, hard matters,
+//! code, files, list items). Under 25 is simple, under 50 medium, above that complex. Long inference cannot be told from size, so
+//! *reasoning* is chosen by phrases alone: a proof, a root cause, a race, a security audit, "think hard".
+//!
+//! What does **not** count: the system prompt, the number of tools, `thinking`, and whatever else a harness adds to every request; the
+//! same ask is in the same tier bare and wrapped. These weights are a prior, put down by hand, not learned from outcomes.
+use super::{Decision, Policy, ask::clean, features::Features};
+use crate::names::{Names, Wish};
+use tierway_services::chat::{self, Facts, PartKind, Prompt, Speaker, Tier};
+
+/// How many asks "yes" and "continue" are followed back.
+const MAX_BACK: usize = 5;
+
+/// A turn of consent gets what the ask before it got; an error that came back, this much more.
+const STILL_FAILING: f32 = 14.0;
+
+const MEDIUM_FROM: f32 = 25.0;
+const COMPLEX_FROM: f32 = 50.0;
+const REASONING_FROM: f32 = 80.0;
+
+/// Chooses the tier by the user's own ask.
+///
+/// ```
+/// use tierway_layers::{classify::{Heuristic, Policy}, names::Names};
+/// use tierway_services::{chat::{Operation, Prompt, Request, Tier}, dialect::Dialect};
+/// let tier = |ask: &str| {
+///     let body = serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": ask}]}).to_string();
+///     let prompt = Prompt::parse(Dialect::Messages, Operation::Generate, body.into()).unwrap();
+///     Heuristic::new(Names::default()).classify(&Request::new(prompt)).unwrap().tier
+/// };
+/// assert_eq!(tier("hi"), Tier::Simple);
+/// assert_eq!(tier("Add an author field to the Book class"), Tier::Simple); // an author is no authentication
+/// assert_eq!(tier("Refactor the entire ingestion pipeline"), Tier::Complex);
+/// assert_eq!(tier("Find the root cause of the deadlock in the worker pool"), Tier::Reasoning);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Heuristic {
+    names: Names,
+}
+
+impl Heuristic {
+    /// Classifies what `names` take for a wish to be routed, or for a tier; any other name is left to [`Bind`](crate::bind::Bind).
+    #[must_use]
+    pub const fn new(names: Names) -> Self {
+        Self { names }
+    }
+}
+
+impl Policy for Heuristic {
+    fn classify(&self, req: &chat::Request) -> Option<Decision> {
+        match self.names.resolve(&req.body().facts().model)? {
+            Wish::Target(_) => None,
+            Wish::Tier(tier) => Some(Decision::new(tier, "asked")),
+            Wish::Auto => Some(decide(req)),
+        }
+    }
+}
+
+fn decide(req: &chat::Request) -> Decision {
+    let facts = req.body().facts();
+    if let Some(side) = side_request(req) {
+        return side;
+    }
+    let mut decision = by_ask(req.body());
+    // Which models can see is not known here, but the smallest mostly cannot.
+    if decision.tier == Tier::Simple && facts.has_images() {
+        decision = Decision::new(Tier::Medium, "image");
+    }
+    decision
+}
+
+/// A request that a client makes on its own account, beside what its user asked.
+fn side_request(req: &chat::Request) -> Option<Decision> {
+    let facts = req.body().facts();
+    match req
+        .headers()
+        .get("x-claude-code-request-class")
+        .map(http::HeaderValue::as_bytes)
+    {
+        Some(b"auxiliary") => return Some(Decision::new(Tier::Simple, "side_request")),
+        // The summary replaces the whole conversation, so a bad one spoils every turn after it.
+        Some(b"compaction") => return Some(Decision::new(Tier::Medium, "compaction")),
+        _ => {}
+    }
+    if facts.max_tokens.is_some_and(|n| n <= 1) {
+        return Some(Decision::new(Tier::Simple, "probe"));
+    }
+    let naming = facts.tool_count == 0
+        && facts.turns.len() <= 3
+        && (facts.json_output || facts.max_tokens.is_some_and(|n| n <= 100))
+        && names_a_session(req.body());
+    naming.then(|| Decision::new(Tier::Simple, "side_request"))
+}
+
+/// Whether the system prompt begins by asking for a title or a topic.
+fn names_a_session(prompt: &Prompt) -> bool {
+    let facts = prompt.facts();
+    let in_turns = facts
+        .turns
+        .iter()
+        .filter(|t| t.speaker == Speaker::System)
+        .flat_map(|t| &t.parts);
+    facts
+        .system
+        .iter()
+        .chain(in_turns)
+        .filter(|p| p.kind == PartKind::Text)
+        .any(|part| {
+            let json = prompt.json(&part.span);
+            let end = (0..=json.len().min(300))
+                .rev()
+                .find(|i| json.is_char_boundary(*i));
+            let start = json.get(..end.unwrap_or(0)).unwrap_or_default();
+            let mut words = start.split(|c: char| !c.is_ascii_alphanumeric());
+            words.any(|w| {
+                ["title", "titles", "naming", "topic"]
+                    .iter()
+                    .any(|t| t.eq_ignore_ascii_case(w))
+            })
+        })
+}
+
+/// The decision by what the user last asked.
+fn by_ask(prompt: &Prompt) -> Decision {
+    let facts = prompt.facts();
+    let (mut asks, mut raised) = (0, 0.0);
+    for turn in user_turns(facts) {
+        let mut features = Features::default();
+        for part in turn.parts.iter().filter(|p| p.kind == PartKind::Text) {
+            clean(&prompt.text(part), |words| features.read(words));
+        }
+        if features.is_empty() {
+            continue;
+        }
+        asks += 1;
+        let goes_on = features.is_small_talk() && features.affirmations > 0
+            || features.error_loop && features.words <= 12;
+        if goes_on && asks < MAX_BACK {
+            if features.error_loop {
+                raised = STILL_FAILING;
+            }
+            continue;
+        }
+        let decision = score(&features);
+        if asks == 1 {
+            return decision;
+        }
+        let score = (decision.score * 100.0 + raised).min(99.0);
+        let reason = if raised > 0.0 {
+            "still_failing"
+        } else {
+            "continued"
+        };
+        return Decision::new(tier_of(score), reason).with_score(score / 100.0);
+    }
+    match asks {
+        0 => Decision::new(Tier::Medium, "no_ask"),
+        _ if raised > 0.0 => Decision::new(Tier::Medium, "still_failing"),
+        _ => Decision::new(Tier::Simple, "greeting"),
+    }
+}
+
+/// The user's turns, newest first.
+fn user_turns(facts: &Facts) -> impl Iterator<Item = &chat::Turn> {
+    facts
+        .turns
+        .iter()
+        .rev()
+        .filter(|t| t.speaker == Speaker::User)
+}
+
+fn tier_of(score: f32) -> Tier {
+    if score >= REASONING_FROM {
+        Tier::Reasoning
+    } else if score >= COMPLEX_FROM {
+        Tier::Complex
+    } else if score >= MEDIUM_FROM {
+        Tier::Medium
+    } else {
+        Tier::Simple
+    }
+}
+
+fn score(f: &Features) -> Decision {
+    let decided = |score: f32, reason| {
+        Decision::new(tier_of(score), reason).with_score(score.clamp(0.0, 100.0) / 100.0)
+    };
+    if f.is_small_talk() {
+        return decided(3.0, "greeting");
+    }
+    let definition = f.definitional && f.words <= 12 && f.verb < 29;
+    if let Some(phrase) = long_inference(f).filter(|_| !definition) {
+        return decided(90.0, phrase);
+    }
+    let mut base = f32::from(f.verb.max(12));
+    if f.edit {
+        base = base.max(26.0);
+    }
+    let small = f.small_objects > 0 && f.words <= 25 && f.verb < 33;
+    if small {
+        base = base.min(14.0);
+    }
+    let weight = if base < 25.0 { 0.4 } else { 1.0 };
+    let tasks = 6.0 * few(f.tasks.saturating_sub(1), 3);
+    let reach = falling(f.scope, 12.0) * weight;
+    let hard = (8.0 * few(f.hard, 3) + 8.0 * few(f.large_objects, 2) + 10.0 * few(f.elusive, 1))
+        * weight
+        + 18.0 * few(f.puzzles, 1);
+    let structure = structure(f);
+    let total = base + tasks + length(f) + reach + hard + structure;
+    if definition && structure < 8.0 {
+        return decided(total.min(20.0), "lookup");
+    }
+    let total = total.min(REASONING_FROM - 1.0);
+    decided(total, reason(f, total, reach, hard, structure, small))
+}
+
+/// What asks for long inference, if anything does.
+fn long_inference(f: &Features) -> Option<&'static str> {
+    let hunts = f.verb >= 26 || f.edit || f.verb == 14;
+    if f.phrase.is_some() {
+        f.phrase
+    } else if f.shows && f.math > 0 {
+        Some("proof")
+    } else if f.hidden_faults > 0 && hunts && f.small_objects == 0 {
+        Some("root_cause")
+    } else if f.math >= 3 && f.words <= 120 {
+        Some("mathematics")
+    } else {
+        None
+    }
+}
+
+fn reason(
+    f: &Features,
+    total: f32,
+    reach: f32,
+    hard: f32,
+    structure: f32,
+    small: bool,
+) -> &'static str {
+    match tier_of(total) {
+        Tier::Simple if small || f.edit => "small_edit",
+        Tier::Simple => "short",
+        Tier::Medium => "everyday",
+        _ if reach >= hard.max(structure) && reach > 0.0 => "wide_scope",
+        _ if f.verb >= 45 => "design",
+        _ if hard >= structure && hard > 0.0 => "hard_matter",
+        _ => "many_parts",
+    }
+}
+
+/// What the length of the prose adds.
+fn length(f: &Features) -> f32 {
+    // Three bytes a character, and about two characters a word.
+    match f.words.max(f.dense / 2) {
+        0..=8 => 0.0,
+        9..=20 => 3.0,
+        21..=40 => 8.0,
+        41..=80 => 14.0,
+        81..=160 => 20.0,
+        _ => 26.0,
+    }
+}
+
+/// What code, files and lists add.
+fn structure(f: &Features) -> f32 {
+    let code = match f.code_lines {
+        0 => 0.0,
+        1..=39 => 3.0,
+        40..=149 => 8.0,
+        _ => 14.0,
+    };
+    // Code without a word about it is for the reader to make out.
+    let bare = if f.words < 4 && f.code_lines > 3 {
+        14.0
+    } else {
+        0.0
+    };
+    let paths = match f.paths {
+        0..=2 => 0.0,
+        3..=5 => 10.0,
+        _ => 16.0,
+    };
+    let bullets = match f.bullets {
+        0..=2 => 0.0,
+        3..=5 => 8.0,
+        _ => 16.0,
+    };
+    let shown = if f.diff || f.trace { 5.0 } else { 0.0 };
+    code + bare + paths + bullets + shown
+}
+
+/// At most `most` of `n`.
+fn few(n: u32, most: u32) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let few = n.min(most) as f32;
+    few
+}
+
+/// The first counts full, the second two thirds, the third a third.
+fn falling(n: u32, first: f32) -> f32 {
+    match n {
+        0 => 0.0,
+        1 => first,
+        2 => first * 5.0 / 3.0,
+        _ => first * 2.0,
+    }
+}

@@ -1,0 +1,256 @@
+//! The words that say something about how much work an ask is.
+//!
+//! Whole words only: `author` is not `auth`, `administrator` not `admin`. A word's weight is what an ask is worth that consists of little
+//! else, on the heuristic's scale from 0 to 100; what the scale means stands in [`heuristic`](super::heuristic).
+use std::sync::LazyLock;
+
+/// What a word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Nothing.
+    None,
+    /// "hi", "thanks".
+    Greeting,
+    /// "yes", "continue": goes on with what was asked before.
+    Affirmation,
+    /// Says nothing by itself.
+    Filler,
+    /// Opens a question.
+    Question,
+    /// "is", "are", "does", after a question word.
+    Copula,
+    /// Asks for work; of this weight.
+    Verb(u8),
+    /// Asks for an edit, which is as large as its object.
+    Edit,
+    /// An object that is small whatever is done to it.
+    SmallObject,
+    /// An object that is large.
+    LargeObject,
+    /// Says how far the work reaches.
+    Scope,
+    /// Names a hard matter.
+    Hard,
+    /// Names mathematics.
+    Math,
+    /// Names a fault that hides: races, deadlocks, corruption.
+    HiddenFault,
+    /// "intermittent", "flaky".
+    Elusive,
+    /// "puzzle", "riddle".
+    Puzzle,
+    /// "prove", "disprove".
+    Prove,
+    /// "proof".
+    Proof,
+    /// "formal", "formally".
+    Formal,
+    /// "that", "by", "every": after "prove", what is to be proved.
+    Claim,
+    /// "derive".
+    Derive,
+    /// "show", which with "that" asks for a proof.
+    Show,
+    /// "root", which with "cause" asks for a diagnosis.
+    Root,
+    /// "cause", "causes".
+    Cause,
+    /// "security", "vulnerabilities".
+    Security,
+    /// "audit", "assessment".
+    Audit,
+    /// "threat", "attack".
+    Threat,
+    /// "model", "modeling".
+    Model,
+    /// "think", "reason".
+    Think,
+    /// "hard", "deeply", "step".
+    Deeply,
+    /// "ultrathink".
+    Ultrathink,
+    /// "first".
+    First,
+    /// "principles".
+    Principles,
+    /// "still".
+    Still,
+    /// "failing", "broken".
+    Failing,
+}
+
+/// Words by what they say. One word stands once.
+const WORDS: &[(Mark, &str)] = &[
+    (
+        Mark::Greeting,
+        "hi hello hey yo sup thanks thank thx ty bye goodbye morning afternoon evening cheers welcome greetings howdy hallo",
+    ),
+    (
+        Mark::Affirmation,
+        "yes yep yeah yup sure ok okay k lgtm continue proceed ahead again retry resume go correct right exactly agreed",
+    ),
+    (
+        Mark::Filler,
+        "please a an it the you u me my so now then and there do to just with on your i id im of for in can could would lets this these those at from but very much good great nice cool perfect no nope fine done",
+    ),
+    (Mark::Question, "what whats who whos when where which whose"),
+    (Mark::Copula, "is are was were does did means mean"),
+    (
+        Mark::Verb(6),
+        "say print echo list display rename bump capitalize capitalise uppercase lowercase sort format indent reformat run count open close commit push pull install tell name define repeat spell save start stop restart",
+    ),
+    (
+        Mark::Verb(14),
+        "translate give find search check verify look locate confirm get fetch read lookup",
+    ),
+    (
+        Mark::Verb(20),
+        "how convert calculate compute suggest rephrase paraphrase reword shorten proofread draft extract",
+    ),
+    (
+        Mark::Verb(26),
+        "why generate write create document summarize summarise describe parse handle outline recommend wire hook figure",
+    ),
+    (
+        Mark::Verb(29),
+        "explain compare contrast review discuss support improve extend cover teach clarify walk",
+    ),
+    (
+        Mark::Verb(33),
+        "implement build develop debug solve analyze analyse analysis argue optimize optimise troubleshoot profile benchmark integrate critique justify speed",
+    ),
+    (
+        Mark::Verb(36),
+        "investigate evaluate assess plan propose diagnose port automate parallelize parallelise modularize decouple prioritize",
+    ),
+    (
+        Mark::Verb(38),
+        "refactor refactoring restructure reorganize modernize",
+    ),
+    (
+        Mark::Verb(45),
+        "design redesign architect rearchitect migrate rewrite overhaul reimplement",
+    ),
+    (
+        Mark::Edit,
+        "add change update remove delete replace set move make fix insert append edit use put drop swap adjust tweak enable disable",
+    ),
+    (
+        Mark::SmallObject,
+        "typo typos comment comments import imports whitespace indentation newline semicolon label spelling field column parameter argument line lines button constant timeout value variable name version string text color colour title message flag icon width height margin padding font link url date readme changelog haiku joke limerick slogan tweet sentence greeting word words placeholder tooltip default getter setter docstring oneliner heading punctuation",
+    ),
+    (
+        Mark::LargeObject,
+        "architecture architectures platform app application subsystem framework engine backend infrastructure website protocol roadmap rfc fullstack saas dashboard database",
+    ),
+    (
+        Mark::Scope,
+        "entire whole across throughout everywhere codebase repository repo monolith project every all multiple modules files services packages crates components endpoints",
+    ),
+    (
+        Mark::Hard,
+        "distributed concurrency concurrent concurrently consensus scalable scalability horizontally sharding sharded replication replicated failover failure fault throughput transactional idempotent idempotency consistency consistent microservice microservices compiler interpreter scheduler kernel hypervisor cryptography cryptographic lockfree multithreaded crdt raft paxos mvcc allocator jit simd cuda orchestration orchestrator multitenant tenancy cqrs saga limiter backpressure downtime pipeline pipelines linearizable linearizability serializable tradeoffs bottleneck bottlenecks oauth scaling replicas websocket collector",
+    ),
+    (
+        Mark::Math,
+        "theorem theorems lemma corollary conjecture irrational rational prime primes induction contradiction integral integrals integrable derivative eigenvalue eigenvalues eigenvector matrix matrices polynomial polynomials modulo congruence bijection injective surjective isomorphic isomorphism homomorphism topology manifold converges convergence diverges continuous differentiable asymptotic np reduction halting undecidable combinatorial permutation permutations probability expectation variance likelihood estimator posterior gradient gradients invariant invariants equation equations formula recurrence inequality bound bounds sqrt divisible integer integers finite infinite infinitely sum series closed",
+    ),
+    (
+        Mark::HiddenFault,
+        "race races deadlock deadlocks deadlocked livelock heisenbug corruption corrupted corrupts nondeterminism nondeterministic nondeterministically",
+    ),
+    (
+        Mark::Elusive,
+        "intermittent intermittently flaky sporadic sporadically leak leaks leaking sometimes occasionally segfault segfaults",
+    ),
+    (
+        Mark::Puzzle,
+        "puzzle puzzles riddle knights knaves liar liars sudoku",
+    ),
+    (Mark::Prove, "prove disprove"),
+    (Mark::Proof, "proof proofs"),
+    (Mark::Formal, "formal formally rigorous rigorously"),
+    (
+        Mark::Claim,
+        "that by or each if correctness termination whether",
+    ),
+    (Mark::Derive, "derive"),
+    (Mark::Show, "show"),
+    (Mark::Root, "root"),
+    (Mark::Cause, "cause causes"),
+    (
+        Mark::Security,
+        "security vulnerability vulnerabilities exploit exploits exploitable injection",
+    ),
+    (Mark::Audit, "audit pentest penetration assessment"),
+    (Mark::Threat, "threat threats attack"),
+    (Mark::Model, "model modeling modelling models surface"),
+    (Mark::Think, "think reason"),
+    (
+        Mark::Deeply,
+        "hard harder deeply carefully step longer intensely through thoroughly",
+    ),
+    (Mark::Ultrathink, "ultrathink megathink"),
+    (Mark::First, "first"),
+    (Mark::Principles, "principles"),
+    (Mark::Still, "still"),
+    (
+        Mark::Failing,
+        "failing fails fail broken not doesnt isnt wrong error errors crashes crashing",
+    ),
+];
+
+static SORTED: LazyLock<Vec<(&str, Mark)>> = LazyLock::new(|| {
+    let mut sorted: Vec<_> = WORDS
+        .iter()
+        .flat_map(|(mark, words)| words.split(' ').map(|w| (w, *mark)))
+        .collect();
+    sorted.sort_unstable_by_key(|(w, _)| *w);
+    sorted
+});
+
+/// The longest word that says something.
+pub(super) const LONGEST: usize = 20;
+
+/// What a word in lower case says, and which word it is.
+pub(super) fn look_up(word: &[u8]) -> (Mark, usize) {
+    SORTED
+        .binary_search_by(|(w, _)| w.as_bytes().cmp(word))
+        .ok()
+        .and_then(|i| SORTED.get(i).map(|(_, mark)| (*mark, i)))
+        .unwrap_or((Mark::None, usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_stands_once_and_fits() {
+        for pair in SORTED.windows(2) {
+            assert_ne!(pair[0].0, pair[1].0);
+        }
+        for (word, _) in SORTED.iter() {
+            assert!(
+                word.len() <= LONGEST && word.bytes().all(|b| b.is_ascii_lowercase()),
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_whole_words_count() {
+        assert_eq!(look_up(b"prove").0, Mark::Prove);
+        for word in [
+            "proves",
+            "author",
+            "administrator",
+            "pathology",
+            "approve",
+            "prov",
+            "",
+        ] {
+            assert_eq!(look_up(word.as_bytes()).0, Mark::None, "{word}");
+        }
+    }
+}

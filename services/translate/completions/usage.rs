@@ -1,0 +1,134 @@
+//! OpenAI's count of tokens: `prompt_tokens` includes cached tokens.
+use crate::{
+    chat::Usage,
+    translate::{
+        count::Count,
+        json::{Json, Object},
+    },
+};
+use serde::Deserialize;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Wire {
+    prompt_tokens: Option<Count>,
+    completion_tokens: Option<Count>,
+    total_tokens: Option<Count>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's word for cached tokens.
+    prompt_cache_hit_tokens: Option<Count>,
+    /// Moonshot's.
+    cached_tokens: Option<Count>,
+}
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PromptDetails {
+    cached_tokens: Option<Count>,
+    cache_write_tokens: Option<Count>,
+}
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Option<Count>,
+}
+
+/// Reads a `usage`; `None` where it is no object.
+pub(crate) fn read(json: Json<'_>) -> Option<Usage> {
+    let wire: Wire = serde_json::from_str(json.get()).ok()?;
+    let count = |c: Option<Count>| c.unwrap_or_default().0;
+    let details = wire.prompt_tokens_details.unwrap_or_default();
+    let prompt = count(wire.prompt_tokens);
+    let cache_read = count(
+        details
+            .cached_tokens
+            .or(wire.prompt_cache_hit_tokens)
+            .or(wire.cached_tokens),
+    )
+    .min(prompt);
+    let cache_write = count(details.cache_write_tokens).min(prompt - cache_read);
+    let reasoning = count(
+        wire.completion_tokens_details
+            .unwrap_or_default()
+            .reasoning_tokens,
+    );
+    let mut output = count(wire.completion_tokens);
+    // xAI counts reasoning beside the completion, not inside it; only the total gives it away.
+    if reasoning > 0 && count(wire.total_tokens) == prompt + output + reasoning {
+        output += reasoning;
+    }
+    Some(Usage {
+        input: prompt - cache_read - cache_write,
+        output,
+        cache_read,
+        cache_write,
+        cache_write_1h: 0,
+        reasoning,
+    })
+}
+
+/// Writes the fields of a `usage`.
+pub(crate) fn write(usage: &Usage, object: &mut Object<'_>) {
+    object.number("prompt_tokens", usage.input_total());
+    object.number("completion_tokens", usage.output);
+    object.number("total_tokens", usage.input_total() + usage.output);
+    {
+        let mut details = object.object("prompt_tokens_details");
+        details.number("cached_tokens", usage.cache_read);
+        let written = usage.cache_write + usage.cache_write_1h;
+        if written > 0 {
+            details.number("cache_write_tokens", written);
+        }
+    }
+    object
+        .object("completion_tokens_details")
+        .number("reasoning_tokens", usage.reasoning);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(json: &str) -> Usage {
+        read(serde_json::from_str(json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn kinds_are_disjoint() {
+        let usage = of(
+            r#"{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120,
+            "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":10},"completion_tokens_details":{"reasoning_tokens":5}}"#,
+        );
+        assert_eq!(
+            (
+                usage.input,
+                usage.cache_read,
+                usage.cache_write,
+                usage.output,
+                usage.reasoning
+            ),
+            (30, 60, 10, 20, 5)
+        );
+        assert_eq!(usage.input_total(), 100);
+    }
+
+    #[test]
+    fn reasoning_beside_the_completion_is_output() {
+        let usage = of(
+            r#"{"prompt_tokens":10,"completion_tokens":2,"total_tokens":20,"completion_tokens_details":{"reasoning_tokens":8}}"#,
+        );
+        assert_eq!(usage.output, 10);
+    }
+
+    #[test]
+    fn more_cached_than_sent_is_not_believed() {
+        assert_eq!(
+            of(r#"{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":9}}"#).input_total(),
+            3
+        );
+        assert_eq!(
+            of(r#"{"prompt_tokens":9,"prompt_cache_hit_tokens":4}"#).cache_read,
+            4
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! Watching a stream that passes in its own dialect. Almost every event is looked at with a few substring searches and forwarded; only
+//! those that tell something about the answer are parsed.
+use super::{Summary, completions, messages};
+use crate::{chat::Prompt, dialect::Dialect, sse::Event};
+use bytes::Bytes;
+use memchr::{memchr2, memmem};
+
+#[derive(Debug)]
+pub(super) struct Observer {
+    dialect: Dialect,
+    /// Usage was asked for by us, not by the caller, so the caller is not to see it.
+    hide_usage: bool,
+    seen: bool,
+}
+
+impl Observer {
+    pub(super) fn new(dialect: Dialect, prompt: &Prompt) -> Self {
+        Self {
+            dialect,
+            hide_usage: dialect == Dialect::ChatCompletions && !super::wants_usage(prompt),
+            seen: false,
+        }
+    }
+
+    /// Takes an event; gives the bytes of output that it brings.
+    pub(super) fn push(
+        &mut self,
+        event: Bytes,
+        summary: &mut Summary,
+        out: &mut Vec<Bytes>,
+    ) -> usize {
+        let plain = match self.dialect {
+            Dialect::Messages => is_block_delta(&event),
+            Dialect::ChatCompletions => self.seen && is_plain_chunk(&event),
+        };
+        let mut forward = true;
+        if !plain && let Some(Event { data, .. }) = Event::parse(&event) {
+            self.seen = true;
+            match self.dialect {
+                Dialect::Messages => messages::observe(data, summary),
+                Dialect::ChatCompletions => {
+                    let usage_only = completions::observe(data, summary);
+                    forward = !(usage_only && self.hide_usage);
+                }
+            }
+        }
+        let brought = output(self.dialect, &event);
+        if forward {
+            let whole = event.ends_with(b"\n\n") || event.ends_with(b"\n\r\n");
+            out.push(event);
+            if !whole {
+                // The upstream ended without the last blank line, and without it the event would not be dispatched.
+                out.push(Bytes::from_static(b"\n\n"));
+            }
+        }
+        brought
+    }
+
+    /// What ends the answer where all but the terminal event has come.
+    pub(super) const fn terminal(&self) -> Bytes {
+        match self.dialect {
+            Dialect::Messages => Bytes::from_static(messages::STOP),
+            Dialect::ChatCompletions => Bytes::from_static(completions::DONE),
+        }
+    }
+}
+
+/// Whether the event adds to a block, told from its first bytes.
+fn is_block_delta(event: &[u8]) -> bool {
+    let head = event.get(..64).unwrap_or(event);
+    head.starts_with(b"event: content_block_delta")
+        || memmem::find(head, b"content_block_delta").is_some()
+}
+
+/// Whether a chunk brings neither a finish reason nor usage nor an error. The keys searched for cannot stand inside text, where their
+/// quotes would be escaped.
+fn is_plain_chunk(event: &[u8]) -> bool {
+    let tells = |key: &[u8]| value_of(event, key).is_some_and(|v| !v.starts_with(b"null"));
+    !tells(b"\"finish_reason\"")
+        && !tells(b"\"usage\"")
+        && !tells(b"\"error\"")
+        && value_of(event, b"\"choices\"").is_some()
+}
+
+/// What follows a key (its quotes included) and its colon, wherever it first stands.
+fn value_of<'a>(json: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = json;
+    loop {
+        let at = memmem::find(rest, key)?;
+        rest = rest.get(at + key.len()..)?.trim_ascii_start();
+        if let Some(value) = rest.strip_prefix(b":") {
+            return Some(value.trim_ascii_start());
+        }
+    }
+}
+
+/// The bytes of text, thinking and tool arguments in an event.
+fn output(dialect: Dialect, event: &[u8]) -> usize {
+    let keys: &[&[u8]] = match dialect {
+        Dialect::Messages => &[b"\"text\"", b"\"partial_json\"", b"\"thinking\""],
+        Dialect::ChatCompletions => &[
+            b"\"content\"",
+            b"\"reasoning_content\"",
+            b"\"arguments\"",
+            b"\"reasoning\"",
+        ],
+    };
+    let length = |key: &&[u8]| value_of(event, key).map_or(0, literal);
+    match dialect {
+        // A block's delta is of one kind.
+        Dialect::Messages => keys.iter().map(length).find(|l| *l > 0).unwrap_or(0),
+        Dialect::ChatCompletions => keys.iter().map(length).sum(),
+    }
+}
+
+/// The length of the string literal that `json` begins with, its quotes aside; 0 where it is no string.
+fn literal(json: &[u8]) -> usize {
+    let Some(text) = json.strip_prefix(b"\"") else {
+        return 0;
+    };
+    let mut end = 0;
+    while let Some(i) = memchr2(b'"', b'\\', text.get(end..).unwrap_or_default()) {
+        end += i;
+        if text.get(end) == Some(&b'"') {
+            return end;
+        }
+        end += 2;
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_measured_without_parsing() {
+        for (dialect, event, bytes) in [
+            (
+                Dialect::Messages,
+                r#"data: {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a\"b"}}"#,
+                4,
+            ),
+            (
+                Dialect::Messages,
+                r#"data: {"delta":{"type":"input_json_delta","partial_json":"{}"}}"#,
+                2,
+            ),
+            (Dialect::Messages, r#"data: {"type":"ping"}"#, 0),
+            (
+                Dialect::ChatCompletions,
+                r#"data: {"choices":[{"delta":{"content":"hi","reasoning":"x"}}]}"#,
+                3,
+            ),
+            (
+                Dialect::ChatCompletions,
+                r#"data: {"choices":[{"delta":{"content":null}}]}"#,
+                0,
+            ),
+        ] {
+            assert_eq!(output(dialect, event.as_bytes()), bytes, "{event}");
+        }
+    }
+
+    #[test]
+    fn plain_chunks_are_told_apart() {
+        for (chunk, plain) in [
+            (
+                r#"{"choices":[{"delta":{"content":"\"usage\":{"},"finish_reason":null}],"usage":null}"#,
+                true,
+            ),
+            (
+                r#"{"choices":[{"delta":{},"finish_reason": "stop"}]}"#,
+                false,
+            ),
+            (r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, false),
+            (r#"{"error":{"message":"x"},"choices":[]}"#, false),
+            ("[DONE]", false),
+        ] {
+            assert_eq!(is_plain_chunk(chunk.as_bytes()), plain, "{chunk}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Text in the spelling of its sender.
+//!
+//! Most text crosses from one JSON document into another. Keeping it escaped as it came saves decoding and encoding it, and lets pass what
+//! a Rust string cannot hold: half a surrogate pair, which JavaScript clients and servers do send when they cut an emoji in two.
+use bytes::{BufMut, BytesMut};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// A piece of text, escaped for JSON or not yet.
+#[derive(Clone, Debug)]
+pub(crate) enum Text<'a> {
+    /// The inside of a JSON string literal, as its sender spelt it.
+    Escaped(Cow<'a, str>),
+    /// Plain text.
+    Plain(Cow<'a, str>),
+}
+
+impl<'a> Text<'a> {
+    /// The text of a JSON string; `None` where the value is something else.
+    pub(crate) fn of(json: &'a RawValue) -> Option<Self> {
+        inside(json).map(|text| Self::Escaped(Cow::Borrowed(text)))
+    }
+    pub(crate) const fn plain(text: &'a str) -> Self {
+        Self::Plain(Cow::Borrowed(text))
+    }
+    /// The plain text; what no string can hold becomes U+FFFD.
+    pub(crate) fn decode(&self) -> Cow<'_, str> {
+        match self {
+            Self::Plain(text) => Cow::Borrowed(text),
+            Self::Escaped(text) => unescape(text),
+        }
+    }
+    /// Whether it holds nothing but white space, which some vendors refuse to take as a block.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.decode().trim().is_empty()
+    }
+    /// Writes the text as the inside of a JSON string literal.
+    pub(crate) fn write_inside(&self, out: &mut BytesMut) {
+        match self {
+            Self::Escaped(text) => out.put_slice(text.as_bytes()),
+            Self::Plain(text) => escape(out, text),
+        }
+    }
+}
+
+/// The inside of a JSON string literal, escapes and all; `None` where the value is no string.
+pub(crate) fn inside(json: &RawValue) -> Option<&str> {
+    json.get().strip_prefix('"')?.strip_suffix('"')
+}
+
+/// The plain text of a JSON string; `None` where the value is no string.
+pub(crate) fn string(json: &RawValue) -> Option<Cow<'_, str>> {
+    inside(json).map(unescape)
+}
+
+/// The plain text of the inside of a JSON string literal.
+pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.as_bytes().contains(&b'\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut high = None;
+    let mut units = Units(text);
+    while let Some(unit) = units.next() {
+        match (high.take(), unit) {
+            (Some(h), Unit::Surrogate(low @ 0xDC00..=0xDFFF)) => {
+                let code = 0x1_0000 + ((u32::from(h) - 0xD800) << 10) + (u32::from(low) - 0xDC00);
+                plain.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            (lone, unit) => {
+                if lone.is_some() {
+                    plain.push(char::REPLACEMENT_CHARACTER);
+                }
+                match unit {
+                    Unit::Run(run) => plain.push_str(run),
+                    Unit::Char(c) => plain.push(c),
+                    Unit::Surrogate(h @ 0xD800..=0xDBFF) => high = Some(h),
+                    Unit::Surrogate(_) => plain.push(char::REPLACEMENT_CHARACTER),
+                }
+            }
+        }
+    }
+    if high.is_some() {
+        plain.push(char::REPLACEMENT_CHARACTER);
+    }
+    Cow::Owned(plain)
+}
+
+/// Writes `text` as the inside of a JSON string literal.
+pub(crate) fn escape(out: &mut BytesMut, text: &str) {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    for (i, byte) in bytes.iter().enumerate() {
+        let short: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0..=0x1F => b"",
+            _ => continue,
+        };
+        out.put_slice(bytes.get(from..i).unwrap_or_default());
+        if short.is_empty() {
+            out.put_slice(format!("\\u{byte:04x}").as_bytes());
+        } else {
+            out.put_slice(short);
+        }
+        from = i + 1;
+    }
+    out.put_slice(bytes.get(from..).unwrap_or_default());
+}
+
+/// The characters of the inside of a JSON string literal, in runs where nothing is escaped. Allocates nothing.
+pub(crate) struct Units<'a>(pub(crate) &'a str);
+
+/// What stands next in a literal.
+pub(crate) enum Unit<'a> {
+    /// Characters without an escape.
+    Run(&'a str),
+    /// One escaped character.
+    Char(char),
+    /// One half of an escaped surrogate pair.
+    Surrogate(u16),
+}
+
+impl<'a> Iterator for Units<'a> {
+    type Item = Unit<'a>;
+    fn next(&mut self) -> Option<Unit<'a>> {
+        let Some(rest) = self.0.strip_prefix('\\') else {
+            let end = memchr::memchr(b'\\', self.0.as_bytes()).unwrap_or(self.0.len());
+            let (run, rest) = self.0.split_at(end);
+            self.0 = rest;
+            return (!run.is_empty()).then_some(Unit::Run(run));
+        };
+        let mut chars = rest.chars();
+        let unit = match chars.next()? {
+            'n' => Unit::Char('\n'),
+            't' => Unit::Char('\t'),
+            'r' => Unit::Char('\r'),
+            'b' => Unit::Char('\u{8}'),
+            'f' => Unit::Char('\u{c}'),
+            'u' => {
+                let hex = chars.as_str().get(..4)?;
+                chars = chars.as_str().get(4..)?.chars();
+                let code = u16::from_str_radix(hex, 16).ok()?;
+                char::from_u32(u32::from(code)).map_or(Unit::Surrogate(code), Unit::Char)
+            }
+            other => Unit::Char(other),
+        };
+        self.0 = chars.as_str();
+        Some(unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn pairs_join_and_halves_do_not_fail() {
+        assert_eq!(
+            unescape(r"a\ud83d\ude00b\n\/\u00e9"),
+            "a\u{1F600}b\n/\u{e9}"
+        );
+        assert_eq!(unescape(r"\ud83d"), "\u{FFFD}");
+        assert_eq!(unescape(r"\ude00x\ud83dy"), "\u{FFFD}x\u{FFFD}y");
+    }
+
+    proptest! {
+        #[test]
+        fn escaping_is_what_serde_does_and_turns_back(text in any::<String>()) {
+            let mut out = BytesMut::new();
+            out.put_u8(b'"');
+            escape(&mut out, &text);
+            out.put_u8(b'"');
+            let read: String = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(&read, &text);
+            let written = String::from_utf8(out.to_vec()).unwrap();
+            prop_assert_eq!(unescape(&written[1..written.len() - 1]), text);
+        }
+    }
+}

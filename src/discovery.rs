@@ -1,0 +1,37 @@
+//! Completing a configuration that binds no tier: by what runs on this machine, by the keys there are, else by the demo models.
+use crate::{
+    config::{Candidate, Found, Loaded, Model, Plan, candidates, plan},
+    demo,
+};
+use std::io;
+use tierway_services::providers;
+
+/// Binds the tiers that nobody bound. Tells how, where anything was bound.
+///
+/// Local servers are asked all at once and have a fraction of a second to answer.
+///
+/// # Errors
+/// Where not even the demo models can be started.
+pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
+    if !loaded.config.tiers.is_empty() {
+        return Ok(None);
+    }
+    let mut found = Found::of(&loaded.config);
+    let asked = candidates(&loaded.config).into_iter().map(|server| tokio::spawn(ask(server)));
+    for answer in asked.collect::<Vec<_>>() {
+        found.servers.extend(answer.await.ok().flatten());
+    }
+    let mut plan = plan(&found);
+    if plan.is_empty() {
+        let address = demo::start().await?;
+        plan = Plan::demo(&format!("http://{address}"), demo::SMALL, demo::BIG);
+    }
+    loaded.adopt(&plan);
+    Ok(Some(plan))
+}
+
+async fn ask(server: Candidate) -> Option<(Candidate, Vec<Model>)> {
+    let models = providers::probe(server.kind.parse().ok()?, &server.base_url).await?;
+    let models = models.into_iter().map(|name| Model { name, bytes: None }).collect();
+    Some((server, models))
+}
