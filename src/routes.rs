@@ -1,6 +1,7 @@
 //! Which path is whose: model calls go down the stack; lists and probes are answered here.
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use futures_util::future::Either;
 use http_body::Body;
 use std::{
     future::{Future, Ready, ready},
@@ -12,7 +13,7 @@ use tierway_services::{
     chat::{self, Kind, Refusal, Reply},
     dialect::Dialect,
 };
-use tower::{Layer, Service, util::Either};
+use tower::{Layer, Service};
 
 use crate::catalog::Catalog;
 

@@ -25,7 +25,7 @@ use tierway_layers::{
 };
 use tierway_services::{
     BoxError, Dispatch,
-    chat::{Target, Tier},
+    chat::Tier,
     prices::{Price, PriceList},
     providers::{Provider, ProviderError, Timeouts},
     upstream::Client,
@@ -212,7 +212,6 @@ fn internal_error(panic: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
     res
 }
 
-/// A compile-time reminder: targets are what names resolve to.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +221,5 @@ mod tests {
         fn check<T: Clone + Send + Sync>() {}
         check::<Gateway>();
         check::<Stack>();
-        let _: Option<Target> = None;
     }
 }
