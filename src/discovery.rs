@@ -1,6 +1,6 @@
 //! Completing a configuration that binds no tier: by what runs on this machine, by the keys there are, else by the demo models.
 use crate::{
-    config::{Candidate, Found, Loaded, Model, Plan, candidates, plan},
+    config::{Candidate, Found, Loaded, Plan, candidates, plan},
     demo,
 };
 use std::io;
@@ -31,8 +31,7 @@ pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
     Ok(Some(plan))
 }
 
-async fn ask(client: Client, server: Candidate) -> Option<(Candidate, Vec<Model>)> {
-    let models = probe(&client, server.kind.parse().ok()?, &server.base_url).await?;
-    let models = models.into_iter().map(|name| Model { name, bytes: None }).collect();
+async fn ask(client: Client, server: Candidate) -> Option<(Candidate, Vec<String>)> {
+    let models = probe(&client, server.kind, &server.base_url).await?;
     Some((server, models))
 }

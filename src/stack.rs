@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{any::Any, convert::Infallible};
 use tierway_layers::{
@@ -19,7 +19,7 @@ use tierway_layers::{
     classify::{ClassifyLayer, Heuristic},
     decode::DecodeLayer,
     names::{Names, Wish},
-    prompt_cache::{Memory, PromptCacheLayer},
+
     rescue::RescueLayer,
     telemetry::TelemetryLayer,
 };
@@ -30,14 +30,14 @@ use tierway_services::{
     providers::{Provider, ProviderError, Timeouts},
     upstream::Client,
 };
-use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
+use tower::{ServiceBuilder, util::BoxCloneSyncService};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
 };
 
-/// The body of every answer that leaves the gateway.
-pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+/// The body of every answer that leaves the gateway: the one box around the named bodies of the layers.
+pub type Body = tower_http::body::UnsyncBoxBody<Bytes, BoxError>;
 /// The whole gateway as one service, cheap to clone.
 pub type Gateway = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
 
@@ -69,7 +69,7 @@ impl Stack {
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
             // A hit must cost no model.
-            .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
+
             // Asks the small model first; each arm below it is an attempt of its own.
             .option_layer(cascade(config, &dispatch))
             // The leaf: encode, send, decode.
@@ -89,8 +89,7 @@ impl Stack {
             .layer(ProbesLayer)
             // Before a byte of the body is read.
             .layer(auth(&config.keys))
-            .service(Routes::new(chat, catalog))
-            .map_response(|res: Response<_>| res.map(|body| BodyExt::map_err(body, Into::into).boxed_unsync()));
+            .service(Routes::new(chat, catalog));
         Ok(Self { gateway: BoxCloneSyncService::new(gateway), dispatch })
     }
 
@@ -127,10 +126,6 @@ fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
     }
 }
 
-fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {
-    PromptCacheLayer::new(Memory::new(cache.max_bytes, cache.ttl)).sampled(cache.sampled)
-}
-
 type Small = tierway_layers::bind::Retarget<Dispatch>;
 
 fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, Vetoes>> {
@@ -161,7 +156,7 @@ fn provider(name: &str, settings: &config::Provider) -> Result<Provider, Provide
         provider = provider.api_key(key.clone());
     }
     for (name, value) in &settings.headers {
-        provider = provider.header(name.as_str(), value.to_str().unwrap_or_default())?;
+        provider = provider.header(name.as_str(), value.expose())?;
     }
     provider.check()?;
     Ok(provider)

@@ -30,14 +30,12 @@
 mod base_url;
 mod environment;
 mod file;
-mod kinds;
 mod locate;
 mod mask;
 mod origin;
 mod plan;
 pub mod reference;
 mod resolve;
-mod secrets;
 mod settings;
 mod shape;
 mod show;
@@ -46,11 +44,8 @@ mod typed;
 pub use environment::{NotUnicode, Process, Strings};
 pub use locate::load;
 pub use origin::{Origin, Problem, Problems};
-pub use plan::{Candidate, Found, Model, Plan, candidates, plan};
-pub use settings::{
-    Cache, Cascade, Config, Key, Log, LogFormat, Price, Provider, Route, Savings, Secret, Server,
-    Timeouts,
-};
+pub use plan::{Candidate, Found, Plan, candidates, plan};
+pub use settings::{Cache, Cascade, Config, Key, Log, LogFormat, Provider, Route, Savings, Server};
 
 use environment::Environment;
 use origin::Source;

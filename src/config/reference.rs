@@ -40,11 +40,11 @@ pub const ENTRIES: &[Entry] = &[
     entry("server.listen", "address", "\"127.0.0.1:8787\"", "TIERWAY_LISTEN, PORT", "Where callers connect. Beyond loopback only with `[[keys]]`."),
     entry("server.admin", "address", "\"127.0.0.1:9787\"", "TIERWAY_ADMIN", "Where metrics and health are."),
     entry("server.max_body", "size", "\"32MiB\"", "", "The largest request body."),
-    entry("server.max_concurrent", "count", "4096", "", "How many requests are served at a time."),
+    entry("server.max_connections", "count", "4096", "", "How many connections may be open at a time."),
     entry("server.drain_timeout", "duration", "\"30s\"", "", "How long streams may go on after the signal to stop."),
     entry("providers.*.kind", "kind", "", "", "The kind of server: {kinds}. Needed unless the provider's name is one of these."),
-    entry("providers.*.base_url", "URL", "", "OPENAI_ENDPOINT, OLLAMA_ENDPOINT, LLAMACPP_ENDPOINT, LMSTUDIO_ENDPOINT", "Its address, with or without `/v1`; by default the kind's own."),
-    entry("providers.*.api_key", "text", "", "ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY, LLAMACPP_API_KEY, LMSTUDIO_API_KEY", "The key to send. Better kept out of the file:"),
+    entry("providers.*.base_url", "URL", "", "OPENAI_ENDPOINT, OPENROUTER_ENDPOINT, OLLAMA_ENDPOINT, LLAMACPP_ENDPOINT, LMSTUDIO_ENDPOINT", "Its address, with or without `/v1`; by default the kind's own."),
+    entry("providers.*.api_key", "text", "", "ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY, OLLAMA_API_KEY, LLAMACPP_API_KEY, LMSTUDIO_API_KEY", "The key to send. Better kept out of the file:"),
     entry("providers.*.api_key_env", "text", "", "", "the environment variable that holds the key, or"),
     entry("providers.*.api_key_file", "path", "", "", "the file that holds the key, relative to the configuration file."),
     entry("providers.*.pass_credentials", "switch", "false", "", "Sends the caller's own credentials on, as a Claude subscription needs."),
@@ -112,9 +112,9 @@ pub fn markdown() -> String {
 }
 
 fn kinds() -> String {
-    let kinds: Vec<String> = super::kinds::ALL
+    let kinds: Vec<String> = tierway_services::providers::Kind::ALL
         .iter()
-        .map(|kind| format!("`\"{}\"`", kind.name))
+        .map(|kind| format!("`\"{kind}\"`"))
         .collect();
     kinds.join(", ")
 }

@@ -1,5 +1,6 @@
 use super::*;
 use std::collections::{BTreeSet, HashMap};
+use tierway_services::providers::Secret;
 
 fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
     let environment: HashMap<&str, &str> = variables.iter().copied().collect();
@@ -20,7 +21,7 @@ const WHOLE: &str = r#"
 listen = "0.0.0.0:80"
 admin = "localhost:9787"
 max_body = "1MB"
-max_concurrent = 10
+max_connections = 10
 drain_timeout = "1m 30s"
 [providers.local]
 kind = "llamacpp"
@@ -239,6 +240,8 @@ fn the_environment_of_the_replaced_system_works() {
             ("TIER_COMPLEX", "openai:gpt-4o"),
             ("OPENROUTER_API_KEY", "sk-or"),
             ("OPENAI_API_KEY", "sk-oa"),
+            ("OLLAMA_API_KEY", "sk-ol"),
+            ("LMSTUDIO_API_KEY", "sk-lm"),
             ("OPENAI_ENDPOINT", "https://oa.example/v1/chat/completions"),
             ("LLAMACPP_ENDPOINT", "http://localhost:8080"),
             ("LLAMACPP_API_KEY", "sk-ll"),
@@ -292,6 +295,8 @@ fn a_provider_of_the_file_is_not_changed_by_the_environment() {
         text,
         &[
             ("OPENAI_API_KEY", "sk-env"),
+            ("OLLAMA_API_KEY", "sk-ol"),
+            ("LMSTUDIO_API_KEY", "sk-lm"),
             ("OPENAI_ENDPOINT", "http://evil"),
         ],
     );
@@ -400,7 +405,7 @@ const CASES: &[Case] = &[
     ("a section as a value", "server = 3\nkeys = 'sk-1'\n", &[]),
     ("a provider without a name", "[providers]\nkind = 'ollama'\n", &[]),
     ("one pair of brackets", "[keys]\nkey = 'sk-1'\n", &[]),
-    ("wrong values", "[server]\nlisten = 8787\nadmin = '127.0.0.1'\nmax_body = 0\nmax_concurrent = 0\ndrain_timeout = 30\n\
+    ("wrong values", "[server]\nlisten = 8787\nadmin = '127.0.0.1'\nmax_body = 0\nmax_connections = 0\ndrain_timeout = 30\n\
         [cascade]\nenabled = 'yes'\ntiers = ['middle']\nstreams = 'buffer'\ntools = true\n[cache]\nttl = '5 parsecs'\nmax_bytes = -1\n\
         [log]\nformat = 'xml'\nlevel = 'loud'\n", &[]),
     ("a misspelled kind", "[providers.a]\nkind = 'olama'\n", &[]),
@@ -416,6 +421,8 @@ const CASES: &[Case] = &[
     ("a key file that is not there", "[providers.a]\nkind = 'anthropic'\napi_key_file = '/no/where'\n", &[]),
     ("a key twice", "[providers.a]\nkind = 'anthropic'\napi_key = 'sk-1'\napi_key_env = 'A'\n", &[("A", "sk-2")]),
     ("an empty key", "[providers.a]\nkind = 'anthropic'\napi_key = ''\n", &[]),
+    ("a key that cannot be sent", "[providers.a]\nkind = 'ollama'\napi_key = \"sk\\n-1\"\n", &[]),
+    ("a header that is not the user's", "[providers.a.headers]\nhost = 'a'\n[providers.a]\nkind = 'ollama'\n", &[]),
     ("a bad header", "[providers.a]\nkind = 'ollama'\nheaders = { 'x y' = 'sk-1', ok = \"sk\\n-1\" }\n", &[]),
     ("a tier of a misspelled provider", "[providers.local]\nkind = 'ollama'\n[tiers]\nsimple = 'locl:m'\n", &[]),
     ("a tier of no provider", "[tiers]\nsimple = 'there:m'\n", &[]),

@@ -3,12 +3,16 @@
 //! A wrong value does not stop the reading, so that everything wrong is told in one go.
 use super::{
     origin::Origin,
-    settings::{LogFormat, Route, Secret},
+    settings::{LogFormat, Route},
+    shape::closest,
 };
 use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
-use tierway_services::chat::{Target, Tier, Usd};
+use tierway_services::{
+    chat::{Target, Tier, Usd},
+    providers::{Kind, Secret},
+};
 use toml::{Spanned, Value};
 
 /// A value of a setting as somebody typed it.
@@ -322,6 +326,20 @@ impl Read for Route {
                 "leads nowhere",
                 r#"write "auto", a tier such as "simple", or "provider:model""#,
             )
+        })
+    }
+}
+
+impl Read for Kind {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        let text = value.as_str().unwrap_or_default();
+        text.parse().map_err(|_| {
+            let all = || Self::ALL.iter().map(|kind| kind.as_str());
+            let advice = match closest(text, all()) {
+                Some(close) => format!("write \"{close}\""),
+                None => format!("write one of {}", all().collect::<Vec<_>>().join(", ")),
+            };
+            Complaint::new("is not a kind of provider", advice)
         })
     }
 }
