@@ -33,8 +33,16 @@ const TURN: u64 = 4;
 pub fn estimate(prompt: &Prompt) -> u64 {
     let facts = prompt.facts();
     let turns = facts.turns.iter().flat_map(|t| &t.parts);
-    let parts: u64 = facts.system.iter().chain(turns).map(|p| estimate_part(prompt, p)).sum();
-    let tools = facts.tools_span.as_ref().map_or(0, |s| (s.end - s.start).into());
+    let parts: u64 = facts
+        .system
+        .iter()
+        .chain(turns)
+        .map(|p| estimate_part(prompt, p))
+        .sum();
+    let tools = facts
+        .tools_span
+        .as_ref()
+        .map_or(0, |s| (s.end - s.start).into());
     (parts + quarter(tools) + TURN * facts.turns.len() as u64).max(1)
 }
 

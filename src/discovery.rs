@@ -4,7 +4,7 @@ use crate::{
     demo,
 };
 use std::io;
-use tierway_services::providers;
+use tierway_services::{dispatch::probe, upstream::Client};
 
 /// Binds the tiers that nobody bound. Tells how, where anything was bound.
 ///
@@ -17,7 +17,8 @@ pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
         return Ok(None);
     }
     let mut found = Found::of(&loaded.config);
-    let asked = candidates(&loaded.config).into_iter().map(|server| tokio::spawn(ask(server)));
+    let client = Client::new();
+    let asked = candidates(&loaded.config).into_iter().map(|server| tokio::spawn(ask(client.clone(), server)));
     for answer in asked.collect::<Vec<_>>() {
         found.servers.extend(answer.await.ok().flatten());
     }
@@ -30,8 +31,8 @@ pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
     Ok(Some(plan))
 }
 
-async fn ask(server: Candidate) -> Option<(Candidate, Vec<Model>)> {
-    let models = providers::probe(server.kind.parse().ok()?, &server.base_url).await?;
+async fn ask(client: Client, server: Candidate) -> Option<(Candidate, Vec<Model>)> {
+    let models = probe(&client, server.kind.parse().ok()?, &server.base_url).await?;
     let models = models.into_iter().map(|name| Model { name, bytes: None }).collect();
     Some((server, models))
 }

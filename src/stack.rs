@@ -28,6 +28,7 @@ use tierway_services::{
     chat::{Target, Tier},
     prices::{Price, PriceList},
     providers::{Provider, ProviderError, Timeouts},
+    upstream::Client,
 };
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tower_http::{
@@ -53,7 +54,7 @@ impl Stack {
     /// # Errors
     /// Where a provider's address or key cannot be used.
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
-        let dispatch = Dispatch::new(providers(config)?);
+        let dispatch = Dispatch::new(providers(config)?, Client::new());
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
@@ -160,8 +161,9 @@ fn provider(name: &str, settings: &config::Provider) -> Result<Provider, Provide
         provider = provider.api_key(key.clone());
     }
     for (name, value) in &settings.headers {
-        provider = provider.header(name.clone(), value.clone());
+        provider = provider.header(name.as_str(), value.to_str().unwrap_or_default())?;
     }
+    provider.check()?;
     Ok(provider)
 }
 

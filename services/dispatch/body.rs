@@ -2,7 +2,7 @@
 use super::{error::Error, record::Recorder};
 use crate::{
     BoxError,
-    chat::{AttemptEnd, Usage},
+    chat::{AttemptEnd, Refusal, Usage},
     providers::Provider,
     sse::{Event, Splitter},
     translate::StreamTranslator,
@@ -146,8 +146,16 @@ where
 }
 
 /// Ready at `until`. A timer that was set for an earlier wait is left to run out and then set anew: cheaper than setting it per chunk.
-fn poll_until(mut sleep: Pin<&mut Option<Sleep>>, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    if sleep.as_ref().as_pin_ref().is_none_or(|s| s.deadline() > until) {
+fn poll_until(
+    mut sleep: Pin<&mut Option<Sleep>>,
+    until: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if sleep
+        .as_ref()
+        .as_pin_ref()
+        .is_none_or(|s| s.deadline() > until)
+    {
         sleep.set(Some(tokio::time::sleep_until(until)));
     }
     while let Some(timer) = sleep.as_mut().as_pin_mut() {
@@ -184,7 +192,8 @@ impl State {
         join(&chunk, &mut out, &mut self.ready);
         self.scratch = out;
         if let Err(error) = pushed {
-            self.broken(|p| Error::nonsense(p, error));
+            let _: crate::sse::EventTooLong = error;
+            self.broken(|p| Error::nonsense(p, "sent an event over the size limit"));
         } else if self.translator.summary().error.is_some() {
             // The provider's own error event is on its way to the caller; nothing can come after it.
             self.finish(AttemptEnd::Failed);
@@ -193,37 +202,32 @@ impl State {
 
     /// The upstream's body ended.
     fn end(&mut self) {
+        self.close(Error::incomplete);
+    }
+
+    /// The upstream broke off; no harm where all that matters had come.
+    fn broken(&mut self, error: impl FnOnce(&Provider) -> Error) {
+        self.close(|provider, _| error(provider));
+    }
+
+    fn close(&mut self, error: impl FnOnce(&Provider, &Refusal) -> Error) {
         let mut out = std::mem::take(&mut self.scratch);
         let rest = self.splitter.remainder();
         if Event::parse(rest).is_some() {
             // Some servers forget the blank line after the last event.
-            let mut event = BytesMut::with_capacity(rest.len() + 2);
-            event.extend_from_slice(rest);
-            event.extend_from_slice(b"\n\n");
-            self.translator.push(event.freeze(), &mut out);
+            self.translator.push(super::ended(rest), &mut out);
         }
         let finished = self.translator.finish(&mut out);
         join(&Bytes::new(), &mut out, &mut self.ready);
         self.scratch = out;
         match finished {
-            Ok(()) => self.finish(AttemptEnd::Complete),
-            Err(_) if self.translator.summary().error.is_some() => {
-                self.finish(AttemptEnd::Failed);
-            }
+            Ok(()) if self.translator.summary().complete => self.finish(AttemptEnd::Complete),
+            // The provider's own error event is all that there is to say.
+            Ok(()) => self.finish(AttemptEnd::Failed),
             Err(refusal) => {
-                self.failure = Some(Error::incomplete(&self.provider, &refusal));
+                self.failure = Some(error(&self.provider, &refusal));
                 self.finish(AttemptEnd::Failed);
             }
-        }
-    }
-
-    /// The upstream broke off; no harm after its last event.
-    fn broken(&mut self, error: impl FnOnce(&Provider) -> Error) {
-        if self.translator.summary().complete {
-            self.end();
-        } else {
-            self.failure = Some(error(&self.provider));
-            self.finish(AttemptEnd::Failed);
         }
     }
 
@@ -310,3 +314,6 @@ fn slice_of(chunk: &Bytes, pieces: &[Bytes]) -> Option<Bytes> {
     }
     (end <= chunk.len()).then(|| chunk.slice(start..end))
 }
+
+#[cfg(test)]
+mod tests;

