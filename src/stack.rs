@@ -8,7 +8,7 @@ use crate::{
     routes::{ProbesLayer, Routes},
 };
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{any::Any, convert::Infallible};
@@ -19,7 +19,6 @@ use tierway_layers::{
     classify::{ClassifyLayer, Heuristic},
     decode::DecodeLayer,
     names::{Names, Wish},
-
     rescue::RescueLayer,
     telemetry::TelemetryLayer,
 };
@@ -34,12 +33,18 @@ use tower::{ServiceBuilder, util::BoxCloneSyncService};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
 };
 
 /// The body of every answer that leaves the gateway: the one box around the named bodies of the layers.
 pub type Body = tower_http::body::UnsyncBoxBody<Bytes, BoxError>;
 /// The whole gateway as one service, cheap to clone.
 pub type Gateway = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+
+/// Tells what the prompt cache did.
+const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
+/// Tells what the cascade did.
+const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
 
 /// The assembled gateway.
 #[derive(Clone, Debug)]
@@ -58,7 +63,11 @@ impl Stack {
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
-        let catalog = Catalog::new(dispatch.clone(), names.clone(), config.tiers.values().map(ToString::to_string));
+        let catalog = Catalog::new(
+            dispatch.clone(),
+            names.clone(),
+            config.tiers.values().map(ToString::to_string),
+        );
 
         // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
         let chat = ServiceBuilder::new()
@@ -68,8 +77,10 @@ impl Stack {
             .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
+            // Said by the layers below where they are on; every answer says something.
+            .layer(SetResponseHeaderLayer::if_not_present(CACHE, HeaderValue::from_static("bypass")))
+            .layer(SetResponseHeaderLayer::if_not_present(CASCADE, HeaderValue::from_static("off")))
             // A hit must cost no model.
-
             // Asks the small model first; each arm below it is an attempt of its own.
             .option_layer(cascade(config, &dispatch))
             // The leaf: encode, send, decode.
@@ -90,7 +101,10 @@ impl Stack {
             // Before a byte of the body is read.
             .layer(auth(&config.keys))
             .service(Routes::new(chat, catalog));
-        Ok(Self { gateway: BoxCloneSyncService::new(gateway), dispatch })
+        Ok(Self {
+            gateway: BoxCloneSyncService::new(gateway),
+            dispatch,
+        })
     }
 
     /// The gateway as a service.
@@ -113,12 +127,19 @@ fn auth(keys: &[config::Key]) -> AuthLayer {
         // The configuration has made sure that only loopback can reach us then.
         return AuthLayer::open();
     }
-    AuthLayer::new(keys.iter().map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())))
+    AuthLayer::new(
+        keys.iter()
+            .map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())),
+    )
 }
 
 fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
     // What a caller who let the gateway choose would have used without it: the model of the most demanding bound tier.
-    let flagship = || [Tier::Complex, Tier::Reasoning, Tier::Medium, Tier::Simple].iter().find_map(|t| config.tiers.get(t));
+    let flagship = || {
+        [Tier::Complex, Tier::Reasoning, Tier::Medium, Tier::Simple]
+            .iter()
+            .find_map(|t| config.tiers.get(t))
+    };
     let layer = TelemetryLayer::new(prices).on_end(log::call);
     match config.savings.baseline.as_ref().or_else(flagship) {
         Some(target) => layer.baseline(target.clone()),
@@ -130,7 +151,9 @@ type Small = tierway_layers::bind::Retarget<Dispatch>;
 
 fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, Vetoes>> {
     let small = config.small().filter(|_| config.cascade.enabled)?;
-    let arm = ServiceBuilder::new().layer(RetargetLayer::new(small.clone())).service(dispatch.clone());
+    let arm = ServiceBuilder::new()
+        .layer(RetargetLayer::new(small.clone()))
+        .service(dispatch.clone());
     let layer = CascadeLayer::new(arm, Vetoes::default())
         .tiers(config.cascade.tiers.iter().copied())
         .threshold(config.cascade.threshold)
@@ -140,7 +163,11 @@ fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, V
 }
 
 fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
-    config.providers.iter().map(|(name, p)| provider(name, p)).collect()
+    config
+        .providers
+        .iter()
+        .map(|(name, p)| provider(name, p))
+        .collect()
 }
 
 fn provider(name: &str, settings: &config::Provider) -> Result<Provider, ProviderError> {
@@ -148,7 +175,11 @@ fn provider(name: &str, settings: &config::Provider) -> Result<Provider, Provide
     let mut provider = Provider::new(name, settings.kind)
         .pass_credentials(settings.pass_credentials)
         .native_messages(settings.native_messages)
-        .timeouts(Timeouts { connect: waits.connect, first_byte: waits.first_byte, idle: waits.idle });
+        .timeouts(Timeouts {
+            connect: waits.connect,
+            first_byte: waits.first_byte,
+            idle: waits.idle,
+        });
     if let Some(url) = &settings.base_url {
         provider = provider.base_url(url)?;
     }
@@ -165,11 +196,14 @@ fn provider(name: &str, settings: &config::Provider) -> Result<Provider, Provide
 fn names(config: &Config) -> Names {
     let mut names = Names::new(config.providers.keys().cloned());
     for (name, route) in &config.models {
-        names = names.map(name, match route {
-            Route::Auto => Wish::Auto,
-            Route::Tier(tier) => Wish::Tier(*tier),
-            Route::Target(target) => Wish::Target(target.clone()),
-        });
+        names = names.map(
+            name,
+            match route {
+                Route::Auto => Wish::Auto,
+                Route::Tier(tier) => Wish::Tier(*tier),
+                Route::Target(target) => Wish::Target(target.clone()),
+            },
+        );
     }
     for target in config.tiers.values() {
         names = names.serves(&target.model, target.clone());
@@ -178,7 +212,12 @@ fn names(config: &Config) -> Names {
 }
 
 fn bindings(config: &Config, names: &Names) -> Bindings {
-    config.tiers.iter().fold(Bindings::new(names.clone()), |bindings, (tier, target)| bindings.tier(*tier, target.clone()))
+    config
+        .tiers
+        .iter()
+        .fold(Bindings::new(names.clone()), |bindings, (tier, target)| {
+            bindings.tier(*tier, target.clone())
+        })
 }
 
 fn prices(config: &Config) -> PriceList {
@@ -189,7 +228,13 @@ fn prices(config: &Config) -> PriceList {
         }
     }
     for (target, price) in &config.prices {
-        let price = Price { input: price.input, output: price.output, cache_read: price.cache_read, cache_write: price.cache_write, ..Price::FREE };
+        let price = Price {
+            input: price.input,
+            output: price.output,
+            cache_read: price.cache_read,
+            cache_write: price.cache_write,
+            ..Price::FREE
+        };
         list = list.with_override(target, price);
     }
     list
@@ -197,13 +242,18 @@ fn prices(config: &Config) -> PriceList {
 
 /// The answer after a panic. It cannot know the caller's dialect any more, so its body has the fields of both.
 fn internal_error(panic: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
-    const BODY: &str =
-        r#"{"type":"error","error":{"type":"api_error","message":"internal error in the gateway; the log has more","param":null,"code":null}}"#;
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    const BODY: &str = r#"{"type":"error","error":{"type":"api_error","message":"internal error in the gateway; the log has more","param":null,"code":null}}"#;
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("unknown"), "a call panicked");
     let mut res = Response::new(Full::new(Bytes::from_static(BODY.as_bytes())));
     *res.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-    res.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    res.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     res
 }
 

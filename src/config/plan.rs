@@ -177,7 +177,7 @@ impl Plan {
     /// A plan of two built-in models that speak chat completions at `base_url`.
     #[must_use]
     pub fn demo(base_url: &str, small: &str, big: &str) -> Self {
-        let provider = "demo".to_owned();
+        let provider = crate::demo::PROVIDER.to_owned();
         let target = |model: &str| Target::new(&*provider, model);
         let why = "a built-in demo: nothing else was found";
         Self {

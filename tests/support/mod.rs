@@ -76,14 +76,34 @@ impl Gateway {
         let stack = Stack::new(&config).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = server::Limits { connections: 4096, drain: Duration::from_secs(5) };
-        tokio::spawn(server::serve(listener, stack.service(), limits, std::future::pending()));
+        let limits = server::Limits {
+            connections: 4096,
+            drain: Duration::from_secs(5),
+        };
+        tokio::spawn(server::serve(
+            listener,
+            stack.service(),
+            limits,
+            std::future::pending(),
+        ));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, stack, client }
+        Self {
+            address,
+            stack,
+            client,
+        }
     }
 
-    pub fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Request<Full<Bytes>> {
-        let mut req = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+    pub fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Request<Full<Bytes>> {
+        let mut req = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             req = req.header(*name, *value);
         }
@@ -94,15 +114,35 @@ impl Gateway {
         self.client.request(req).await.unwrap()
     }
 
-    pub async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let res = self.send(self.request(method, path, headers, body)).await;
         let (head, body) = res.into_parts();
-        let bytes = tokio::time::timeout(Duration::from_secs(20), body.collect()).await.expect("an end").unwrap().to_bytes();
-        Answer { status: head.status, headers: head.headers, bytes }
+        let bytes = tokio::time::timeout(Duration::from_secs(20), body.collect())
+            .await
+            .expect("an end")
+            .unwrap()
+            .to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            bytes,
+        }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.call(Method::POST, path, &[("content-type", "application/json")], body.to_string()).await
+        self.call(
+            Method::POST,
+            path,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
     }
     pub async fn messages(&self, body: &Value) -> Answer {
         self.post("/v1/messages", body).await
