@@ -238,14 +238,20 @@ async fn a_caller_who_leaves_cancels_the_arm_at_work() {
     let layer = CascadeLayer::new(hung.clone(), Vetoes);
     let mut fut = task::spawn(layer.layer(refusing).call(medium(ask("auto", "hi")).0));
     assert_pending!(fut.poll());
-    assert!(Arc::strong_count(&working) > idle, "the small model is at work");
+    assert!(
+        Arc::strong_count(&working) > idle,
+        "the small model is at work"
+    );
     drop((fut, layer));
     assert_eq!(Arc::strong_count(&working), idle);
 
     let layer = CascadeLayer::new(refusing, Vetoes);
     let mut fut = task::spawn(layer.layer(hung.clone()).call(medium(ask("auto", "hi")).0));
     assert_pending!(fut.poll());
-    assert!(Arc::strong_count(&working) > idle, "the big model is at work");
+    assert!(
+        Arc::strong_count(&working) > idle,
+        "the big model is at work"
+    );
     drop(fut);
     assert_eq!(Arc::strong_count(&working), idle);
 }
