@@ -215,6 +215,33 @@ fn fields<'de, T: serde::Deserialize<'de>>() -> &'static [&'static str] {
 }
 
 #[test]
+fn the_reference_names_the_variables_that_are_read() {
+    #[derive(Default)]
+    struct Asked(std::cell::RefCell<BTreeSet<String>>);
+    impl Strings for Asked {
+        fn get(&self, name: &str) -> Result<Option<String>, NotUnicode> {
+            self.0.borrow_mut().insert(name.to_owned());
+            Ok(None)
+        }
+    }
+    let asked = Asked::default();
+    read("t".as_ref(), "", &Flags::default(), &asked).unwrap();
+    let documented = reference::ENTRIES
+        .iter()
+        .flat_map(|entry| entry.environment.split(", "));
+    let documented: BTreeSet<String> = documented
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(asked.0.into_inner(), documented);
+}
+
+#[test]
+fn the_reference_reads_well() {
+    insta::assert_snapshot!("reference", reference::markdown());
+}
+
+#[test]
 fn the_readme_has_the_reference() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
         .unwrap_or_default();
