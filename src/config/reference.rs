@@ -40,7 +40,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("server.listen", "address", "\"127.0.0.1:8787\"", "TIERWAY_LISTEN, PORT", "Where callers connect. Beyond loopback only with `[[keys]]`."),
     entry("server.admin", "address", "\"127.0.0.1:9787\"", "TIERWAY_ADMIN", "Where metrics and health are. On a port of its own."),
     entry("server.max_body", "size", "\"32MiB\"", "", "The largest request body."),
-    entry("server.max_concurrent", "count", "4096", "", "How many requests are served at a time."),
+    entry("server.max_concurrent", "count", "8192", "", "How many requests are served at a time."),
     entry("server.drain_timeout", "duration", "\"30s\"", "", "How long streams may go on after the signal to stop."),
     entry("providers.*.kind", "kind", "", "", "The kind of server: {kinds}. Needed unless the provider's name is one of these."),
     entry("providers.*.base_url", "URL", "", "OPENAI_ENDPOINT, OPENROUTER_ENDPOINT, OLLAMA_ENDPOINT, LLAMACPP_ENDPOINT, LMSTUDIO_ENDPOINT", "Its address, with or without `/v1`; by default the kind's own."),
