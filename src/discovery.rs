@@ -38,8 +38,15 @@ pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
 fn show_everything(config: &mut Config) {
     config.cascade.enabled = true;
     for (model, input, output) in demo::PRICES {
-        let price = Price { input: Usd::per_million(input), output: Usd::per_million(output), ..Price::FREE };
-        config.prices.entry(format!("{}:{model}", demo::PROVIDER)).or_insert(price);
+        let price = Price {
+            input: Usd::per_million(input),
+            output: Usd::per_million(output),
+            ..Price::FREE
+        };
+        config
+            .prices
+            .entry(format!("{}:{model}", demo::PROVIDER))
+            .or_insert(price);
     }
 }
 

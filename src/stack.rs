@@ -19,14 +19,15 @@ use tierway_layers::{
     classify::{ClassifyLayer, Heuristic},
     decode::DecodeLayer,
     names::{Names, Wish},
+    prompt_cache::{Memory, PromptCacheLayer},
     rescue::RescueLayer,
     telemetry::TelemetryLayer,
 };
 use tierway_services::{
     BoxError, Dispatch,
     chat::Tier,
-    prices::{Price, PriceList},
-    providers::{Provider, ProviderError, Timeouts},
+    prices::PriceList,
+    providers::{Provider, ProviderError},
     upstream::Client,
 };
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
@@ -78,9 +79,16 @@ impl Stack {
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
             // Said by the layers below where they are on; every answer says something.
-            .layer(SetResponseHeaderLayer::if_not_present(CACHE, HeaderValue::from_static("bypass")))
-            .layer(SetResponseHeaderLayer::if_not_present(CASCADE, HeaderValue::from_static("off")))
+            .layer(SetResponseHeaderLayer::if_not_present(
+                CACHE,
+                HeaderValue::from_static("bypass"),
+            ))
+            .layer(SetResponseHeaderLayer::if_not_present(
+                CASCADE,
+                HeaderValue::from_static("off"),
+            ))
             // A hit must cost no model.
+            .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
             // Asks the small model first; each arm below it is an attempt of its own.
             .option_layer(cascade(config, &dispatch))
             // The leaf: encode, send, decode.
@@ -147,6 +155,10 @@ fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
     }
 }
 
+fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {
+    PromptCacheLayer::new(Memory::new(cache.max_bytes, cache.ttl)).sampled(cache.sampled)
+}
+
 type Small = tierway_layers::bind::Retarget<Dispatch>;
 
 fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, Vetoes>> {
@@ -163,34 +175,7 @@ fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, V
 }
 
 fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
-    config
-        .providers
-        .iter()
-        .map(|(name, p)| provider(name, p))
-        .collect()
-}
-
-fn provider(name: &str, settings: &config::Provider) -> Result<Provider, ProviderError> {
-    let waits = &settings.timeouts;
-    let mut provider = Provider::new(name, settings.kind)
-        .pass_credentials(settings.pass_credentials)
-        .native_messages(settings.native_messages)
-        .timeouts(Timeouts {
-            connect: waits.connect,
-            first_byte: waits.first_byte,
-            idle: waits.idle,
-        });
-    if let Some(url) = &settings.base_url {
-        provider = provider.base_url(url)?;
-    }
-    if let Some(key) = &settings.api_key {
-        provider = provider.api_key(key.clone());
-    }
-    for (name, value) in &settings.headers {
-        provider = provider.header(name.as_str(), value.expose())?;
-    }
-    provider.check()?;
-    Ok(provider)
+    config.providers.iter().map(|(name, provider)| provider.build(name)).collect()
 }
 
 fn names(config: &Config) -> Names {
@@ -228,14 +213,7 @@ fn prices(config: &Config) -> PriceList {
         }
     }
     for (target, price) in &config.prices {
-        let price = Price {
-            input: price.input,
-            output: price.output,
-            cache_read: price.cache_read,
-            cache_write: price.cache_write,
-            ..Price::FREE
-        };
-        list = list.with_override(target, price);
+        list = list.with_override(target, *price);
     }
     list
 }

@@ -3,7 +3,8 @@
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
 use super::{
     settings::{LogFormat, Route},
-    typed::{BaseUrl, Count, LogLevel, Named, Off, Share, Size, Typed, listed, named},
+    typed::{Named, Typed, listed, named},
+    values::{BaseUrl, Count, LogLevel, Off, Share, Size},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};

@@ -211,7 +211,7 @@ impl Default for Server {
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 9787)),
             // What Anthropic accepts, so that no request fails here that would not have failed there.
             max_body: 32 << 20,
-            max_connections: 4096,
+            max_connections: 8192,
             drain_timeout: Duration::from_secs(30),
         }
     }

@@ -9,8 +9,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use std::{net::SocketAddr, time::Duration};
-use tierway::{config::Config, server, stack::Stack};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use tierway::{config, server, stack::Stack};
 use tokio::net::TcpListener;
 pub use upstream::Upstream;
 
@@ -72,7 +72,9 @@ reasoning = "a:text-reason"
 
 impl Gateway {
     pub async fn start(toml: &str) -> Self {
-        let config = Config::from_toml(toml).unwrap_or_else(|e| panic!("{e}"));
+        let environment = HashMap::<String, String>::new();
+        let loaded = config::read("tierway.toml".as_ref(), toml, &config::Flags::default(), &environment);
+        let config = loaded.unwrap_or_else(|e| panic!("{e}")).config;
         let stack = Stack::new(&config).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -8,7 +8,8 @@ use super::{
     origin::{Origin, Problem},
     settings::{Cache, Cascade, Config, Key, Log, Route, Savings, Server},
     shape::closest,
-    typed::{Complaint, Named, Share, Size, Typed},
+    typed::{Complaint, Named, Typed},
+    values::{Share, Size},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

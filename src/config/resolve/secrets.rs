@@ -52,7 +52,7 @@ impl Resolver<'_, '_> {
                 }
                 self.origins
                     .insert(path.to_owned(), Origin::Environment(name));
-                secret = secret.or(value.map(|value| Secret::new(value)));
+                secret = secret.or(value.map(Secret::new));
             }
         }
         if let Some(typed) = file {
