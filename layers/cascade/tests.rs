@@ -5,7 +5,7 @@ use http_body::{Body, Frame};
 use serde_json::json;
 use std::pin::Pin;
 use tierway_services::chat::{CascadeStatus, Journal, Reply, Request, Response, Role};
-use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_test::mock;
 
 type Handle = mock::Handle<Request, Response>;
@@ -219,25 +219,41 @@ async fn the_big_models_errors_are_the_callers() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_cancels_the_arm_at_work() {
-    let (mut svc, mut small, mut big) = between(sure(0.0), |l| l);
-    let mut fut = task::spawn(svc.call(medium(ask("auto", "hi")).0));
-    assert_pending!(fut.poll());
-    let (_, mut waiting) = small.next_request().await.unwrap();
-    drop(fut);
-    assert_ready!(task::spawn(std::future::poll_fn(|cx| waiting.poll_closed(cx))).poll());
+    // A model that never answers and holds on to its count while it tries.
+    let hanging = |working: &Arc<()>| {
+        let working = working.clone();
+        tower::service_fn(move |_: Request| {
+            let working = working.clone();
+            async move {
+                let _working = working;
+                std::future::pending::<Result<Response, &str>>().await
+            }
+        })
+    };
+    let refusing = tower::service_fn(|_: Request| std::future::ready(Err::<Response, _>("down")));
+    let working = Arc::new(());
+    let hung = hanging(&working);
+    let idle = Arc::strong_count(&working);
 
-    let mut fut = task::spawn(svc.call(medium(ask("auto", "hi")).0));
+    let layer = CascadeLayer::new(hung.clone(), Vetoes);
+    let mut fut = task::spawn(layer.layer(refusing).call(medium(ask("auto", "hi")).0));
     assert_pending!(fut.poll());
-    small
-        .next_request()
-        .await
-        .unwrap()
-        .1
-        .send_response(says("x"));
+    assert!(
+        Arc::strong_count(&working) > idle,
+        "the small model is at work"
+    );
+    drop((fut, layer));
+    assert_eq!(Arc::strong_count(&working), idle);
+
+    let layer = CascadeLayer::new(refusing, Vetoes);
+    let mut fut = task::spawn(layer.layer(hung.clone()).call(medium(ask("auto", "hi")).0));
     assert_pending!(fut.poll());
-    let (_, mut waiting) = big.next_request().await.unwrap();
+    assert!(
+        Arc::strong_count(&working) > idle,
+        "the big model is at work"
+    );
     drop(fut);
-    assert_ready!(task::spawn(std::future::poll_fn(|cx| waiting.poll_closed(cx))).poll());
+    assert_eq!(Arc::strong_count(&working), idle);
 }
 
 #[tokio::test]
