@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client as Http, rt::TokioExecutor};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
-use std::{error::Error, net::SocketAddr};
+use std::{error::Error, net::SocketAddr, time::Duration};
 use tierway_layers::{
     auth::{AuthLayer, Key},
     bind::{BindLayer, Bindings, RetargetLayer},
@@ -20,6 +20,7 @@ use tierway_layers::{
     classify::{ClassifyLayer, Heuristic},
     decode::DecodeLayer,
     names::Names,
+    prompt_cache::{Memory, PromptCacheLayer},
     rescue::RescueLayer,
     telemetry::TelemetryLayer,
 };
@@ -46,18 +47,20 @@ fn app(models: SocketAddr, metrics: PrometheusHandle) -> Result<Router> {
         .tier(Tier::Simple, small.clone())
         .tier(Tier::Complex, big);
 
+    let prices = PriceList::empty().with_free_provider("local");
+    let answers = Memory::new(64 * 1024 * 1024, Duration::from_secs(300));
+
     let draft = ServiceBuilder::new()
         .layer(RetargetLayer::new(small))
         .service(dispatch.clone());
     let chat = ServiceBuilder::new() // runs top to bottom
-        .layer(TelemetryLayer::new(
-            PriceList::empty().with_free_provider("local"),
-        ))
+        .layer(TelemetryLayer::new(prices)) // counts it all
         .layer(RescueLayer::new()) // errors become answers
         .layer(AuthLayer::new([Key::new("sk-alice", "alice")])) // before a byte of the body is read
         .layer(DecodeLayer::new(32 * 1024 * 1024)) // bytes become a prompt
         .layer(ClassifyLayer::new(Heuristic::new(names))) // how hard is it?
         .layer(BindLayer::new(bindings)) // so who answers?
+        .layer(PromptCacheLayer::new(answers)) // has it been answered?
         .layer(CascadeLayer::new(draft, Vetoes::default())) // the small model first, where that may do
         .service(dispatch);
 
@@ -74,9 +77,7 @@ fn models() -> Router {
         let message = json!({"role": "assistant", "content": format!("{} speaking", ask["model"])});
         let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
         let usage = json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11});
-        Json(
-            json!({"id": "1", "object": "chat.completion", "created": 0, "model": ask["model"], "choices": [choice], "usage": usage}),
-        )
+        Json(json!({"model": ask["model"], "choices": [choice], "usage": usage}))
     };
     Router::new().route("/v1/chat/completions", post(answer))
 }
