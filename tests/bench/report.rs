@@ -84,8 +84,8 @@ pub(crate) fn median(rounds: Vec<Figures>) -> Figures {
 }
 
 pub(crate) const HEAD: &str = "\
-workload      target        requests/s   p50 ms   p99 ms   CPU us/req   peak MiB   CPU ratio   rate ratio
-------------  -----------  -----------  -------  -------  -----------  ---------  ----------  -----------";
+workload       target        requests/s   p50 ms   p99 ms   CPU us/req   peak MiB   CPU ratio   rate ratio
+-------------  -----------  -----------  -------  -------  -----------  ---------  ----------  -----------";
 
 pub(crate) fn line(
     workload: Workload,
@@ -96,7 +96,7 @@ pub(crate) fn line(
 ) -> String {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let rates = format!(
-        "{:<12}  {target:<11}  {:>11.0}  {:>7.2}  {:>7.2}",
+        "{:<13}  {target:<11}  {:>11.0}  {:>7.2}  {:>7.2}",
         workload.name(),
         figures.per_second,
         milliseconds(figures.p50),

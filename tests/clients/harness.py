@@ -111,16 +111,19 @@ class Process:
 
 
 class Gateway(Process):
-    """`tierway serve` with this configuration; `url` answers clients, `admin` has the metrics."""
+    """`tierway serve` with this configuration, or with none; `url` answers clients, `admin` has the metrics."""
 
     key = KEY
 
-    def __init__(self, toml, **environment):
+    def __init__(self, toml=None, **environment):
         port, admin = free_port(), free_port()
-        with tempfile.NamedTemporaryFile("w", suffix=".toml", prefix="tierway-", delete=False) as file:
-            file.write(toml)
-        self.config = file.name
-        command = [binary(), "serve", "--config", file.name, "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"]
+        command = [binary(), "serve", "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"]
+        self.config = None
+        if toml is not None:
+            with tempfile.NamedTemporaryFile("w", suffix=".toml", prefix="tierway-", delete=False) as file:
+                file.write(toml)
+            self.config = file.name
+            command += ["--config", file.name]
         super().__init__(command, clean_environment(**environment))
         self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}"
         try:
@@ -131,7 +134,8 @@ class Gateway(Process):
 
     def __exit__(self, *_):
         super().__exit__()
-        os.unlink(self.config)
+        if self.config and os.path.exists(self.config):
+            os.unlink(self.config)
 
     def model(self, provider, name):
         return f"{provider}:{name}"

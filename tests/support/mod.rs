@@ -9,8 +9,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use std::{net::SocketAddr, time::Duration};
-use tierway::{config::Config, server, stack::Stack};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use tierway::{config, server, stack::Stack};
 use tokio::net::TcpListener;
 pub use upstream::Upstream;
 
@@ -72,18 +72,40 @@ reasoning = "a:text-reason"
 
 impl Gateway {
     pub async fn start(toml: &str) -> Self {
-        let config = Config::from_toml(toml).unwrap_or_else(|e| panic!("{e}"));
+        let environment = HashMap::<String, String>::new();
+        let loaded = config::read("tierway.toml".as_ref(), toml, &config::Flags::default(), &environment);
+        let config = loaded.unwrap_or_else(|e| panic!("{e}")).config;
         let stack = Stack::new(&config).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = server::Limits { connections: 4096, drain: Duration::from_secs(5) };
-        tokio::spawn(server::serve(listener, stack.service(), limits, std::future::pending()));
+        let limits = server::Limits {
+            connections: 4096,
+            drain: Duration::from_secs(5),
+        };
+        tokio::spawn(server::serve(
+            listener,
+            stack.service(),
+            limits,
+            std::future::pending(),
+        ));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, stack, client }
+        Self {
+            address,
+            stack,
+            client,
+        }
     }
 
-    pub fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Request<Full<Bytes>> {
-        let mut req = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+    pub fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Request<Full<Bytes>> {
+        let mut req = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             req = req.header(*name, *value);
         }
@@ -94,15 +116,35 @@ impl Gateway {
         self.client.request(req).await.unwrap()
     }
 
-    pub async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let res = self.send(self.request(method, path, headers, body)).await;
         let (head, body) = res.into_parts();
-        let bytes = tokio::time::timeout(Duration::from_secs(20), body.collect()).await.expect("an end").unwrap().to_bytes();
-        Answer { status: head.status, headers: head.headers, bytes }
+        let bytes = tokio::time::timeout(Duration::from_secs(20), body.collect())
+            .await
+            .expect("an end")
+            .unwrap()
+            .to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            bytes,
+        }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.call(Method::POST, path, &[("content-type", "application/json")], body.to_string()).await
+        self.call(
+            Method::POST,
+            path,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
     }
     pub async fn messages(&self, body: &Value) -> Answer {
         self.post("/v1/messages", body).await

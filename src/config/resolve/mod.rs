@@ -1,20 +1,25 @@
 //! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
+mod providers;
+mod secrets;
+
 use super::{
     environment::Environment,
-    file, kinds,
+    file,
     origin::{Origin, Problem},
-    settings::{
-        Cache, Cascade, Config, Key, Log, Price, Provider, Route, Savings, Secret, Server, Timeouts,
-    },
+    settings::{Cache, Cascade, Config, Key, Log, Route, Savings, Server},
     shape::closest,
-    typed::{Complaint, Named, Share, Size, Typed},
+    typed::{Complaint, Named, Typed},
+    values::{Share, Size},
 };
-use http::{HeaderName, HeaderValue};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
-use tierway_services::chat::{Target, Tier};
+use tierway_services::{
+    chat::{Target, Tier},
+    prices::Price,
+    providers::Kind,
+};
 
 /// Turns a typed file into a configuration, and collects on the way what is wrong and where each value came from.
 pub(super) struct Resolver<'a, 'e> {
@@ -127,7 +132,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 "write \"{close}:{}\", or add [providers.{name}]",
                 target.model
             ),
-            None => match kinds::find(name).and_then(|kind| kind.key_env) {
+            None => match name.parse().ok().and_then(Kind::key_env) {
                 Some(variable) => format!("set {variable}, or add [providers.{name}]"),
                 None => format!("add [providers.{name}] with its kind and base_url"),
             },
@@ -137,79 +142,6 @@ impl<'a, 'e> Resolver<'a, 'e> {
             format!("`{path}` names the provider `{name}`, which does not exist"),
             advice,
         );
-        None
-    }
-
-    /// One secret out of up to three places for it; the second place of two is refused.
-    fn secret(
-        &mut self,
-        path: &str,
-        text: Option<Typed<Secret>>,
-        variable: Option<Typed<String>>,
-        file: Option<Typed<PathBuf>>,
-    ) -> Option<Secret> {
-        let places: Vec<Origin> = [
-            text.as_ref().map(|typed| typed.origin.clone()),
-            variable.as_ref().map(|typed| typed.origin.clone()),
-            file.as_ref().map(|typed| typed.origin.clone()),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if let [_, second, ..] = &*places {
-            self.refuse(
-                second.clone(),
-                format!("`{path}` is set twice"),
-                "write only one of it, its _env and its _file",
-            );
-        }
-        let mut secret = self.take(path, text);
-        if let Some(typed) = variable {
-            let (setting, origin) = (format!("{path}_env"), typed.origin.clone());
-            if let Some(name) = self.take(&setting, Some(typed)) {
-                let value = self.environment.get(&name);
-                if !is_variable(&name) {
-                    // Perhaps the key itself: do not repeat it.
-                    let message = format!("`{setting}` is not the name of a variable");
-                    self.refuse(
-                        origin,
-                        message,
-                        "write the name of the variable that holds the key",
-                    );
-                } else if value.is_none() {
-                    let message =
-                        format!("`{setting}` names {name}, which the environment does not have");
-                    self.refuse(
-                        origin,
-                        message,
-                        format!("set {name}, or name another variable"),
-                    );
-                }
-                self.origins
-                    .insert(path.to_owned(), Origin::Environment(name));
-                secret = secret.or(value.map(|value| Secret::new(value.trim())));
-            }
-        }
-        if let Some(typed) = file {
-            let (setting, origin) = (format!("{path}_file"), typed.origin.clone());
-            if let Some(name) = self.take(&setting, Some(typed)) {
-                self.origins.insert(path.to_owned(), origin.clone());
-                let name = self.folder.join(name);
-                secret = secret.or(self.secret_file(&setting, origin, &name));
-            }
-        }
-        secret
-    }
-
-    fn secret_file(&mut self, setting: &str, origin: Origin, file: &Path) -> Option<Secret> {
-        let fault = match std::fs::read_to_string(file) {
-            Ok(text) if !text.trim().is_empty() => return Some(Secret::new(text.trim())),
-            Ok(_) => "it is empty".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        let message = format!("`{setting}` names a file that cannot be used: {fault}");
-        let advice = "write the path, from this file's folder, of a file that holds the key and nothing else";
-        self.refuse(origin, message, advice);
         None
     }
 
@@ -228,177 +160,12 @@ impl<'a, 'e> Resolver<'a, 'e> {
             max_body: max_body.map_or(default.max_body, |Size(bytes)| {
                 usize::try_from(bytes).unwrap_or(usize::MAX)
             }),
-            max_concurrent: self
-                .take("server.max_concurrent", typed.max_concurrent)
-                .map_or(default.max_concurrent, |count| count.0),
+            max_connections: self
+                .take("server.max_connections", typed.max_connections)
+                .map_or(default.max_connections, |count| count.0),
             drain_timeout: self
                 .take("server.drain_timeout", typed.drain_timeout)
                 .unwrap_or(default.drain_timeout),
-        }
-    }
-
-    fn all_providers(
-        &mut self,
-        typed: BTreeMap<String, Named<file::Provider>>,
-    ) -> BTreeMap<String, Provider> {
-        let providers = typed.into_iter().filter_map(|(name, typed)| {
-            let provider = self.provider(&name, typed)?;
-            Some((name, provider))
-        });
-        providers.collect()
-    }
-
-    fn provider(
-        &mut self,
-        name: &str,
-        Named { origin, value }: Named<file::Provider>,
-    ) -> Option<Provider> {
-        let path = format!("providers.{name}");
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || !name.chars().all(fits) {
-            self.refuse(
-                origin.clone(),
-                format!("`{name}` cannot be a provider's name"),
-                "write letters, digits, `-`, `_` and `.`: a target is split at its first colon",
-            );
-        }
-        let kind = self.kind(name, &origin, value.kind);
-        let base_url = self
-            .take(&format!("{path}.base_url"), value.base_url)
-            .map(|url| url.0);
-        let pass_credentials = self
-            .take(&format!("{path}.pass_credentials"), value.pass_credentials)
-            .unwrap_or(false);
-        let key_path = format!("{path}.api_key");
-        let any_key =
-            value.api_key.is_some() || value.api_key_env.is_some() || value.api_key_file.is_some();
-        let mut api_key = self.secret(
-            &key_path,
-            value.api_key,
-            value.api_key_env,
-            value.api_key_file,
-        );
-        if let Some(kind) = kind {
-            if kind.base_url.is_none() && base_url.is_none() {
-                self.refuse(
-                    origin.clone(),
-                    format!("`{path}` has no address"),
-                    format!("add base_url: \"{}\" has no address of its own", kind.name),
-                );
-            }
-            // A key out of the environment goes to the address that it belongs to, never to another.
-            if !any_key
-                && base_url.is_none()
-                && !pass_credentials
-                && let Some(variable) = kind.key_env
-            {
-                api_key = self
-                    .environment
-                    .get(variable)
-                    .map(|value| Secret::new(value.trim()));
-                if api_key.is_some() {
-                    self.origins
-                        .insert(key_path, Origin::Environment(variable.to_owned()));
-                } else if !kind.local {
-                    self.refuse(
-                        origin,
-                        format!("`{path}` has no key"),
-                        format!("set {variable}, or add api_key_env, api_key_file or pass_credentials = true"),
-                    );
-                }
-            }
-        }
-        let headers = self.headers(&path, value.headers);
-        let native_messages = self.take(&format!("{path}.native_messages"), value.native_messages);
-        let timeouts = self.timeouts(&path, value.timeouts);
-        Some(Provider {
-            kind: kind?.name.to_owned(),
-            base_url,
-            api_key,
-            pass_credentials,
-            native_messages,
-            headers,
-            timeouts,
-        })
-    }
-
-    fn kind(
-        &mut self,
-        name: &str,
-        origin: &Origin,
-        typed: Option<Typed<String>>,
-    ) -> Option<&'static kinds::Kind> {
-        let path = format!("providers.{name}.kind");
-        let all = || -> Vec<&str> { kinds::ALL.iter().map(|kind| kind.name).collect() };
-        let Some(typed) = typed else {
-            let kind = kinds::find(name);
-            if kind.is_none() {
-                self.refuse(
-                    origin.clone(),
-                    format!("`providers.{name}` has no kind"),
-                    format!("add kind = one of {}", all().join(", ")),
-                );
-            }
-            return kind;
-        };
-        let origin = typed.origin.clone();
-        let text = self.take(&path, Some(typed))?;
-        let kind = kinds::find(&text);
-        if kind.is_none() {
-            let advice = match closest(&text, all()) {
-                Some(close) => format!("write \"{close}\""),
-                None => format!("write one of {}", all().join(", ")),
-            };
-            self.refuse(
-                origin,
-                format!("`{path}` is not a kind of provider: {text}"),
-                advice,
-            );
-        }
-        kind
-    }
-
-    fn headers(
-        &mut self,
-        path: &str,
-        typed: BTreeMap<String, Named<Typed<Secret>>>,
-    ) -> Vec<(HeaderName, HeaderValue)> {
-        let mut headers = Vec::new();
-        for (name, Named { origin, value }) in typed {
-            let path = format!("{path}.headers.{name}");
-            let value_origin = value.origin.clone();
-            let header = HeaderName::from_bytes(name.as_bytes());
-            if header.is_err() {
-                self.refuse(
-                    origin,
-                    format!("`{name}` is not a header's name"),
-                    "write for example x-team",
-                );
-            }
-            let Some(secret) = self.take(&path, Some(value)) else {
-                continue;
-            };
-            let Ok(mut value) = HeaderValue::from_str(secret.expose()) else {
-                self.refuse(
-                    value_origin,
-                    format!("`{path}` is not a header's value"),
-                    "write visible ASCII characters on one line",
-                );
-                continue;
-            };
-            value.set_sensitive(true);
-            headers.extend(header.ok().map(|name| (name, value)));
-        }
-        headers
-    }
-
-    fn timeouts(&mut self, path: &str, typed: file::Timeouts) -> Timeouts {
-        let default = Timeouts::default();
-        let mut take = |key: &str, typed| self.take(&format!("{path}.timeouts.{key}"), typed);
-        Timeouts {
-            connect: take("connect", typed.connect).unwrap_or(default.connect),
-            first_byte: take("first_byte", typed.first_byte).unwrap_or(default.first_byte),
-            idle: take("idle", typed.idle).unwrap_or(default.idle),
         }
     }
 
@@ -536,15 +303,14 @@ impl<'a, 'e> Resolver<'a, 'e> {
             let cache_read = self.take(&format!("{path}.cache_read"), value.cache_read);
             let cache_write = self.take(&format!("{path}.cache_write"), value.cache_write);
             if let (Some(input), Some(output), Some(_)) = (input, output, target) {
-                prices.insert(
-                    name,
-                    Price {
-                        input,
-                        output,
-                        cache_read,
-                        cache_write,
-                    },
-                );
+                let price = Price {
+                    input,
+                    output,
+                    cache_read,
+                    cache_write,
+                    ..Price::FREE
+                };
+                prices.insert(name, price);
             }
         }
         prices
@@ -555,7 +321,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
         let origin = typed.baseline.as_ref().map(|typed| typed.origin.clone());
         let baseline = self.take("savings.baseline", typed.baseline);
         let baseline = baseline.zip(origin).and_then(|(target, origin)| {
-            if kinds::find(&target.provider).is_some() {
+            if target.provider.parse::<Kind>().is_ok() {
                 return Some(target);
             }
             self.known("savings.baseline", origin, target)
@@ -574,9 +340,4 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 .map_or(default.level, |level| level.0),
         }
     }
-}
-
-fn is_variable(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !name.is_empty() && name.chars().all(fits)
 }
