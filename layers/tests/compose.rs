@@ -1,9 +1,10 @@
 //! The layers together, as a host composes them, around a leaf that needs no network.
+#![expect(clippy::unwrap_used, reason = "tests unwrap")]
 use axum::{Router, body::Body, routing::get};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 use tierway_layers::{
     auth::{AuthLayer, Key},
     bind::{BindLayer, Bindings, RetargetLayer},
@@ -11,6 +12,7 @@ use tierway_layers::{
     classify::{ClassifyLayer, Heuristic},
     decode::DecodeLayer,
     names::Names,
+    prompt_cache::{Memory, PromptCacheLayer},
     recode::RecodeLayer,
     rescue::RescueLayer,
     telemetry::TelemetryLayer,
@@ -22,9 +24,9 @@ use tierway_services::{
 use tower::{Service, ServiceBuilder, ServiceExt};
 
 /// A stack must fit where hosts put it: a route of axum's, a task, a connection.
-fn fits<S: Clone + Send + Sync + 'static, R>(stack: S) -> S
+fn fits<S, R>(stack: S) -> S
 where
-    S: Service<R>,
+    S: Service<R> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
     stack
@@ -60,6 +62,10 @@ fn host() -> Router {
         .layer(DecodeLayer::new(64 * 1024))
         .layer(ClassifyLayer::new(Heuristic::new(names)))
         .layer(BindLayer::new(bindings))
+        .layer(PromptCacheLayer::new(Memory::new(
+            1024 * 1024,
+            Duration::from_secs(60),
+        )))
         .layer(CascadeLayer::new(small, never))
         .service_fn(leaf);
     let stack = fits::<_, Request<Body>>(stack);
