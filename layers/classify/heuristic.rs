@@ -191,14 +191,16 @@ fn score(f: &Features) -> Decision {
         return decided(3.0, "greeting");
     }
     let definition = f.definitional && f.words <= 12 && f.verb < 29;
-    if let Some(phrase) = long_inference(f).filter(|_| !definition) {
+    if let Some(phrase) = long_inference(f).filter(|_| !definition || f.definite) {
         return decided(90.0, phrase);
     }
     let mut base = f32::from(f.verb.max(12));
-    if f.edit {
+    if f.edit || (f.pieces > 0 && f.verb >= 20) {
         base = base.max(26.0);
     }
-    let small = f.small_objects > 0 && f.words <= 25 && f.verb < 33;
+    // Something small is edited, or something small and nothing else is made.
+    let made = f.words <= 9 && f.pieces == 0 && f.hard == 0;
+    let small = f.small_objects > 0 && f.words <= 25 && (f.verb < 26 || (f.verb < 33 && made));
     if small {
         base = base.min(14.0);
     }
@@ -246,7 +248,7 @@ fn reason(
         Tier::Simple => "short",
         Tier::Medium => "everyday",
         _ if reach >= hard.max(structure) && reach > 0.0 => "wide_scope",
-        _ if f.verb >= 45 => "design",
+        _ if f.verb >= 47 => "design",
         _ if hard >= structure && hard > 0.0 => "hard_matter",
         _ => "many_parts",
     }
