@@ -80,8 +80,8 @@ fn side_request(req: &chat::Request) -> Option<Decision> {
         .map(http::HeaderValue::as_bytes)
     {
         Some(b"auxiliary") => return Some(Decision::new(Tier::Simple, "side_request")),
-        // The summary replaces the whole conversation, so a bad one spoils every turn after it.
-        Some(b"compaction") => return Some(Decision::new(Tier::Medium, "compaction")),
+        Some(b"compaction") => return Some(COMPACTION),
+        _ if asks_compaction(req.body()) => return Some(COMPACTION),
         _ => {}
     }
     if facts.max_tokens.is_some_and(|n| n <= 1) {
@@ -92,6 +92,19 @@ fn side_request(req: &chat::Request) -> Option<Decision> {
         && (facts.json_output || facts.max_tokens.is_some_and(|n| n <= 100))
         && names_a_session(req.body());
     naming.then(|| Decision::new(Tier::Simple, "side_request"))
+}
+
+/// The summary replaces the whole conversation, so a bad one spoils every turn after it: no work for the smallest.
+const COMPACTION: Decision = Decision::new(Tier::Medium, "compaction");
+
+/// Whether the newest part is how Claude Code asks for a summary, where it does not say so in a header.
+fn asks_compaction(prompt: &Prompt) -> bool {
+    let newest = prompt.facts().turns.last().and_then(|t| t.parts.last());
+    newest.is_some_and(|part| {
+        prompt
+            .json(&part.span)
+            .starts_with("\"CRITICAL: Respond with TEXT ONLY. Do NOT call an")
+    })
 }
 
 /// Whether the system prompt begins by asking for a title or a topic.

@@ -412,7 +412,12 @@ fn side_requests_are_simple_whatever_they_hold() {
     compaction
         .headers_mut()
         .insert("x-claude-code-request-class", class);
-    assert_eq!(decide(&compaction).tier, Tier::Medium);
+    assert_eq!(decide(&compaction).reason, "compaction");
+    let untold = ask(
+        "auto",
+        "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools. Summarize.",
+    );
+    assert_eq!(decide(&untold).reason, "compaction");
 }
 
 #[test]
