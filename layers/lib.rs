@@ -1,9 +1,12 @@
 //! What happens on the way to a language model: one [`tower::Layer`] per concern.
 //!
 //! Each module stands alone behind the feature of its name and shows a running example.
+#[cfg(test)]
+mod frames;
 #[cfg(any(feature = "cascade", feature = "prompt-cache"))]
 mod headers;
 mod refusal_body;
+mod wire;
 
 #[cfg(feature = "auth")]
 pub mod auth;

@@ -7,24 +7,23 @@
 //! |---|---|
 //! | `client` | [`providers`], [`upstream`] and [`Dispatch`]: the leaf services that answer |
 //! | `prices` | the embedded price list, [`prices::PriceList::embedded`] |
-//! | `tokens` | [`tokens`]: a real tokenizer for counts that no provider gives |
+//! | `tokens` | [`tokens::count`]: a real tokenizer for counts that no provider gives |
 pub mod chat;
 pub mod dialect;
 pub mod prices;
 pub mod sse;
+pub mod tokens;
 pub mod translate;
 
 #[cfg(feature = "client")]
-mod dispatch;
+pub mod dispatch;
 #[cfg(feature = "client")]
 pub mod providers;
-#[cfg(feature = "tokens")]
-pub mod tokens;
 #[cfg(feature = "client")]
 pub mod upstream;
 
 #[cfg(feature = "client")]
-pub use dispatch::Dispatch;
+pub use dispatch::{Dispatch, Error as DispatchError};
 
 /// The error type that bodies and services erase to.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

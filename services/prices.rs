@@ -1,1 +1,264 @@
-//! Prices of models.
+//! What a token costs.
+//!
+//! A [`PriceList`] knows the price of a [`Target`], or says that it does not: a guess would be a wrong bill. With the feature `prices` it
+//! starts from an embedded list; without, from what [`PriceList::with_override`] is told.
+use crate::chat::{Target, Usage, Usd};
+use std::{collections::HashMap, sync::Arc};
+
+#[cfg(feature = "prices")]
+mod embedded;
+
+/// What one token of each kind costs.
+///
+/// ```
+/// use tierway_services::{chat::{Usage, Usd}, prices::Price};
+/// let price = Price { input: Usd::per_million(3.0), output: Usd::per_million(15.0), cache_read: Some(Usd::per_million(0.3)), ..Price::FREE };
+/// let usage = Usage { input: 1000, output: 100, cache_read: 5000, ..Usage::default() };
+/// assert_eq!(price.cost(&usage), Usd::from_dollars(0.003 + 0.0015 + 0.0015));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// An input token that no cache served or stored.
+    pub input: Usd,
+    /// An output token.
+    pub output: Usd,
+    /// An input token read from the provider's cache; `None` = as `input`.
+    pub cache_read: Option<Usd>,
+    /// An input token written to the provider's cache; `None` = as `input`.
+    pub cache_write: Option<Usd>,
+    /// An input token written to the provider's cache for an hour; `None` = as `cache_write`.
+    pub cache_write_1h: Option<Usd>,
+    /// Input and output prices of a call whose input is over 200 000 tokens, where they differ.
+    pub above_200k: Option<(Usd, Usd)>,
+    /// The most tokens that the model takes in.
+    pub context: Option<u64>,
+    /// The most tokens that the model puts out.
+    pub max_output: Option<u64>,
+}
+
+/// Input over this many tokens has the long-context price.
+const LONG_CONTEXT: u64 = 200_000;
+
+impl Price {
+    /// Nothing: a model on one's own machine.
+    pub const FREE: Self = Self {
+        input: Usd::ZERO,
+        output: Usd::ZERO,
+        cache_read: None,
+        cache_write: None,
+        cache_write_1h: None,
+        above_200k: None,
+        context: None,
+        max_output: None,
+    };
+
+    /// What `usage` costs.
+    ///
+    /// Over 200 000 tokens of input, a model that has a long-context price has it for the whole call, as its vendors bill it. Cache
+    /// prices are multiples of the input price in their price sheets, so they rise with it.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> Usd {
+        let (input, output) = match self.above_200k {
+            Some(long) if usage.input_total() > LONG_CONTEXT => long,
+            _ => (self.input, self.output),
+        };
+        let cached = |price: Option<Usd>| match price {
+            Some(price) => rise(price, self.input, input),
+            None => input,
+        };
+        input.times(usage.input)
+            + output.times(usage.output)
+            + cached(self.cache_read).times(usage.cache_read)
+            + cached(self.cache_write).times(usage.cache_write)
+            + cached(self.cache_write_1h.or(self.cache_write)).times(usage.cache_write_1h)
+    }
+}
+
+/// `price` in the proportion in which `from` became `to`.
+fn rise(price: Usd, from: Usd, to: Usd) -> Usd {
+    if from == to || from == Usd::ZERO {
+        return price;
+    }
+    Usd::from_picodollars(price.picodollars() * to.picodollars() / from.picodollars())
+}
+
+/// Who costs what. A clone costs one reference count.
+///
+/// ```
+/// use tierway_services::prices::{Price, PriceList};
+/// let prices = PriceList::empty().with_free_provider("ollama");
+/// assert_eq!(prices.price(&"ollama:qwen2.5:3b".parse().unwrap()), Some(Price::FREE));
+/// assert_eq!(prices.price(&"cloud:gpt-x".parse().unwrap()), None);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct PriceList(Arc<Entries>);
+
+#[derive(Clone, Debug, Default)]
+struct Entries {
+    embedded: bool,
+    free: Vec<Box<str>>,
+    overrides: HashMap<Box<str>, Price>,
+}
+
+impl PriceList {
+    /// A list that knows no price.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+    /// The embedded list.
+    #[cfg(feature = "prices")]
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self(Arc::new(Entries {
+            embedded: true,
+            ..Entries::default()
+        }))
+    }
+    /// With every model of the provider of this name free: it runs on one's own machine.
+    #[must_use]
+    pub fn with_free_provider(mut self, name: &str) -> Self {
+        Arc::make_mut(&mut self.0).free.push(name.into());
+        self
+    }
+    /// With the price of one target (`provider:model`), or of a model at whichever provider.
+    #[must_use]
+    pub fn with_override(mut self, target_or_model: &str, price: Price) -> Self {
+        Arc::make_mut(&mut self.0)
+            .overrides
+            .insert(target_or_model.into(), price);
+        self
+    }
+    /// Where the embedded prices come from, and of when they are.
+    #[must_use]
+    pub const fn source() -> &'static str {
+        "price list of the LiteLLM project (MIT licence), as of 2026-11"
+    }
+
+    /// The price at this target. In this order: an override of the target, a free provider, an override of the model, the embedded
+    /// list's entry for this provider (`groq/...`), its entry for the model.
+    #[must_use]
+    pub fn price(&self, target: &Target) -> Option<Price> {
+        let entries = &*self.0;
+        if !entries.overrides.is_empty()
+            && let Some(price) = entries.overrides.get(&*target.to_string())
+        {
+            return Some(*price);
+        }
+        if entries.free.iter().any(|name| **name == *target.provider) {
+            return Some(Price::FREE);
+        }
+        if let Some(price) = entries.overrides.get(&*target.model) {
+            return Some(*price);
+        }
+        self.listed(&format!("{}/{}", target.provider, target.model))
+            .or_else(|| self.listed(&target.model))
+    }
+    /// The price of a model by its name alone.
+    #[must_use]
+    pub fn price_of_model(&self, model: &str) -> Option<Price> {
+        self.0
+            .overrides
+            .get(model)
+            .copied()
+            .or_else(|| self.listed(model))
+    }
+
+    #[cfg(feature = "prices")]
+    fn listed(&self, model: &str) -> Option<Price> {
+        self.0.embedded.then(|| embedded::find(model)).flatten()
+    }
+    #[cfg(not(feature = "prices"))]
+    #[expect(clippy::unused_self, reason = "the same signature with the feature on")]
+    fn listed(&self, _: &str) -> Option<Price> {
+        debug_assert!(!self.0.embedded);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usd(quote: f64) -> Usd {
+        Usd::per_million(quote)
+    }
+
+    #[test]
+    fn each_kind_of_token_has_its_price() {
+        let price = Price {
+            input: usd(1.0),
+            output: usd(10.0),
+            cache_read: Some(usd(0.1)),
+            cache_write: Some(usd(1.25)),
+            cache_write_1h: Some(usd(2.0)),
+            ..Price::FREE
+        };
+        let usage = Usage {
+            input: 1,
+            output: 1,
+            cache_read: 1,
+            cache_write: 1,
+            cache_write_1h: 1,
+            reasoning: 1,
+        };
+        assert_eq!(price.cost(&usage), usd(1.0 + 10.0 + 0.1 + 1.25 + 2.0));
+        let plain = Price {
+            cache_read: None,
+            cache_write: None,
+            cache_write_1h: None,
+            ..price
+        };
+        assert_eq!(plain.cost(&usage), usd(1.0 * 4.0 + 10.0));
+    }
+
+    #[test]
+    fn a_long_context_costs_more_as_a_whole() {
+        let price = Price {
+            input: usd(3.0),
+            output: usd(15.0),
+            cache_read: Some(usd(0.3)),
+            above_200k: Some((usd(6.0), usd(22.5))),
+            ..Price::FREE
+        };
+        let at = |input, cache_read| {
+            price.cost(&Usage {
+                input,
+                output: 1,
+                cache_read,
+                ..Usage::default()
+            })
+        };
+        assert_eq!(at(200_000, 0), usd(3.0 * 200_000.0 + 15.0));
+        assert_eq!(at(1, 200_000), usd(6.0 + 0.6 * 200_000.0 + 22.5));
+    }
+
+    #[test]
+    fn the_most_specific_word_wins() {
+        let (a, b) = (
+            Price {
+                input: usd(1.0),
+                ..Price::FREE
+            },
+            Price {
+                input: usd(2.0),
+                ..Price::FREE
+            },
+        );
+        let list = PriceList::empty()
+            .with_free_provider("local")
+            .with_override("m", a)
+            .with_override("p:m", b);
+        let price = |t: &str| list.price(&t.parse().unwrap());
+        assert_eq!(price("p:m"), Some(b));
+        assert_eq!(price("q:m"), Some(a));
+        assert_eq!(price("local:m"), Some(Price::FREE));
+        assert_eq!(price("q:n"), None);
+        assert_eq!(list.price_of_model("m"), Some(a));
+        assert_eq!(
+            PriceList::empty().price(&"local:m".parse().unwrap()),
+            None,
+            "a copy is independent"
+        );
+    }
+}

@@ -1,1 +1,66 @@
-//! A real tokenizer.
+//! How many tokens a prompt has, when no provider says.
+//!
+//! [`count`] runs `OpenAI`'s public vocabulary `o200k_base` over everything that a model is shown. It is exact for no provider and near for
+//! all: within about 5 % on the text of models that use this vocabulary, and 10 to 30 % below Anthropic's and most open models' own
+//! counts on code and JSON, whose vocabularies differ. Tools are counted as the JSON that describes them. Images are counted
+//! by Anthropic's published formula (width x height / 750), documents by their size.
+//!
+//! [`estimate`] only divides bytes by four, and needs no vocabulary.
+use crate::chat::{Part, PartKind, Prompt};
+
+#[cfg(feature = "tokens")]
+mod count;
+#[cfg(feature = "tokens")]
+mod image;
+
+#[cfg(feature = "tokens")]
+pub use count::{count, is_loaded};
+
+/// What an image costs that cannot be measured, as large as Anthropic scales images down to.
+const IMAGE: u64 = 1600;
+/// What frames each turn: its role and its boundaries.
+const TURN: u64 = 4;
+
+/// About how many tokens `prompt` has: its bytes over four. Never 0.
+///
+/// ```
+/// # use tierway_services::{chat::{Operation, Prompt}, dialect::Dialect, tokens::estimate};
+/// let body = r#"{"model":"m","messages":[{"role":"user","content":"What is the capital of France?"}]}"#;
+/// let prompt = Prompt::parse(Dialect::Messages, Operation::Generate, body.into()).unwrap();
+/// assert_eq!(estimate(&prompt), 12);
+/// ```
+#[must_use]
+pub fn estimate(prompt: &Prompt) -> u64 {
+    let facts = prompt.facts();
+    let turns = facts.turns.iter().flat_map(|t| &t.parts);
+    let parts: u64 = facts
+        .system
+        .iter()
+        .chain(turns)
+        .map(|p| estimate_part(prompt, p))
+        .sum();
+    let tools = facts
+        .tools_span
+        .as_ref()
+        .map_or(0, |s| (s.end - s.start).into());
+    (parts + quarter(tools) + TURN * facts.turns.len() as u64).max(1)
+}
+
+fn estimate_part(prompt: &Prompt, part: &Part) -> u64 {
+    let length = u64::from(part.span.end - part.span.start);
+    match part.kind {
+        PartKind::Image => IMAGE,
+        // Pictures inside a result are long in bytes and short in tokens.
+        PartKind::ToolResult | PartKind::Document | PartKind::Other
+            if length > 4 * IMAGE && prompt.json(&part.span).contains("base64") =>
+        {
+            quarter(length).min(2 * IMAGE)
+        }
+        PartKind::Text => quarter(length - 2),
+        _ => quarter(length),
+    }
+}
+
+const fn quarter(bytes: u64) -> u64 {
+    bytes.div_ceil(4)
+}

@@ -1,1 +1,173 @@
-//! The HTTP client.
+//! The HTTP client: pooled connections to providers, plain or TLS, HTTP/1.1 or HTTP/2 as the provider offers.
+//!
+//! # Cancellation
+//! Dropping the future of a [`Client::request`], or the body of its answer, closes the connection (HTTP/1) or resets the stream (HTTP/2)
+//! at once: nobody pays for tokens that nobody reads.
+//!
+//! # Retries
+//! One kind only: a pooled connection that turns out to have been closed before the first byte of the request was written costs nothing
+//! to replace, so the request goes out on another. What was sent is never sent twice.
+use crate::BoxError;
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, LazyLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+/// Idle connections kept per provider. Bursts above it open more and let them go.
+const IDLE_CONNECTIONS: usize = 256;
+/// Idle connections are let go after this time; most servers do so after 60 s or more.
+const IDLE_FOR: Duration = Duration::from_secs(55);
+/// The operating system asks a silent peer whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// A client with its pool of connections. A clone shares the pool.
+///
+/// ```
+/// use tierway_services::upstream::Client;
+/// let client = Client::new();
+/// # let _ = client;
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    http: legacy::Client<Connector, Full<Bytes>>,
+    connect: Duration,
+}
+
+impl Client {
+    /// A client that trusts the system's certificates, or Mozilla's where the system has none.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_connect_timeout(Duration::from_secs(10))
+    }
+    /// The same with another limit on connecting, TLS included. It has a pool of its own.
+    #[must_use]
+    pub fn with_connect_timeout(connect: Duration) -> Self {
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_FOR)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .retry_canceled_requests(true)
+            .build(Connector {
+                inner: CONNECTOR.clone(),
+                limit: connect,
+            });
+        Self { http, connect }
+    }
+    /// How long a connection may take to stand.
+    pub(crate) const fn connect_timeout(&self) -> Duration {
+        self.connect
+    }
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// Where the provider cannot be reached, or hangs up before it answers.
+    pub fn request(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
+        self.http.request(request)
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("connect_timeout", &self.connect)
+            .finish_non_exhaustive()
+    }
+}
+
+type Https = HttpsConnector<HttpConnector>;
+
+/// Certificates are read once per process, and TLS sessions resumed across clients.
+static CONNECTOR: LazyLock<Https> = LazyLock::new(|| {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEP_ALIVE));
+    HttpsConnectorBuilder::new()
+        .with_tls_config(tls())
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(tcp)
+});
+
+fn tls() -> rustls::ClientConfig {
+    // Named, because a process that links a second provider of cryptography has no default.
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    #[expect(
+        clippy::expect_used,
+        reason = "ring knows the cipher suites of both TLS versions"
+    )]
+    let builder = || {
+        rustls::ClientConfig::builder_with_provider(ring.clone())
+            .with_safe_default_protocol_versions()
+            .expect("ring supports TLS 1.2 and 1.3")
+    };
+    match builder().with_native_roots() {
+        Ok(native) => native.with_no_client_auth(),
+        Err(error) => {
+            tracing::warn!(%error, "the system has no certificates: Mozilla's are trusted");
+            builder().with_webpki_roots().with_no_client_auth()
+        }
+    }
+}
+
+/// Connects within a limit that covers name resolution, TCP and TLS together.
+#[derive(Clone)]
+struct Connector {
+    inner: Https,
+    limit: Duration,
+}
+
+/// The connection did not stand in time.
+#[derive(Debug)]
+pub(crate) struct ConnectTimeout(());
+
+impl fmt::Display for ConnectTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("connecting took too long")
+    }
+}
+impl std::error::Error for ConnectTimeout {}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.inner.call(uri);
+        let limit = self.limit;
+        Box::pin(async move {
+            match tokio::time::timeout(limit, connecting).await {
+                Ok(connected) => connected,
+                Err(_) => Err(ConnectTimeout(()).into()),
+            }
+        })
+    }
+}

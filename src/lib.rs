@@ -1,1 +1,16 @@
-//! Facade.
+#![doc = include_str!("../README.md")]
+
+pub use tierway_layers as layers;
+pub use tierway_services as services;
+
+pub mod admin;
+pub mod catalog;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod discovery;
+pub mod log;
+pub mod metrics;
+pub mod routes;
+pub mod server;
+pub mod stack;

@@ -1,5 +1,5 @@
 //! What happened to one call, written down as it happens.
-use super::{Target, Tier, Usage};
+use super::{Target, Tenant, Tier, Usage};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -40,6 +40,8 @@ impl Journal {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct JournalEntries {
+    /// For whom the call was made, where a key told.
+    pub tenant: Option<Tenant>,
     /// The model that the caller named.
     pub requested_model: Option<String>,
     /// Whether a stream was asked for.

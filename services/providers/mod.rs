@@ -1,1 +1,33 @@
-//! Who answers.
+//! Who answers: the providers, and what is peculiar to each.
+//!
+//! What is peculiar is data, not branches: each [`Kind`] has one static specification in a file of its own (where it listens, how it takes its key,
+//! which dialects it speaks on which paths, what it can do), and everything else reads that. A [`Provider`] is a kind under a name, with
+//! an address, a key and time limits.
+//!
+//! ```
+//! use tierway_services::providers::{Kind, Provider, Secret};
+//! let provider = Provider::new("cloud", Kind::OpenAiCompatible)
+//!     .base_url("https://llm.example.com/api/v1")?
+//!     .api_key(Secret::new("sk-..."));
+//! assert_eq!(provider.name(), "cloud");
+//! assert!(!format!("{provider:?}").contains("sk-..."));
+//! # Ok::<(), tierway_services::providers::ProviderError>(())
+//! ```
+mod address;
+mod anthropic;
+mod anthropic_compatible;
+mod kind;
+mod llamacpp;
+mod lmstudio;
+mod ollama;
+mod openai;
+mod openai_compatible;
+mod openrouter;
+mod provider;
+mod secret;
+mod spec;
+
+pub use kind::{Kind, ParseKindError};
+pub use provider::{Provider, ProviderError, Timeouts};
+pub use secret::Secret;
+pub(crate) use spec::{Native, Presence};

@@ -1,0 +1,34 @@
+//! What several layers must recognise on the wire.
+#[cfg(any(feature = "decode", feature = "telemetry"))]
+use tierway_services::{chat::Operation, dialect::Dialect};
+
+/// The dialect and the operation that `path` stands for, where it stands for a chat call.
+#[cfg(any(feature = "decode", feature = "telemetry"))]
+pub(crate) fn route(path: &str) -> Option<(Dialect, Operation)> {
+    match path {
+        "/v1/messages" => Some((Dialect::Messages, Operation::Generate)),
+        "/v1/messages/count_tokens" => Some((Dialect::Messages, Operation::CountTokens)),
+        "/v1/chat/completions" => Some((Dialect::ChatCompletions, Operation::Generate)),
+        _ => None,
+    }
+}
+
+/// The operation on a route of the host's own naming, whose dialect was given.
+#[cfg(any(feature = "decode", feature = "telemetry"))]
+pub(crate) fn operation(path: &str) -> Operation {
+    if path.ends_with("/count_tokens") {
+        Operation::CountTokens
+    } else {
+        Operation::Generate
+    }
+}
+
+/// Whether an answer with these headers is a stream of server-sent events.
+#[cfg(any(feature = "recode", feature = "rescue", feature = "telemetry"))]
+pub(crate) fn is_event_stream(headers: &http::HeaderMap) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|v| v.as_bytes().get(..EVENTS.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+}

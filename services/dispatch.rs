@@ -1,4 +1,0 @@
-//! The leaf.
-/// The leaf.
-#[derive(Clone, Debug)]
-pub struct Dispatch(());

@@ -1,0 +1,269 @@
+//! From the upstream's answer to the caller's.
+use super::{
+    body::Streaming,
+    collect::{self, collect},
+    entry::Entry,
+    error::Error,
+    headers,
+    record::Recorder,
+};
+use crate::{
+    chat::{AttemptEnd, Prompt, Refusal, Reply, Response, Target, Usage},
+    dialect::Dialect,
+    sse::{Event, Splitter},
+    translate::{self, StreamTranslator, Summary},
+};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE},
+    response,
+};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+/// What is known of a call when its answer's head arrives.
+#[derive(Debug)]
+pub(super) struct Answering<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) prompt: &'a Prompt,
+    pub(super) target: &'a Target,
+    pub(super) from: Dialect,
+    pub(super) recorder: Recorder,
+    pub(super) first_byte_until: Instant,
+}
+
+/// What a body is, by its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Json,
+    Events,
+}
+
+impl Answering<'_> {
+    fn caller(&self) -> Dialect {
+        self.prompt.facts().dialect
+    }
+
+    pub(super) async fn answer(
+        mut self,
+        upstream: http::Response<Incoming>,
+    ) -> Result<Response, Error> {
+        let (head, body) = upstream.into_parts();
+        let target = self.target;
+        let mut response = if head.status.is_client_error() || head.status.is_server_error() {
+            self.error(&head, body).await
+        } else {
+            match self.shape(&head) {
+                Ok(Shape::Events) if self.prompt.facts().stream => self.stream(body),
+                Ok(shape) => self.whole(shape, body).await?,
+                Err(what) => {
+                    self.recorder.end(AttemptEnd::Failed);
+                    return Err(Error::nonsense(&self.entry.provider, what));
+                }
+            }
+        };
+        headers::down(target, &head.headers, response.headers_mut());
+        Ok(response)
+    }
+
+    /// What the body of a success is. What it is called decides; where that says nothing, what was asked for.
+    fn shape(&self, head: &response::Parts) -> Result<Shape, String> {
+        if !head.status.is_success() {
+            return Err(format!("answered {}: is its base_url right?", head.status));
+        }
+        if let Some(packed) = packed(&head.headers) {
+            return Err(format!(
+                "answered in {packed:?}, though it was asked not to compress"
+            ));
+        }
+        let called = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let called = called.unwrap_or_default().split(|b| *b == b';').next();
+        let called = String::from_utf8_lossy(called.unwrap_or_default()).to_ascii_lowercase();
+        match called.trim() {
+            "text/event-stream" => Ok(Shape::Events),
+            json if json.ends_with("json") => Ok(Shape::Json),
+            "" | "text/plain" | "application/octet-stream" if self.prompt.facts().stream => {
+                Ok(Shape::Events)
+            }
+            "" | "text/plain" | "application/octet-stream" => Ok(Shape::Json),
+            other => Err(format!("answered with {other}, not with JSON")),
+        }
+    }
+
+    fn stream(self, body: Incoming) -> Response {
+        let input = crate::tokens::estimate(self.prompt);
+        let translator = StreamTranslator::new(self.from, self.caller(), self.prompt, input);
+        let mut response = Response::new(Reply::stream(Streaming::new(
+            body,
+            self.entry.provider.clone(),
+            translator,
+            self.recorder,
+            input,
+            self.first_byte_until,
+        )));
+        event_stream(response.headers_mut());
+        response
+    }
+
+    /// Reads a success to its end. What was asked for is what is given, whatever the upstream made of it.
+    async fn whole(mut self, shape: Shape, body: Incoming) -> Result<Response, Error> {
+        let body = match self.collect(body, collect::WHOLE).await {
+            Ok(body) => body,
+            Err((error, _)) => {
+                self.recorder.end(AttemptEnd::Failed);
+                return Err(error);
+            }
+        };
+        match self.translated(shape, &body) {
+            Ok((answer, summary)) => {
+                self.bill(&summary, &answer);
+                self.recorder.end(AttemptEnd::Complete);
+                let mut response = Response::new(Reply::whole(answer));
+                if self.prompt.facts().stream {
+                    event_stream(response.headers_mut());
+                } else {
+                    json(response.headers_mut());
+                }
+                Ok(response)
+            }
+            // An error in a success's clothes, as `OpenRouter` sends them.
+            Err(Wrong::Error(refusal)) => {
+                let caller = self.caller();
+                let status = refusal.status(caller);
+                self.recorder.end(AttemptEnd::Status(status.as_u16()));
+                Ok(refusal.into_response(caller))
+            }
+            Err(Wrong::Nonsense(what)) => {
+                self.recorder.end(AttemptEnd::Failed);
+                Err(Error::nonsense(&self.entry.provider, what))
+            }
+        }
+    }
+
+    fn translated(&self, shape: Shape, body: &Bytes) -> Result<(Bytes, Summary), Wrong> {
+        let whole = match shape {
+            Shape::Json => body.clone(),
+            Shape::Events => {
+                let events = events(body);
+                let whole = translate::to_whole(self.from, &events);
+                whole.ok_or_else(|| {
+                    Wrong::Nonsense("streamed an answer that breaks off or cannot be read".into())
+                })?
+            }
+        };
+        let (answer, summary) = translate::answer(self.from, self.caller(), &whole, self.prompt)
+            .map_err(|refusal| {
+                Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}"))
+            })?;
+        if let Some(refusal) = summary.error {
+            return Err(Wrong::Error(refusal));
+        }
+        let facts = self.prompt.facts();
+        if !facts.stream {
+            return Ok((answer, summary));
+        }
+        let include_usage = matches!(facts.stream_options, Some((_, true)));
+        let events = translate::to_stream(self.caller(), &answer, include_usage)
+            .ok_or_else(|| Wrong::Nonsense("gave an answer that cannot be read".into()))?;
+        Ok((events.concat().into(), summary))
+    }
+
+    /// An error status: the upstream's own words where the caller understands them, else the same in the caller's.
+    pub(super) async fn error(&mut self, head: &response::Parts, body: Incoming) -> Response {
+        let body = if packed(&head.headers).is_some() {
+            Bytes::new()
+        } else {
+            match self.collect(body, collect::ERROR).await {
+                Ok(body) => body,
+                Err((_, part)) => part,
+            }
+        };
+        self.recorder.end(AttemptEnd::Status(head.status.as_u16()));
+        let body = match self.entry.provider.key() {
+            Some(key) => key.redact(body),
+            None => body,
+        };
+        let caller = self.caller();
+        if self.from == caller && is_error_object(&body) {
+            let mut response = Response::new(Reply::whole(body));
+            *response.status_mut() = head.status;
+            json(response.headers_mut());
+            return response;
+        }
+        translate::error(self.from, head.status, &body).into_response(caller)
+    }
+
+    /// A whole body of ordinary size.
+    pub(super) async fn read(&mut self, body: Incoming) -> Result<Bytes, (Error, Bytes)> {
+        self.collect(body, collect::ERROR).await
+    }
+
+    async fn collect(&mut self, body: Incoming, limit: usize) -> Result<Bytes, (Error, Bytes)> {
+        let recorder = &mut self.recorder;
+        let (provider, until) = (&self.entry.provider, self.first_byte_until);
+        collect(body, limit, provider, until, || recorder.first_byte()).await
+    }
+
+    fn bill(&mut self, summary: &Summary, answer: &Bytes) {
+        match summary.usage {
+            Some(usage) => self.recorder.usage(usage, false),
+            None => self.recorder.usage(
+                Usage {
+                    input: crate::tokens::estimate(self.prompt),
+                    output: (answer.len() as u64).div_ceil(4),
+                    ..Usage::default()
+                },
+                true,
+            ),
+        }
+    }
+}
+
+/// Why a success is none.
+enum Wrong {
+    Error(Refusal),
+    Nonsense(String),
+}
+
+/// The compression of a body, if any.
+fn packed(headers: &HeaderMap) -> Option<&HeaderValue> {
+    headers
+        .get(CONTENT_ENCODING)
+        .filter(|e| !e.is_empty() && *e != "identity")
+}
+
+fn json(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+}
+
+fn event_stream(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, headers::EVENT_STREAM);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+}
+
+/// Whether these bytes are a JSON object with an `error` in it that an SDK can read.
+fn is_error_object(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Envelope {
+        error: Option<Inner>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Inner {
+        #[expect(dead_code, reason = "it must be there and be text")]
+        message: String,
+    }
+    serde_json::from_slice::<Envelope>(body).is_ok_and(|e| e.error.is_some())
+}
+
+/// The events of a stream that has ended.
+fn events(body: &Bytes) -> Vec<Bytes> {
+    let mut splitter = Splitter::new(collect::WHOLE);
+    // Cannot fail: the body is no longer than the limit.
+    let _ = splitter.push(body.clone());
+    let mut events: Vec<Bytes> = splitter.by_ref().collect();
+    if Event::parse(splitter.remainder()).is_some() {
+        events.push(super::ended(splitter.remainder()));
+    }
+    events
+}

@@ -1,0 +1,319 @@
+//! A streaming answer on its way from the provider to the caller.
+use super::{error::Error, record::Recorder};
+use crate::{
+    BoxError,
+    chat::{AttemptEnd, Refusal, Usage},
+    providers::Provider,
+    sse::{Event, Splitter},
+    translate::StreamTranslator,
+};
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep};
+
+/// One event may be this long; a whole generated image fits.
+const EVENT_LIMIT: usize = 16 * 1024 * 1024;
+/// After its last event a provider has this long to end its body, so that the connection can be used again.
+const GRACE: Duration = Duration::from_secs(2);
+/// Translated events that arrived together are sent together up to this size.
+const JOIN_LIMIT: usize = 64 * 1024;
+
+pin_project_lite::pin_project! {
+    /// The upstream's events, cut, translated and watched. Each frame ends at an event's end. Dropped, it hangs up on the provider and
+    /// leaves its line in the journal.
+    #[derive(Debug)]
+    pub(super) struct Streaming<B = Incoming> {
+        #[pin] upstream: B,
+        // Made at the first wait; checked only while waiting, so that a slow reader is not taken for a silent provider.
+        #[pin] sleep: Option<Sleep>,
+        waiting_until: Option<Instant>,
+        state: State,
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    provider: Provider,
+    splitter: Splitter,
+    translator: StreamTranslator,
+    recorder: Recorder,
+    input_estimate: u64,
+    first_byte_until: Option<Instant>,
+    scratch: Vec<Bytes>,
+    ready: VecDeque<Bytes>,
+    failure: Option<Error>,
+    done: bool,
+}
+
+impl<B> Streaming<B> {
+    /// `first_byte_until`: when the provider must have sent something.
+    pub(super) fn new(
+        upstream: B,
+        provider: Provider,
+        translator: StreamTranslator,
+        recorder: Recorder,
+        input_estimate: u64,
+        first_byte_until: Instant,
+    ) -> Self {
+        Self {
+            upstream,
+            sleep: None,
+            waiting_until: None,
+            state: State {
+                provider,
+                splitter: Splitter::new(EVENT_LIMIT),
+                translator,
+                recorder,
+                input_estimate,
+                first_byte_until: Some(first_byte_until),
+                scratch: Vec::new(),
+                ready: VecDeque::new(),
+                failure: None,
+                done: false,
+            },
+        }
+    }
+}
+
+impl<B> Body for Streaming<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = Error;
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let mut this = self.project();
+        let state = this.state;
+        loop {
+            if let Some(bytes) = state.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            if let Some(error) = state.failure.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            if state.done {
+                return Poll::Ready(None);
+            }
+            match this.upstream.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    *this.waiting_until = None;
+                    if let Ok(chunk) = frame.into_data()
+                        && !chunk.is_empty()
+                    {
+                        state.chunk(chunk);
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    state.broken(|p| super::error::cut(p, &error.into()));
+                }
+                Poll::Ready(None) => state.end(),
+                Poll::Pending => {
+                    let until = *this
+                        .waiting_until
+                        .get_or_insert_with(|| state.patience(Instant::now()));
+                    ready!(poll_until(this.sleep.as_mut(), until, cx));
+                    if state.first_byte_until.is_some() {
+                        state.broken(Error::first_byte);
+                    } else {
+                        state.broken(Error::idle);
+                    }
+                }
+            }
+        }
+    }
+    fn is_end_stream(&self) -> bool {
+        let state = &self.state;
+        state.done && state.ready.is_empty() && state.failure.is_none()
+    }
+    fn size_hint(&self) -> SizeHint {
+        if self.is_end_stream() {
+            SizeHint::with_exact(0)
+        } else {
+            SizeHint::default()
+        }
+    }
+}
+
+/// Ready at `until`. A timer that was set for an earlier wait is left to run out and then set anew: cheaper than setting it per chunk.
+fn poll_until(
+    mut sleep: Pin<&mut Option<Sleep>>,
+    until: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if sleep
+        .as_ref()
+        .as_pin_ref()
+        .is_none_or(|s| s.deadline() > until)
+    {
+        sleep.set(Some(tokio::time::sleep_until(until)));
+    }
+    while let Some(timer) = sleep.as_mut().as_pin_mut() {
+        ready!(timer.poll(cx));
+        match sleep.as_mut().as_pin_mut() {
+            Some(timer) if timer.deadline() < until => timer.reset(until),
+            _ => break,
+        }
+    }
+    Poll::Ready(())
+}
+
+// === impl State ===
+
+impl State {
+    /// Until when a wait that begins now may last.
+    fn patience(&self, now: Instant) -> Instant {
+        let idle = self.provider.limits().idle;
+        if self.translator.summary().complete {
+            now + GRACE.min(idle)
+        } else {
+            self.first_byte_until.unwrap_or(now + idle)
+        }
+    }
+
+    fn chunk(&mut self, chunk: Bytes) {
+        self.first_byte_until = None;
+        self.recorder.first_byte();
+        let pushed = self.splitter.push(chunk.clone());
+        let mut out = std::mem::take(&mut self.scratch);
+        for event in self.splitter.by_ref() {
+            self.translator.push(event, &mut out);
+        }
+        join(&chunk, &mut out, &mut self.ready);
+        self.scratch = out;
+        if let Err(error) = pushed {
+            let _: crate::sse::EventTooLong = error;
+            self.broken(|p| Error::nonsense(p, "sent an event over the size limit"));
+        } else if self.translator.summary().error.is_some() {
+            // The provider's own error event is on its way to the caller; nothing can come after it.
+            self.finish(AttemptEnd::Failed);
+        }
+    }
+
+    /// The upstream's body ended.
+    fn end(&mut self) {
+        self.close(Error::incomplete);
+    }
+
+    /// The upstream broke off; no harm where all that matters had come.
+    fn broken(&mut self, error: impl FnOnce(&Provider) -> Error) {
+        self.close(|provider, _| error(provider));
+    }
+
+    fn close(&mut self, error: impl FnOnce(&Provider, &Refusal) -> Error) {
+        let mut out = std::mem::take(&mut self.scratch);
+        let rest = self.splitter.remainder();
+        if Event::parse(rest).is_some() {
+            // Some servers forget the blank line after the last event.
+            self.translator.push(super::ended(rest), &mut out);
+        }
+        let finished = self.translator.finish(&mut out);
+        join(&Bytes::new(), &mut out, &mut self.ready);
+        self.scratch = out;
+        match finished {
+            Ok(()) if self.translator.summary().complete => self.finish(AttemptEnd::Complete),
+            // The provider's own error event is all that there is to say.
+            Ok(()) => self.finish(AttemptEnd::Failed),
+            Err(refusal) => {
+                self.failure = Some(error(&self.provider, &refusal));
+                self.finish(AttemptEnd::Failed);
+            }
+        }
+    }
+
+    fn finish(&mut self, end: AttemptEnd) {
+        self.done = true;
+        let (usage, estimated) = self.usage();
+        self.recorder.usage(usage, estimated);
+        self.recorder.end(end);
+    }
+
+    /// What the provider counted, and an estimate of what it did not get to count.
+    fn usage(&self) -> (Usage, bool) {
+        let summary = self.translator.summary();
+        let output = self.translator.output_bytes().div_ceil(4);
+        match summary.usage {
+            Some(usage) if summary.complete => (usage, false),
+            // Counted at the start of a stream that was then cut: what was put out since is not in it.
+            Some(usage) => (
+                Usage {
+                    output: usage.output.max(output),
+                    ..usage
+                },
+                true,
+            ),
+            None => (
+                Usage {
+                    input: self.input_estimate,
+                    output,
+                    ..Usage::default()
+                },
+                true,
+            ),
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if !self.recorder.ended() {
+            // The caller may leave right after the last event, before the provider has ended the body.
+            let complete = self.translator.summary().complete;
+            self.finish(if complete {
+                AttemptEnd::Complete
+            } else {
+                AttemptEnd::Cancelled
+            });
+        }
+    }
+}
+
+/// Puts what came out of one chunk into as few frames as possible: a slice of the chunk itself where that is what came out, so that
+/// a stream in the caller's own dialect is forwarded without a copy.
+fn join(chunk: &Bytes, out: &mut Vec<Bytes>, ready: &mut VecDeque<Bytes>) {
+    out.retain(|piece| !piece.is_empty());
+    if out.len() > 1 {
+        if let Some(whole) = slice_of(chunk, out) {
+            ready.push_back(whole);
+            out.clear();
+            return;
+        }
+        let total = out.iter().map(Bytes::len).sum();
+        if total <= JOIN_LIMIT {
+            let mut joined = BytesMut::with_capacity(total);
+            for piece in out.drain(..) {
+                joined.extend_from_slice(&piece);
+            }
+            ready.push_back(joined.freeze());
+            return;
+        }
+    }
+    ready.extend(out.drain(..));
+}
+
+/// The slice of `chunk` that `pieces` are, if they stand in it one after the other.
+fn slice_of(chunk: &Bytes, pieces: &[Bytes]) -> Option<Bytes> {
+    let start = (pieces.first()?.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
+    let mut end = start;
+    for piece in pieces {
+        let at = (piece.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
+        if at != end {
+            return None;
+        }
+        end += piece.len();
+    }
+    (end <= chunk.len()).then(|| chunk.slice(start..end))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! A provider at work: its connections, and what was found out about it.
+use super::{error::Error, finding::Finding, headers, models::ModelCache};
+use crate::{
+    chat::Operation,
+    dialect::Dialect,
+    providers::{Native, Presence, Provider},
+    upstream::Client,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// A question to a provider may take this long.
+const PROBE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) provider: Provider,
+    client: Client,
+    messages: Finding,
+    pub(super) counts_tokens: Finding,
+    pub(super) models: ModelCache,
+}
+
+/// One call upstream, before it is an HTTP request.
+#[derive(Debug)]
+pub(super) struct Outgoing<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) operation: Operation,
+    /// Whether `dialect` is the caller's own.
+    pub(super) same: bool,
+    pub(super) stream: bool,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) query: Option<&'a str>,
+    pub(super) body: Bytes,
+}
+
+impl Entry {
+    pub(super) fn new(provider: Provider, client: &Client) -> Self {
+        let connect = provider.limits().connect;
+        let client = if connect == client.connect_timeout() {
+            client.clone()
+        } else {
+            Client::with_connect_timeout(connect)
+        };
+        Self {
+            provider,
+            client,
+            messages: Finding::default(),
+            counts_tokens: Finding::default(),
+            models: ModelCache::default(),
+        }
+    }
+
+    /// The dialect in which to speak to the provider: the caller's own where it can.
+    pub(super) async fn dialect_for(&self, caller: Dialect, headers: &HeaderMap) -> Dialect {
+        let spec = self.provider.spec();
+        let to_translate_into = spec.dialects.first().map_or(caller, |n| n.dialect);
+        match spec.native(caller) {
+            Some(native) if self.speaks(native, headers).await => caller,
+            _ => to_translate_into,
+        }
+    }
+
+    async fn speaks(&self, native: &Native, headers: &HeaderMap) -> bool {
+        let said = self.provider.says_native_messages();
+        match native.presence {
+            Presence::Always => true,
+            Presence::Configured => said == Some(true),
+            Presence::Found => match said {
+                Some(said) => said,
+                None => {
+                    let ask = || self.probe(native.dialect, headers);
+                    self.messages.get(ask).await.unwrap_or(false)
+                }
+            },
+        }
+    }
+
+    /// Sends an empty object where the dialect's requests go: whoever knows the path complains of the object, not of the path. `None`
+    /// where this says nothing: no connection, or a server that is not up yet.
+    async fn probe(&self, dialect: Dialect, headers: &HeaderMap) -> Option<bool> {
+        let request = self
+            .request(Outgoing {
+                dialect,
+                operation: Operation::Generate,
+                same: false,
+                stream: false,
+                headers,
+                query: None,
+                body: Bytes::from_static(b"{}"),
+            })
+            .ok()?;
+        let found = timeout(PROBE, async {
+            let response = self.client.request(request).await.ok()?;
+            let (head, body) = response.into_parts();
+            match head.status.as_u16() {
+                404 | 405 => return Some(false),
+                429 | 502..=504 => return None,
+                200 => {}
+                _ => return Some(true),
+            }
+            let until = Instant::now() + PROBE;
+            let body =
+                super::collect::collect(body, super::collect::ERROR, &self.provider, until, || ())
+                    .await
+                    .ok()?;
+            // LM Studio's way of saying 404.
+            Some(memchr::memmem::find(&body, b"Unexpected endpoint").is_none())
+        })
+        .await;
+        let found = found.ok().flatten();
+        tracing::debug!(
+            provider = self.provider.name(),
+            ?found,
+            "asked whether it speaks {}",
+            dialect.as_str()
+        );
+        found
+    }
+
+    pub(super) fn request(&self, call: Outgoing<'_>) -> Result<Request<Full<Bytes>>, Error> {
+        let provider = &self.provider;
+        let Some(native) = provider.spec().native(call.dialect) else {
+            let what = format!("it does not speak {}", call.dialect.as_str());
+            return Err(Error::misconfigured(provider, &what));
+        };
+        // A query belongs to the dialect (`?beta=true`).
+        let query = call.query.filter(|_| call.same);
+        let uri = provider
+            .endpoint(call.dialect, call.operation, query)
+            .map_err(|e| Error::misconfigured(provider, e.what()))?;
+        let headers = headers::up(provider, native, call.headers, call.same, call.stream)
+            .map_err(|what| Error::misconfigured(provider, what))?;
+        let mut request = Request::new(Full::new(call.body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    /// Sends it, and waits for the head of the answer until `until`.
+    pub(super) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        until: Instant,
+    ) -> Result<Response<Incoming>, Error> {
+        match timeout_at(until, self.client.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(Error::before_head(&self.provider, &error)),
+            Err(_) => Err(Error::first_byte(&self.provider)),
+        }
+    }
+}

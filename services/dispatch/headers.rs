@@ -1,0 +1,277 @@
+//! Which headers travel, up and down. Both ways by allow-list: what is not named here stays.
+use crate::{
+    chat::Target,
+    providers::{Native, Provider},
+};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+};
+
+/// Go upstream whatever the dialects: who calls, and the trace that the call belongs to.
+const ALWAYS: [&str; 3] = ["user-agent", "traceparent", "tracestate"];
+/// Go upstream when the upstream speaks the caller's dialect and so understands them.
+const SAME_DIALECT: [&str; 14] = [
+    "anthropic-version",
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",
+    "x-app",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "idempotency-key",
+    "x-client-request-id",
+    "session-id",
+    "thread-id",
+    "originator",
+    "http-referer",
+    "x-title",
+];
+const SAME_DIALECT_PREFIXES: [&str; 3] = ["x-stainless-", "x-claude-code-", "x-codex-"];
+/// Come back from the upstream: what a client needs to behave well, and what it is asked for when it complains.
+const BACK: [&str; 5] = [
+    "retry-after",
+    "retry-after-ms",
+    "request-id",
+    "openai-processing-ms",
+    "x-should-retry",
+];
+const BACK_PREFIXES: [&str; 2] = ["anthropic-ratelimit-", "x-ratelimit-"];
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-upstream-request-id");
+const PROVIDER: HeaderName = HeaderName::from_static("x-tierway-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-tierway-model");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// The headers of a call upstream. The caller's credentials are not among them, unless the provider is configured to be given them.
+///
+/// # Errors
+/// Where our key cannot be sent; a provider that was checked has no such key.
+pub(super) fn up(
+    provider: &Provider,
+    native: &Native,
+    caller: &HeaderMap,
+    same_dialect: bool,
+    stream: bool,
+) -> Result<HeaderMap, &'static str> {
+    let mut out = HeaderMap::with_capacity(caller.len() + 8);
+    for (name, value) in caller {
+        let travels = ALWAYS.contains(&name.as_str())
+            || same_dialect
+                && (SAME_DIALECT.contains(&name.as_str())
+                    || SAME_DIALECT_PREFIXES
+                        .iter()
+                        .any(|prefix| name.as_str().starts_with(prefix)));
+        if travels {
+            out.append(name, value.clone());
+        }
+    }
+    out.entry(USER_AGENT)
+        .or_insert(HeaderValue::from_static(concat!(
+            "tierway/",
+            env!("CARGO_PKG_VERSION")
+        )));
+    for (name, value) in native.headers {
+        out.entry(*name).or_insert(HeaderValue::from_static(value));
+    }
+    out.insert(CONTENT_TYPE, JSON);
+    out.insert(ACCEPT, if stream { EVENT_STREAM } else { JSON });
+    // What comes back is read, and forwarded as it is: packing it would only cost time.
+    out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in provider.headers() {
+        out.insert(name, value.clone());
+    }
+    credentials(provider, caller, &mut out)?;
+    Ok(out)
+}
+
+fn credentials(
+    provider: &Provider,
+    caller: &HeaderMap,
+    out: &mut HeaderMap,
+) -> Result<(), &'static str> {
+    let mut passed = false;
+    if provider.passes_credentials() {
+        for name in [AUTHORIZATION, X_API_KEY] {
+            if let Some(value) = caller.get(&name) {
+                let mut value = value.clone();
+                value.set_sensitive(true);
+                out.insert(name, value);
+                passed = true;
+            }
+        }
+    }
+    if let Some(key) = provider.key().filter(|_| !passed) {
+        let auth = provider.spec().auth;
+        let value = key
+            .header(auth.prefix())
+            .ok_or("api_key holds characters that no header can carry")?;
+        out.insert(auth.header(), value);
+    }
+    Ok(())
+}
+
+/// Takes over what comes back from the upstream, and says who answered.
+pub(super) fn down(target: &Target, upstream: &HeaderMap, out: &mut HeaderMap) {
+    for (name, value) in upstream {
+        let travels = BACK.contains(&name.as_str())
+            || BACK_PREFIXES
+                .iter()
+                .any(|prefix| name.as_str().starts_with(prefix));
+        if travels {
+            out.insert(name, value.clone());
+        } else if *name == X_REQUEST_ID {
+            // The plain name is for the id that this gateway gives.
+            out.insert(UPSTREAM_REQUEST_ID, value.clone());
+        }
+    }
+    for (name, text) in [(PROVIDER, &target.provider), (MODEL, &target.model)] {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            out.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dialect::Dialect,
+        providers::{Kind, Secret},
+    };
+
+    fn caller() -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer caller-secret"),
+            ("x-api-key", "caller-secret"),
+            ("cookie", "session=caller-secret"),
+            ("proxy-authorization", "caller-secret"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("host", "gateway"),
+            ("content-length", "7"),
+            ("accept-encoding", "gzip"),
+            ("user-agent", "claude-cli/2"),
+            ("anthropic-version", "2024-01-01"),
+            ("anthropic-beta", "a,b"),
+            ("x-stainless-lang", "js"),
+            ("x-claude-code-session-id", "s"),
+            ("x-codex-turn-metadata", "{}"),
+            ("traceparent", "00-0-0-00"),
+            ("x-tierway-cache", "off"),
+            ("x-custom", "1"),
+        ] {
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        headers
+    }
+
+    fn sent(provider: &Provider, same: bool, stream: bool) -> HeaderMap {
+        let native = provider.spec().native(Dialect::Messages).unwrap();
+        up(provider, native, &caller(), same, stream).unwrap()
+    }
+
+    #[test]
+    fn no_credential_travels_unless_configured() {
+        let provider = Provider::new("p", Kind::Anthropic).api_key(Secret::new("ours"));
+        for same in [true, false] {
+            let out = sent(&provider, same, true);
+            assert!(!format!("{out:?}").contains("caller-secret"));
+            assert_eq!(out["x-api-key"], "ours");
+            assert!(out["x-api-key"].is_sensitive());
+            for never in [
+                "authorization",
+                "cookie",
+                "host",
+                "x-forwarded-for",
+                "x-custom",
+                "x-tierway-cache",
+            ] {
+                assert!(!out.contains_key(never), "{never}");
+            }
+        }
+        let out = sent(&provider.pass_credentials(true), true, true);
+        assert_eq!(out["authorization"], "Bearer caller-secret");
+        assert_eq!(out["x-api-key"], "caller-secret", "and ours stays at home");
+        assert!(!out.contains_key("cookie"));
+    }
+
+    #[test]
+    fn a_dialects_headers_stay_within_it() {
+        let provider = Provider::new("p", Kind::AnthropicCompatible)
+            .header("x-team", "blue")
+            .unwrap();
+        let same = sent(&provider, true, true);
+        for kept in [
+            "anthropic-beta",
+            "x-stainless-lang",
+            "x-claude-code-session-id",
+            "x-codex-turn-metadata",
+        ] {
+            assert!(same.contains_key(kept), "{kept}");
+        }
+        assert_eq!(same["anthropic-version"], "2024-01-01");
+        assert_eq!(same["accept"], "text/event-stream");
+        let cross = sent(&provider, false, false);
+        let mut names: Vec<_> = cross.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "accept",
+                "accept-encoding",
+                "anthropic-version",
+                "content-type",
+                "traceparent",
+                "user-agent",
+                "x-team"
+            ]
+        );
+        assert_eq!(cross["anthropic-version"], "2023-06-01");
+        assert_eq!(cross["accept"], "application/json");
+        assert_eq!(cross["accept-encoding"], "identity");
+        assert_eq!(cross["user-agent"], "claude-cli/2");
+    }
+
+    #[test]
+    fn what_comes_back() {
+        let mut upstream = HeaderMap::new();
+        for (name, value) in [
+            ("retry-after", "1"),
+            ("retry-after-ms", "900"),
+            ("x-request-id", "req_1"),
+            ("anthropic-ratelimit-requests-remaining", "9"),
+            ("set-cookie", "a=b"),
+            ("anthropic-organization-id", "org"),
+            ("content-length", "3"),
+        ] {
+            upstream.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        let mut out = HeaderMap::new();
+        down(&Target::new("p", "m:7b"), &upstream, &mut out);
+        let mut names: Vec<_> = out.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "anthropic-ratelimit-requests-remaining",
+                "retry-after",
+                "retry-after-ms",
+                "x-tierway-model",
+                "x-tierway-provider",
+                "x-tierway-upstream-request-id"
+            ]
+        );
+        assert_eq!(out["x-tierway-model"], "m:7b");
+    }
+}

@@ -1,0 +1,225 @@
+//! The embedded price list, and which of its names a model's name may stand for.
+use super::Price;
+use crate::chat::Usd;
+use std::{borrow::Cow, sync::LazyLock};
+
+const TEXT: &str = include_str!("../prices.tsv");
+
+/// Read once, at the first question; sorted by name, as the file is.
+static TABLE: LazyLock<Vec<(&'static str, Price)>> =
+    LazyLock::new(|| TEXT.lines().filter_map(row).collect());
+
+fn row(line: &'static str) -> Option<(&'static str, Price)> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let mut cells = line.split('\t');
+    let name = cells.next()?;
+    let mut usd = || cells.next()?.parse().ok().map(Usd::per_million);
+    let input = usd()?;
+    let output = usd().unwrap_or_default();
+    let (cache_read, cache_write, cache_write_1h) = (usd(), usd(), usd());
+    let above_200k = usd().zip(usd());
+    let mut count = || cells.next()?.parse().ok();
+    Some((
+        name,
+        Price {
+            input,
+            output,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            above_200k,
+            context: count(),
+            max_output: count(),
+        },
+    ))
+}
+
+/// How brokers (`OpenRouter` first) name a vendor, and how the list does. A vendor that is not here is not guessed.
+const VENDORS: [(&str, &str); 8] = [
+    ("anthropic/", ""),
+    ("deepseek/", "deepseek/"),
+    ("google/", "gemini/"),
+    ("mistralai/", "mistral/"),
+    ("moonshotai/", "moonshot/"),
+    ("openai/", ""),
+    ("x-ai/", "xai/"),
+    ("z-ai/", "zai/"),
+];
+
+/// The price of `model`: by its name, by its name with or without the date, then the same without a broker's vendor prefix.
+pub(super) fn find(model: &str) -> Option<Price> {
+    dated_or_not(model).or_else(|| {
+        let (listed, name) = VENDORS
+            .iter()
+            .find_map(|(vendor, listed)| Some((*listed, model.strip_prefix(vendor)?)))?;
+        let name = if name.starts_with("claude-") {
+            // Brokers write claude-sonnet-4.5 where Anthropic writes claude-sonnet-4-5.
+            Cow::Owned(name.replace('.', "-"))
+        } else {
+            Cow::Borrowed(name)
+        };
+        dated_or_not(&format!("{listed}{name}"))
+    })
+}
+
+fn dated_or_not(name: &str) -> Option<Price> {
+    exact(name).or_else(|| match undated(name) {
+        Some(undated) => exact(undated),
+        None => only_dated(name),
+    })
+}
+
+fn exact(name: &str) -> Option<Price> {
+    TABLE
+        .binary_search_by_key(&name, |(n, _)| n)
+        .ok()
+        .and_then(|i| TABLE.get(i))
+        .map(|(_, price)| *price)
+}
+
+/// The price that all dated versions of `name` have, if there are any and they agree.
+fn only_dated(name: &str) -> Option<Price> {
+    if name.is_empty() {
+        return None;
+    }
+    let from = TABLE.partition_point(|(n, _)| *n < name);
+    let mut prices = TABLE
+        .iter()
+        .skip(from)
+        .take_while(|(n, _)| n.starts_with(name))
+        .filter(|(n, _)| undated(n) == Some(name))
+        .map(|(_, price)| *price);
+    let first = prices.next()?;
+    prices.all(|price| price == first).then_some(first)
+}
+
+/// `name` without its date: `-2024-07-18`, `-20240718` or `@20240718` at the end. `None` where there is none.
+fn undated(name: &str) -> Option<&str> {
+    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    let plausible = |year: &str| year.starts_with("20");
+    if let Some((rest, date)) = name.rsplit_once(['-', '@'])
+        && date.len() == 8
+        && digits(date)
+        && plausible(date)
+    {
+        return Some(rest).filter(|r| !r.is_empty());
+    }
+    let (rest, day) = name.rsplit_once('-')?;
+    let (rest, month) = rest.rsplit_once('-')?;
+    let (rest, year) = rest.rsplit_once('-')?;
+    let shaped = (year.len(), month.len(), day.len()) == (4, 2, 2);
+    (shaped && digits(year) && digits(month) && digits(day) && plausible(year) && !rest.is_empty())
+        .then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prices::PriceList;
+
+    #[test]
+    fn every_line_is_read_and_sorted() {
+        let lines = TEXT.lines().filter(|l| !l.starts_with('#')).count();
+        assert!(lines > 1500);
+        assert_eq!(TABLE.len(), lines);
+        assert!(TABLE.windows(2).all(|w| w[0].0 < w[1].0));
+        assert!(
+            TABLE
+                .iter()
+                .all(|(_, p)| p.input > Usd::ZERO || p.output > Usd::ZERO),
+            "an unknown price is never 0"
+        );
+    }
+
+    #[test]
+    fn a_known_row() {
+        let price = find("gpt-4o-mini").unwrap();
+        assert_eq!(price.input, Usd::per_million(0.15));
+        assert_eq!(price.output, Usd::per_million(0.6));
+        assert_eq!(price.cache_read, Some(Usd::per_million(0.075)));
+        assert_eq!((price.cache_write, price.above_200k), (None, None));
+        assert_eq!(
+            (price.context, price.max_output),
+            (Some(128_000), Some(16_384))
+        );
+        let long = find("gemini-2.5-pro").unwrap();
+        assert!(long.above_200k.unwrap().0 > long.input);
+    }
+
+    #[test]
+    fn names_match_with_and_without_date_and_vendor() {
+        let mini = find("gpt-4o-mini");
+        assert!(mini.is_some());
+        for same in [
+            "gpt-4o-mini-2024-07-18",
+            "gpt-4o-mini-2031-01-01",
+            "openai/gpt-4o-mini",
+            "openai/gpt-4o-mini-2024-07-18",
+        ] {
+            assert_eq!(find(same), mini, "{same}");
+        }
+        let haiku = find("claude-haiku-4-5-20251001");
+        assert!(haiku.is_some());
+        for same in [
+            "claude-haiku-4-5",
+            "anthropic/claude-haiku-4.5",
+            "anthropic/claude-haiku-4-5",
+        ] {
+            assert_eq!(find(same), haiku, "{same}");
+        }
+        assert!(find("google/gemini-2.5-pro").is_some());
+        assert!(find("deepseek/deepseek-chat").is_some());
+    }
+
+    #[test]
+    fn nothing_is_guessed() {
+        for unknown in [
+            "",
+            "gpt",
+            "gpt-4o-mini-foo",
+            "gpt-4o-mini-2024",
+            "gpt-4o-min",
+            "claude",
+            "claude-haiku",
+            "foo/gpt-4o-mini",
+            "openai/claude",
+            "-2024-07-18",
+            "qwen2.5:3b",
+            "gpt-4o-mini:free",
+        ] {
+            assert_eq!(find(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_provider_of_the_list_has_its_own_price() {
+        let list = PriceList::embedded();
+        let at = |t: &str| list.price(&t.parse().unwrap());
+        assert!(at("groq:gpt-4o-mini").is_some(), "the model's price");
+        assert_ne!(
+            at("azure:eu/gpt-4o-mini"),
+            at("openai:gpt-4o-mini"),
+            "azure/eu/gpt-4o-mini is dearer"
+        );
+        assert_eq!(at("openai:no-such-model"), None);
+    }
+
+    #[test]
+    fn undated_names() {
+        assert_eq!(undated("a-2024-07-18"), Some("a"));
+        assert_eq!(undated("a-b-20240718"), Some("a-b"));
+        assert_eq!(undated("a@20240718"), Some("a"));
+        for not in [
+            "a",
+            "a-0718",
+            "a-99999999",
+            "a-2024-7-18",
+            "20240718",
+            "-20240718",
+        ] {
+            assert_eq!(undated(not), None, "{not}");
+        }
+    }
+}

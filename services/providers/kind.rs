@@ -1,0 +1,150 @@
+//! The kinds of provider, by name.
+use super::{
+    anthropic, anthropic_compatible, llamacpp, lmstudio, ollama, openai, openai_compatible,
+    openrouter, spec::Spec,
+};
+use std::{fmt, str::FromStr};
+
+/// A kind of provider: who made it, and so how it is spoken to.
+///
+/// ```
+/// use tierway_services::providers::Kind;
+/// let kind: Kind = "llamacpp".parse().unwrap();
+/// assert_eq!(kind.default_base_url(), Some("http://127.0.0.1:8080"));
+/// assert!(kind.is_local());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Anthropic.
+    Anthropic,
+    /// `OpenAI`.
+    OpenAi,
+    /// `OpenRouter`.
+    OpenRouter,
+    /// Ollama.
+    Ollama,
+    /// llama.cpp's server.
+    LlamaCpp,
+    /// LM Studio.
+    LmStudio,
+    /// Any server that speaks `OpenAI`'s chat completions.
+    OpenAiCompatible,
+    /// Any server that speaks Anthropic's Messages.
+    AnthropicCompatible,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: &'static [Self] = &[
+        Self::Anthropic,
+        Self::OpenAi,
+        Self::OpenRouter,
+        Self::Ollama,
+        Self::LlamaCpp,
+        Self::LmStudio,
+        Self::OpenAiCompatible,
+        Self::AnthropicCompatible,
+    ];
+
+    pub(crate) const fn spec(self) -> &'static Spec {
+        match self {
+            Self::Anthropic => &anthropic::SPEC,
+            Self::OpenAi => &openai::SPEC,
+            Self::OpenRouter => &openrouter::SPEC,
+            Self::Ollama => &ollama::SPEC,
+            Self::LlamaCpp => &llamacpp::SPEC,
+            Self::LmStudio => &lmstudio::SPEC,
+            Self::OpenAiCompatible => &openai_compatible::SPEC,
+            Self::AnthropicCompatible => &anthropic_compatible::SPEC,
+        }
+    }
+
+    /// The name in the configuration: `anthropic`, `openai-compatible`, ...
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.spec().name
+    }
+    /// Where it listens unless told otherwise; `None` where only the user can know.
+    #[must_use]
+    pub const fn default_base_url(self) -> Option<&'static str> {
+        self.spec().base_url
+    }
+    /// The environment variable that users of this kind keep its key in.
+    #[must_use]
+    pub const fn key_env(self) -> Option<&'static str> {
+        self.spec().key_env
+    }
+    /// The environment variable that users of this kind keep its address in.
+    #[must_use]
+    pub const fn base_url_env(self) -> Option<&'static str> {
+        self.spec().base_url_env
+    }
+    /// Whether it runs on one's own machine: it needs no key, and its answers cost nothing.
+    #[must_use]
+    pub const fn is_local(self) -> bool {
+        self.spec().local
+    }
+    /// Whether it answers nobody without a key.
+    #[must_use]
+    pub const fn needs_key(self) -> bool {
+        self.spec().needs_key
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names no [`Kind`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseKindError(());
+
+impl fmt::Display for ParseKindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a kind of provider: write one of")?;
+        for (i, kind) in Kind::ALL.iter().enumerate() {
+            write!(f, "{} {kind}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+impl std::error::Error for ParseKindError {}
+
+impl FromStr for Kind {
+    type Err = ParseKindError;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(s))
+            .ok_or(ParseKindError(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_both_ways_and_are_unique() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(*kind));
+        }
+        let error = "gpt".parse::<Kind>().unwrap_err().to_string();
+        assert!(
+            error.contains("one of anthropic, openai, openrouter,"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn who_is_local_needs_no_key() {
+        for kind in Kind::ALL {
+            assert!(!(kind.is_local() && kind.needs_key()), "{kind}");
+            assert!(!kind.spec().dialects.is_empty(), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! One configured provider.
+use super::{Kind, Secret, address::Address, spec::Spec};
+use crate::{chat::Operation, dialect::Dialect};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How long a provider may take.
+///
+/// ```
+/// use std::time::Duration;
+/// use tierway_services::providers::Timeouts;
+/// let patient = Timeouts { first_byte: Duration::from_secs(1800), ..Timeouts::default() };
+/// assert_eq!(patient.connect, Duration::from_secs(10));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands, TLS included: 10 s.
+    pub connect: Duration,
+    /// From the call until the first byte of the answer: 10 min. A model that thinks for long before it streams, or is asked for a whole
+    /// answer, is silent until then.
+    pub first_byte: Duration,
+    /// Between two chunks of an answer: 2 min.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(600),
+            idle: Duration::from_secs(120),
+        }
+    }
+}
+
+/// A provider under a name: its [`Kind`], where it listens, its key, its time limits.
+///
+/// ```
+/// use tierway_services::providers::{Kind, Provider, Secret, Timeouts};
+/// let local = Provider::new("local", Kind::Ollama);
+/// let cloud = Provider::new("cloud", Kind::Anthropic).api_key(Secret::new("sk-ant-...")).timeouts(Timeouts::default());
+/// assert_eq!((local.kind(), cloud.name()), (Kind::Ollama, "cloud"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Provider {
+    name: Arc<str>,
+    kind: Kind,
+    address: Option<Address>,
+    key: Option<Secret>,
+    pass_credentials: bool,
+    native_messages: Option<bool>,
+    timeouts: Timeouts,
+    headers: HeaderMap,
+}
+
+impl Provider {
+    /// A provider of this kind where its kind usually listens.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, kind: Kind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            address: kind
+                .default_base_url()
+                .and_then(|url| Address::parse(url).ok()),
+            key: None,
+            pass_credentials: false,
+            native_messages: None,
+            timeouts: Timeouts::default(),
+            headers: HeaderMap::new(),
+        }
+    }
+    /// Where it listens: with or without the `/v1`, and with any path before it.
+    ///
+    /// # Errors
+    /// [`ProviderError`] where this is no such URL.
+    pub fn base_url(mut self, url: &str) -> Result<Self, ProviderError> {
+        match Address::parse(url) {
+            Ok(address) => {
+                self.address = Some(address);
+                Ok(self)
+            }
+            Err(why) => Err(self.error(format!("base_url: {why}"))),
+        }
+    }
+    /// Its key. An empty one is none.
+    #[must_use]
+    pub fn api_key(mut self, key: Secret) -> Self {
+        self.key = Some(key).filter(|k| !k.is_empty());
+        self
+    }
+    /// Whether the caller's own `authorization` and `x-api-key` go to it instead of our key. Off by default; needed where callers sign in
+    /// to the provider themselves (Claude subscriptions).
+    #[must_use]
+    pub const fn pass_credentials(mut self, pass: bool) -> Self {
+        self.pass_credentials = pass;
+        self
+    }
+    /// Whether it speaks Anthropic's Messages itself. `None`, the default, is its kind's own answer, found out by one question where
+    /// only newer versions do.
+    #[must_use]
+    pub const fn native_messages(mut self, native: Option<bool>) -> Self {
+        self.native_messages = native;
+        self
+    }
+    /// How long it may take.
+    #[must_use]
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+    /// A header that every call to it carries.
+    ///
+    /// # Errors
+    /// [`ProviderError`] where this cannot be a header, or is one that is ours to write.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, ProviderError> {
+        let Ok(header) = HeaderName::try_from(name) else {
+            return Err(self.error(format!("header {name:?}: this is not a header's name")));
+        };
+        if OURS.contains(&header) {
+            return Err(self.error(format!(
+                "header {name:?}: the connection's own, leave it out"
+            )));
+        }
+        let Ok(mut value) = HeaderValue::from_str(value) else {
+            return Err(self.error(format!("header {name:?}: its value holds line breaks")));
+        };
+        // It may be a credential; nobody needs to see it.
+        value.set_sensitive(true);
+        self.headers.insert(header, value);
+        Ok(self)
+    }
+    /// Looks whether it can be called at all.
+    ///
+    /// # Errors
+    /// [`ProviderError`] where its address is missing, or its key cannot be sent.
+    pub fn check(&self) -> Result<(), ProviderError> {
+        if self.address.is_none() {
+            return Err(self.error(format!(
+                "base_url: kind {} has no default, set it",
+                self.kind
+            )));
+        }
+        if self.key.as_ref().is_some_and(|k| k.header("").is_none()) {
+            return Err(self.error("api_key: it holds characters that no header can carry".into()));
+        }
+        Ok(())
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+    /// Whether it has a key.
+    #[must_use]
+    pub const fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+    /// Scheme, host and port, safe to show; empty where no address is known.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.address
+            .as_ref()
+            .map(Address::origin)
+            .unwrap_or_default()
+    }
+
+    pub(crate) const fn spec(&self) -> &'static Spec {
+        self.kind.spec()
+    }
+    pub(crate) const fn limits(&self) -> Timeouts {
+        self.timeouts
+    }
+    pub(crate) const fn key(&self) -> Option<&Secret> {
+        self.key.as_ref()
+    }
+    pub(crate) const fn passes_credentials(&self) -> bool {
+        self.pass_credentials
+    }
+    pub(crate) const fn says_native_messages(&self) -> Option<bool> {
+        self.native_messages
+    }
+    pub(crate) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+    /// The URI of a path after the version.
+    pub(crate) fn uri(&self, path: &str, query: Option<&str>) -> Result<Uri, ProviderError> {
+        self.check()?;
+        let address = self.address.as_ref();
+        address
+            .and_then(|a| a.uri(path, query).ok())
+            .ok_or_else(|| self.error("base_url: no URL can be made of it".into()))
+    }
+    /// The URI of an operation in a dialect that it speaks.
+    pub(crate) fn endpoint(
+        &self,
+        dialect: Dialect,
+        operation: Operation,
+        query: Option<&str>,
+    ) -> Result<Uri, ProviderError> {
+        let path = self.spec().native(dialect).and_then(|n| n.path(operation));
+        match path {
+            Some(path) => self.uri(path, query),
+            None => Err(self.error(format!("kind {} does not do this", self.kind))),
+        }
+    }
+
+    fn error(&self, what: String) -> ProviderError {
+        ProviderError {
+            provider: self.name.clone(),
+            what,
+        }
+    }
+}
+
+/// Headers that the HTTP client writes itself.
+const OURS: [HeaderName; 8] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+    header::ACCEPT_ENCODING,
+    header::TE,
+    header::UPGRADE,
+];
+
+/// A provider that cannot work as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderError {
+    provider: Arc<str>,
+    what: String,
+}
+
+impl ProviderError {
+    /// What is wrong, without the provider's name.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+}
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "provider {}: {}", self.provider, self.what)
+    }
+}
+impl std::error::Error for ProviderError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let provider = Provider::new("p", Kind::OpenAi)
+            .api_key(Secret::new("sk-hunter2"))
+            .header("x-team", "hunter2")
+            .unwrap();
+        assert!(!format!("{provider:?}").contains("hunter2"));
+        let error = provider.base_url("http://u:hunter2@h").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_work_is_said() {
+        let new = || Provider::new("p", Kind::OpenAiCompatible);
+        assert!(
+            new()
+                .check()
+                .unwrap_err()
+                .to_string()
+                .starts_with("provider p: base_url")
+        );
+        let url = |p: Provider| p.base_url("http://h").unwrap();
+        assert!(url(new()).check().is_ok());
+        assert!(url(new()).api_key(Secret::new("a\u{7f}b")).check().is_err());
+        assert!(!url(new()).api_key(Secret::new(" ")).has_key());
+        assert!(new().header("Content-Length", "1").is_err());
+        assert!(new().header("a b", "1").is_err());
+        assert!(new().header("x-a", "1\n2").is_err());
+    }
+
+    #[test]
+    fn endpoints_by_kind() {
+        let uri = |kind, dialect, operation| {
+            Provider::new("p", kind)
+                .endpoint(dialect, operation, None)
+                .map(|u| u.to_string())
+                .ok()
+        };
+        let (messages, chat) = (Dialect::Messages, Dialect::ChatCompletions);
+        assert_eq!(
+            uri(Kind::OpenRouter, chat, Operation::Generate).as_deref(),
+            Some("https://openrouter.ai/api/v1/chat/completions")
+        );
+        assert_eq!(
+            uri(Kind::Anthropic, messages, Operation::CountTokens).as_deref(),
+            Some("https://api.anthropic.com/v1/messages/count_tokens")
+        );
+        assert_eq!(uri(Kind::Anthropic, chat, Operation::Generate), None);
+        assert_eq!(uri(Kind::Ollama, messages, Operation::CountTokens), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`.
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+use tower::Service;
+
+/// Whether the gateway takes new calls: true once it listens, false from the moment it drains.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Says whether new calls are welcome.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Relaxed);
+    }
+    /// Whether new calls are welcome.
+    #[must_use]
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The service behind the admin port.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    metrics: Metrics,
+    readiness: Readiness,
+}
+
+impl Admin {
+    /// A service that shows `metrics` and `readiness`.
+    #[must_use]
+    pub const fn new(metrics: Metrics, readiness: Readiness) -> Self {
+        Self { metrics, readiness }
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        const TEXT: &str = "text/plain; charset=utf-8";
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
+        }
+        match path {
+            "/metrics" => respond(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                self.metrics.render(),
+            ),
+            "/healthz" => respond(StatusCode::OK, TEXT, "ok\n"),
+            "/readyz" if self.readiness.get() => respond(StatusCode::OK, TEXT, "ready\n"),
+            "/readyz" => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
+            _ => respond(
+                StatusCode::NOT_FOUND,
+                TEXT,
+                "try /metrics, /healthz or /readyz\n",
+            ),
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for Admin {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+    fn call(&mut self, req: Request<B>) -> Self::Future {
+        ready(Ok(self.answer(req.method(), req.uri().path())))
+    }
+}
+
+fn respond(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut res = Response::new(Full::new(body.into()));
+    *res.status_mut() = status;
+    res.headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    res
+}

@@ -1,0 +1,148 @@
+//! The command line: what can be said, and one file for each command.
+pub mod check;
+pub mod serve;
+
+use crate::config::{Flags, Process};
+use clap::{Args, Parser, Subcommand};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// A self-hosted LLM gateway: answers each request with the cheapest model that is good enough, and proves what it saved.
+///
+/// Started without a configuration it looks for local model servers (Ollama, llama.cpp, LM Studio) and for API keys in the
+/// environment, binds its four tiers to what it finds, and says so.
+// Not a documentation comment, which would be part of the help:
+// `Cli::parse().into_command()` is the command to run.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tierway", version, max_term_width = 100, args_conflicts_with_subcommands = true, after_long_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do; without one: serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The options of `serve`, which may be given without naming it.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway (what happens without a command)
+    Serve(ServeArgs),
+    /// Validate the configuration and print what it means, secrets hidden
+    ///
+    /// Prints every setting with where its value came from: a line of the file, an environment variable, a flag, or the default. Where
+    /// something is wrong, prints all of it with what to write instead, and exits with 2.
+    Check(CheckArgs),
+}
+
+/// Options of `serve`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServeArgs {
+    /// The configuration file [or: TIERWAY_CONFIG] [otherwise: ./tierway.toml, then ~/.config/tierway/tierway.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where callers connect [or: TIERWAY_LISTEN] [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Where metrics and health are [or: TIERWAY_ADMIN] [default: 127.0.0.1:9787]
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<String>,
+}
+
+/// Options of `check`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckArgs {
+    /// What `serve` would be given
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Print the reference of all settings, as Markdown, instead
+    #[arg(long)]
+    pub reference: bool,
+}
+
+/// The exit code for a configuration that cannot be used.
+pub(crate) const WRONG: u8 = 2;
+
+/// Does what the command line says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let environment = Process;
+    let done = match Cli::parse().into_command() {
+        Command::Serve(args) => serve::run(args, &environment),
+        Command::Check(args) => check::run(args, &environment),
+    };
+    done.unwrap_or_else(|error| {
+        // A reader that has closed our output (`| head`) wants no complaint about it.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            let _ = writeln!(io::stderr().lock(), "tierway: {error}");
+        }
+        ExitCode::FAILURE
+    })
+}
+
+const AFTER_HELP: &str = "\
+Connect a client:
+  ANTHROPIC_BASE_URL=http://127.0.0.1:8787 claude
+  OPENAI_BASE_URL=http://127.0.0.1:8787/v1 your-program
+
+Ask for a model:
+  auto                 the tier that the request deserves
+  tierway/simple       this tier; also medium, complex, reasoning
+  ollama:qwen2.5:3b    this model of this provider
+
+Bind tiers without a file:
+  TIER_SIMPLE=ollama:qwen2.5:3b TIER_COMPLEX=anthropic:MODEL ANTHROPIC_API_KEY=... tierway
+
+All settings: tierway check --reference";
+
+impl Cli {
+    /// The command, with `serve` for none.
+    #[must_use]
+    pub fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(self.serve))
+    }
+}
+
+impl From<ServeArgs> for Flags {
+    fn from(args: ServeArgs) -> Self {
+        Self {
+            config: args.config,
+            listen: args.listen,
+            admin: args.admin,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_serve() {
+        let listen = |args: &[&str]| match Cli::try_parse_from(args).unwrap().into_command() {
+            Command::Serve(args) => args.listen,
+            Command::Check(_) => None,
+        };
+        let address = Some("127.0.0.1:1".to_owned());
+        assert_eq!(listen(&["tierway", "--listen", "127.0.0.1:1"]), address);
+        assert_eq!(
+            listen(&["tierway", "serve", "--listen", "127.0.0.1:1"]),
+            address
+        );
+    }
+
+    #[test]
+    fn help() {
+        insta::assert_snapshot!(Cli::command().render_long_help());
+    }
+}

@@ -1,0 +1,150 @@
+//! The configuration file as it may be typed: every key, nothing decided yet.
+//!
+//! The names here are the names of the keys. `reference` documents each, and a test compares the two.
+use super::{
+    settings::{LogFormat, Route},
+    typed::{Named, Typed, listed, named},
+    values::{BaseUrl, Count, LogLevel, Off, Share, Size},
+};
+use serde::Deserialize;
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use tierway_services::{
+    chat::{Target, Tier, Usd},
+    providers::{Kind, Secret},
+};
+
+type Set<T> = Option<Typed<T>>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct File {
+    pub(super) server: Server,
+    #[serde(deserialize_with = "named")]
+    pub(super) providers: BTreeMap<String, Named<Provider>>,
+    pub(super) tiers: Tiers,
+    #[serde(deserialize_with = "named")]
+    pub(super) models: BTreeMap<String, Named<Typed<Route>>>,
+    #[serde(deserialize_with = "listed")]
+    pub(super) keys: Vec<Named<Key>>,
+    pub(super) cascade: Cascade,
+    pub(super) cache: Cache,
+    #[serde(deserialize_with = "named")]
+    pub(super) prices: BTreeMap<String, Named<Price>>,
+    pub(super) savings: Savings,
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Server {
+    pub(super) listen: Set<SocketAddr>,
+    pub(super) admin: Set<SocketAddr>,
+    pub(super) max_body: Set<Size>,
+    pub(super) max_connections: Set<Count>,
+    pub(super) drain_timeout: Set<Duration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Provider {
+    pub(super) kind: Set<Kind>,
+    pub(super) base_url: Set<BaseUrl>,
+    pub(super) api_key: Set<Secret>,
+    pub(super) api_key_env: Set<String>,
+    pub(super) api_key_file: Set<PathBuf>,
+    pub(super) pass_credentials: Set<bool>,
+    pub(super) native_messages: Set<bool>,
+    #[serde(deserialize_with = "named")]
+    pub(super) headers: BTreeMap<String, Named<Typed<Secret>>>,
+    pub(super) timeouts: Timeouts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Timeouts {
+    pub(super) connect: Set<Duration>,
+    pub(super) first_byte: Set<Duration>,
+    pub(super) idle: Set<Duration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Tiers {
+    pub(super) simple: Set<Target>,
+    pub(super) medium: Set<Target>,
+    pub(super) complex: Set<Target>,
+    pub(super) reasoning: Set<Target>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Key {
+    pub(super) key: Set<Secret>,
+    pub(super) key_env: Set<String>,
+    pub(super) key_file: Set<PathBuf>,
+    pub(super) tenant: Set<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Cascade {
+    pub(super) enabled: Set<bool>,
+    pub(super) small: Set<Target>,
+    pub(super) tiers: Set<Vec<Tier>>,
+    pub(super) threshold: Set<Share>,
+    pub(super) streams: Set<Off>,
+    pub(super) tools: Set<Off>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Cache {
+    pub(super) enabled: Set<bool>,
+    pub(super) max_bytes: Set<Size>,
+    pub(super) ttl: Set<Duration>,
+    pub(super) sampled: Set<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Price {
+    pub(super) input: Set<Usd>,
+    pub(super) output: Set<Usd>,
+    pub(super) cache_read: Set<Usd>,
+    pub(super) cache_write: Set<Usd>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Savings {
+    pub(super) baseline: Set<Target>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Log {
+    pub(super) format: Set<LogFormat>,
+    pub(super) level: Set<LogLevel>,
+}
+
+// === impl Tiers ===
+
+impl Tiers {
+    pub(super) fn get_mut(&mut self, tier: Tier) -> &mut Set<Target> {
+        match tier {
+            Tier::Simple => &mut self.simple,
+            Tier::Medium => &mut self.medium,
+            Tier::Complex => &mut self.complex,
+            Tier::Reasoning => &mut self.reasoning,
+        }
+    }
+
+    /// Every target that reads as one, with its place.
+    pub(super) fn targets(&self) -> impl Iterator<Item = (&Target, &super::origin::Origin)> {
+        let tiers = [&self.simple, &self.medium, &self.complex, &self.reasoning];
+        tiers.into_iter().flatten().filter_map(|typed| {
+            let target = typed.value.as_ref().ok()?;
+            Some((target, &typed.origin))
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! What a configuration means: typed, checked, with every default filled in and every secret read.
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+use tierway_services::{
+    chat::{Target, Tier},
+    prices::Price,
+    providers::{self, Kind, ProviderError, Secret, Timeouts},
+};
+
+/// A validated configuration.
+///
+/// The default is the gateway without any configuration: it listens on loopback, caches, and has nobody to ask yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Sockets and limits.
+    pub server: Server,
+    /// Whom to ask, by the names that targets use.
+    pub providers: BTreeMap<String, Provider>,
+    /// The model of each bound tier.
+    pub tiers: BTreeMap<Tier, Target>,
+    /// Where requested model names lead: exact names, or prefixes that end in `*`.
+    pub models: BTreeMap<String, Route>,
+    /// Who may call. Empty means everybody, and then the gateway listens on loopback only.
+    pub keys: Vec<Key>,
+    /// When a small model is tried first.
+    pub cascade: Cascade,
+    /// The exact prompt cache.
+    pub cache: Cache,
+    /// Prices that the built-in list does not know, or knows wrongly.
+    pub prices: BTreeMap<String, Price>,
+    /// What savings are measured against.
+    pub savings: Savings,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// Sockets and limits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Where callers connect.
+    pub listen: SocketAddr,
+    /// Where metrics and health are.
+    pub admin: SocketAddr,
+    /// The largest request body in bytes.
+    pub max_body: usize,
+    /// How many connections may be open at a time.
+    pub max_connections: usize,
+    /// How long streams may go on after the signal to stop.
+    pub drain_timeout: Duration,
+}
+
+/// A provider of models.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provider {
+    /// The kind of server.
+    pub kind: Kind,
+    /// Its address, without an endpoint's path; absent means the kind's own.
+    pub base_url: Option<String>,
+    /// The key to send.
+    pub api_key: Option<Secret>,
+    /// Whether callers' own credentials are sent on.
+    pub pass_credentials: bool,
+    /// Whether it speaks Anthropic's dialect itself; absent means: find out.
+    pub native_messages: Option<bool>,
+    /// Headers to send with each call.
+    pub headers: Vec<(String, Secret)>,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+}
+
+/// Where a requested model name leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To the tier that the request deserves.
+    Auto,
+    /// To this tier.
+    Tier(Tier),
+    /// To this model.
+    Target(Target),
+}
+
+/// A caller's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The key itself.
+    pub key: Secret,
+    /// For whom it calls. Caches and bills are kept apart by it.
+    pub tenant: String,
+}
+
+/// When a small model is tried first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cascade {
+    /// Whether it ever is.
+    pub enabled: bool,
+    /// The small model; absent means the simple tier's.
+    pub small: Option<Target>,
+    /// The tiers whose requests may be answered by it.
+    pub tiers: Vec<Tier>,
+    /// The confidence from which on its answer is kept.
+    pub threshold: f64,
+}
+
+/// The exact prompt cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// How much memory it may fill.
+    pub max_bytes: u64,
+    /// How long an answer is kept.
+    pub ttl: Duration,
+    /// Whether answers to requests with a temperature above 0 are kept too.
+    pub sampled: bool,
+}
+
+/// What savings are measured against.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Savings {
+    /// The model that would have answered everything; absent means the one that the caller named.
+    pub baseline: Option<Target>,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// In which form.
+    pub format: LogFormat,
+    /// From which level on: a level, or directives such as `info,tierway=debug`.
+    pub level: String,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, as JSON otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The model that the cascade tries first, where there is one.
+    #[must_use]
+    pub fn small(&self) -> Option<&Target> {
+        let simple = || self.tiers.get(&Tier::Simple);
+        self.cascade.small.as_ref().or_else(simple)
+    }
+}
+
+// === impl Provider ===
+
+impl Provider {
+    /// A provider of this kind that is nothing but that.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            base_url: None,
+            api_key: None,
+            pass_credentials: false,
+            native_messages: None,
+            headers: Vec::new(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// Where it is: its own address, else its kind's.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        let own = self.base_url.as_deref();
+        own.or_else(|| self.kind.default_base_url())
+    }
+
+    /// The provider that can be called, under this name.
+    ///
+    /// # Errors
+    /// Where it cannot; a validated one can.
+    pub fn build(&self, name: &str) -> Result<providers::Provider, ProviderError> {
+        let mut provider = providers::Provider::new(name, self.kind)
+            .pass_credentials(self.pass_credentials)
+            .native_messages(self.native_messages)
+            .timeouts(self.timeouts);
+        if let Some(url) = &self.base_url {
+            provider = provider.base_url(url)?;
+        }
+        if let Some(key) = &self.api_key {
+            provider = provider.api_key(key.clone());
+        }
+        for (header, value) in &self.headers {
+            provider = provider.header(header, value.expose())?;
+        }
+        provider.check()?;
+        Ok(provider)
+    }
+}
+
+// === defaults ===
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 9787)),
+            // What Anthropic accepts, so that no request fails here that would not have failed there.
+            max_body: 32 << 20,
+            max_connections: 8192,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Cascade {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            small: None,
+            tiers: vec![Tier::Medium, Tier::Complex],
+            threshold: 0.85,
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_bytes: 256 << 20,
+            ttl: Duration::from_secs(300),
+            sampled: false,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Auto,
+            level: "info".to_owned(),
+        }
+    }
+}
+
+// === impl LogFormat ===
+
+impl LogFormat {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Human => "human",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl std::fmt::Display for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Tier(tier) => tier.fmt(f),
+            Self::Target(target) => target.fmt(f),
+        }
+    }
+}

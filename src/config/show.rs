@@ -1,0 +1,192 @@
+//! Prints a configuration as it could be typed, with where each value came from and no secret.
+use super::{Loaded, Origin, Provider};
+use std::{fmt::Write, time::Duration};
+use toml::Value;
+
+/// What stands for a secret.
+const HIDDEN: &str = "\"***\"";
+
+/// Prints sections of `key = value  # origin`, the origins aligned.
+struct Sheet<'a> {
+    loaded: &'a Loaded,
+    text: String,
+    rows: Vec<(String, String)>,
+}
+
+impl Loaded {
+    /// The whole configuration as TOML text: every value with where it came from, secrets as `"***"`.
+    #[must_use]
+    pub fn show(&self) -> String {
+        let config = &self.config;
+        let mut sheet = Sheet {
+            loaded: self,
+            text: String::new(),
+            rows: Vec::new(),
+        };
+        let server = &config.server;
+        sheet.row("server", "listen", quote(server.listen));
+        sheet.row("server", "admin", quote(server.admin));
+        sheet.row("server", "max_body", size(server.max_body as u64));
+        sheet.row("server", "max_connections", server.max_connections);
+        sheet.row("server", "drain_timeout", duration(server.drain_timeout));
+        sheet.end("[server]");
+        for (name, provider) in &config.providers {
+            sheet.provider(name, provider);
+        }
+        for (tier, target) in &config.tiers {
+            sheet.row("tiers", tier.as_str(), quote(target));
+        }
+        sheet.end("[tiers]");
+        for (name, route) in &config.models {
+            sheet.row("models", name, quote(route));
+        }
+        sheet.end("[models]");
+        for (index, key) in config.keys.iter().enumerate() {
+            let path = format!("keys.{index}");
+            sheet.row(&path, "key", HIDDEN);
+            sheet.row(&path, "tenant", quote(&key.tenant));
+            sheet.end("[[keys]]");
+        }
+        let cascade = &config.cascade;
+        sheet.row("cascade", "enabled", cascade.enabled);
+        if let Some(small) = &cascade.small {
+            sheet.row("cascade", "small", quote(small));
+        }
+        let tiers: Vec<String> = cascade.tiers.iter().map(quote).collect();
+        sheet.row("cascade", "tiers", format!("[{}]", tiers.join(", ")));
+        sheet.row("cascade", "threshold", cascade.threshold);
+        sheet.row("cascade", "streams", false);
+        sheet.row("cascade", "tools", false);
+        sheet.end("[cascade]");
+        let cache = &config.cache;
+        sheet.row("cache", "enabled", cache.enabled);
+        sheet.row("cache", "max_bytes", size(cache.max_bytes));
+        sheet.row("cache", "ttl", duration(cache.ttl));
+        sheet.row("cache", "sampled", cache.sampled);
+        sheet.end("[cache]");
+        for (name, price) in &config.prices {
+            let path = format!("prices.{name}");
+            let per_million = |usd: tierway_services::chat::Usd| usd.times(1_000_000).as_dollars();
+            sheet.row(&path, "input", per_million(price.input));
+            sheet.row(&path, "output", per_million(price.output));
+            for (key, usd) in [
+                ("cache_read", price.cache_read),
+                ("cache_write", price.cache_write),
+            ] {
+                if let Some(usd) = usd {
+                    sheet.row(&path, key, per_million(usd));
+                }
+            }
+            sheet.end(&format!("[prices.{}]", key(name)));
+        }
+        if let Some(baseline) = &config.savings.baseline {
+            sheet.row("savings", "baseline", quote(baseline));
+        }
+        sheet.end("[savings]");
+        sheet.row("log", "format", quote(config.log.format.as_str()));
+        sheet.row("log", "level", quote(&config.log.level));
+        sheet.end("[log]");
+        sheet.text
+    }
+}
+
+// === impl Sheet ===
+
+impl Sheet<'_> {
+    fn provider(&mut self, name: &str, provider: &Provider) {
+        let path = format!("providers.{name}");
+        self.row(&path, "kind", quote(provider.kind));
+        if let Some(url) = provider.address() {
+            self.row(&path, "base_url", quote(url));
+        }
+        if provider.api_key.is_some() {
+            self.row(&path, "api_key", HIDDEN);
+        }
+        self.row(&path, "pass_credentials", provider.pass_credentials);
+        if let Some(native) = provider.native_messages {
+            self.row(&path, "native_messages", native);
+        }
+        self.end(&format!("[providers.{}]", key(name)));
+        let timeouts = format!("{path}.timeouts");
+        self.row(&timeouts, "connect", duration(provider.timeouts.connect));
+        self.row(
+            &timeouts,
+            "first_byte",
+            duration(provider.timeouts.first_byte),
+        );
+        self.row(&timeouts, "idle", duration(provider.timeouts.idle));
+        self.end(&format!("[providers.{}.timeouts]", key(name)));
+        for (header, _) in &provider.headers {
+            self.row(&format!("{path}.headers"), header, HIDDEN);
+        }
+        self.end(&format!("[providers.{}.headers]", key(name)));
+    }
+
+    fn row(&mut self, section: &str, name: &str, value: impl std::fmt::Display) {
+        let origin = self.loaded.origin(&format!("{section}.{name}"));
+        let line = format!("{} = {value}", key(name));
+        self.rows
+            .push((line, origin.describe(self.loaded.source.as_ref())));
+    }
+
+    fn end(&mut self, head: &str) {
+        let rows = std::mem::take(&mut self.rows);
+        let width = rows.iter().map(|(line, _)| line.chars().count()).max();
+        let Some(width) = width else { return };
+        let gap = if self.text.is_empty() { "" } else { "\n" };
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(self.text, "{gap}{head}");
+        for (line, origin) in rows {
+            let _ = writeln!(self.text, "{line:width$}  # {origin}");
+        }
+    }
+}
+
+// === values as they are typed ===
+
+fn quote(value: impl std::fmt::Display) -> String {
+    Value::String(value.to_string()).to_string()
+}
+
+fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        quote(name)
+    }
+}
+
+fn duration(duration: Duration) -> String {
+    quote(humantime::format_duration(duration))
+}
+
+/// The number of bytes in the largest unit that holds it exactly.
+fn size(bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let exact = units
+        .into_iter()
+        .find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+    match exact {
+        Some((unit, shift)) => quote(format!("{}{unit}", bytes >> shift)),
+        None => bytes.to_string(),
+    }
+}
+
+impl Loaded {
+    /// In one line, where the configuration came from.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self.path() {
+            Some(path) => format!("configuration: {}", path.display()),
+            None if self
+                .origins
+                .values()
+                .any(|origin| *origin != Origin::Default) =>
+            {
+                "configuration: no file, the environment and the command line only".to_owned()
+            }
+            None => "configuration: none".to_owned(),
+        }
+    }
+}

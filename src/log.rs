@@ -1,0 +1,42 @@
+//! What is logged: one line per call, for people on a terminal and as JSON otherwise.
+use crate::config::{self, LogFormat};
+use std::io::{self, IsTerminal};
+use tierway_layers::telemetry::CallRecord;
+use tierway_services::chat::Tier;
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging to standard error.
+///
+/// # Errors
+/// Where the level is no valid filter, or logging has been started already.
+pub fn init(log: &config::Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&log.level))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false);
+    let terminal = io::stderr().is_terminal();
+    match log.format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Auto if !terminal => builder.json().flatten_event(true).try_init(),
+        LogFormat::Auto | LogFormat::Human => builder
+            .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
+            .try_init(),
+    }
+}
+
+/// One line per call: who answered, what it cost, what it saved. Never a word of the prompt, never a key.
+pub fn call(record: &CallRecord<'_>) {
+    tracing::info!(
+        request_id = record.request_id.and_then(|id| id.to_str().ok()),
+        dialect = record.dialect.as_str(),
+        tier = record.tier.map_or("direct", Tier::as_str),
+        target = record.target.map(tracing::field::display),
+        outcome = record.outcome.as_str(),
+        status = record.status.map(|s| s.as_u16()),
+        ms = u64::try_from(record.total.as_millis()).unwrap_or(u64::MAX),
+        cost_usd = record.cost.map(|c| c.as_dollars()),
+        baseline_usd = record.baseline.map(|b| b.as_dollars()),
+        "call"
+    );
+}

@@ -1,0 +1,126 @@
+//! The accept loop: connections in, graceful drain out.
+//!
+//! On shutdown the listener closes first, so that no new connection is taken; connections that are idle close, connections with a call in
+//! flight finish it, streams included, until the drain deadline; then what is left is dropped.
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
+use tierway_services::BoxError;
+use tokio::{net::TcpListener, sync::Semaphore};
+use tower::Service;
+
+/// How long a client may take to send a request's headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long to wait when the process is out of file descriptors before accepting again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a server promises.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most connections at a time; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// How long calls in flight may take to end after the shutdown signal.
+    pub drain: Duration,
+}
+
+/// Serves `service` on `listener` until `shutdown` resolves and the calls in flight have ended. Returns how many connections had to be
+/// dropped at the drain deadline.
+///
+/// # Errors
+/// Never for a single connection's fault; only where the listener itself breaks.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(30)));
+    let service = TowerToHyperService::new(service);
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let permit = tokio::select! {
+            permit = connections.clone().acquire_owned() => permit.map_err(io::Error::other)?,
+            () = &mut shutdown => break,
+        };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = &mut shutdown => break,
+        };
+        // Small frames are what a token stream is made of: without this each would wait for the last one's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), service.clone())
+            .into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error, "connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let open = graceful.count();
+    if open > 0 {
+        tracing::info!(connections = open, deadline = ?limits.drain, "draining");
+    }
+    let dropped = Arc::clone(&connections);
+    match tokio::time::timeout(limits.drain, graceful.shutdown()).await {
+        Ok(()) => Ok(0),
+        Err(_) => Ok(limits.connections - dropped.available_permits()),
+    }
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+pub async fn signal() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! { () = interrupt => {}, () = terminate => {} }
+}

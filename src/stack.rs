@@ -1,0 +1,248 @@
+//! `Config` in, service out: the one place where the order of layers exists.
+//!
+//! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
+use crate::{
+    catalog::Catalog,
+    config::{self, Config, Route},
+    log,
+    routes::{ProbesLayer, Routes},
+};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::{any::Any, convert::Infallible};
+use tierway_layers::{
+    auth::{self, AuthLayer},
+    bind::{BindLayer, Bindings, RetargetLayer},
+    cascade::{CascadeLayer, Vetoes},
+    classify::{ClassifyLayer, Heuristic},
+    decode::DecodeLayer,
+    names::{Names, Wish},
+    prompt_cache::{Memory, PromptCacheLayer},
+    rescue::RescueLayer,
+    telemetry::TelemetryLayer,
+};
+use tierway_services::{
+    BoxError, Dispatch,
+    chat::Tier,
+    prices::PriceList,
+    providers::{Provider, ProviderError},
+    upstream::Client,
+};
+use tower::{ServiceBuilder, util::BoxCloneSyncService};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
+};
+
+/// The body of every answer that leaves the gateway: the one box around the named bodies of the layers.
+pub type Body = tower_http::body::UnsyncBoxBody<Bytes, BoxError>;
+/// The whole gateway as one service, cheap to clone.
+pub type Gateway = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+
+/// Tells what the prompt cache did.
+const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
+/// Tells what the cascade did.
+const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
+
+/// The assembled gateway.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    gateway: Gateway,
+    dispatch: Dispatch,
+}
+
+impl Stack {
+    /// Assembles the layers that `config` asks for.
+    ///
+    /// # Errors
+    /// Where a provider's address or key cannot be used.
+    pub fn new(config: &Config) -> Result<Self, ProviderError> {
+        let dispatch = Dispatch::new(providers(config)?, Client::new());
+        let names = names(config);
+        let bindings = bindings(config, &names);
+        let prices = prices(config);
+        let catalog = Catalog::new(
+            dispatch.clone(),
+            names.clone(),
+            config.tiers.values().map(ToString::to_string),
+        );
+
+        // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
+        let chat = ServiceBuilder::new()
+            // The only door from bytes to a Prompt: limit and parse once, and refuse before anything is spent.
+            .layer(DecodeLayer::new(config.server.max_body))
+            // Cache key and cascade depend on the tier.
+            .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
+            // The cache key names the upstream, so the target is chosen above the cache.
+            .layer(BindLayer::new(bindings))
+            // Said by the layers below where they are on; every answer says something.
+            .layer(SetResponseHeaderLayer::if_not_present(
+                CACHE,
+                HeaderValue::from_static("bypass"),
+            ))
+            .layer(SetResponseHeaderLayer::if_not_present(
+                CASCADE,
+                HeaderValue::from_static("off"),
+            ))
+            // A hit must cost no model.
+            .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
+            // Asks the small model first; each arm below it is an attempt of its own.
+            .option_layer(cascade(config, &dispatch))
+            // The leaf: encode, send, decode.
+            .service(dispatch.clone());
+
+        let gateway = ServiceBuilder::new()
+            // Sees everything: a panic below becomes an answer, not a broken connection.
+            .layer(CatchPanicLayer::custom(internal_error))
+            // Named before anything is logged or counted.
+            .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+            .layer(PropagateRequestIdLayer::x_request_id())
+            // Counts refusals and departures too, so above whatever may refuse.
+            .layer(telemetry(config, prices))
+            // Below Telemetry, so that the statuses it makes are counted; above all that can err.
+            .layer(RescueLayer::new())
+            // Clients probe before they show a key.
+            .layer(ProbesLayer)
+            // Before a byte of the body is read.
+            .layer(auth(&config.keys))
+            .service(Routes::new(chat, catalog));
+        Ok(Self {
+            gateway: BoxCloneSyncService::new(gateway),
+            dispatch,
+        })
+    }
+
+    /// The gateway as a service.
+    #[must_use]
+    pub fn service(&self) -> Gateway {
+        self.gateway.clone()
+    }
+
+    /// The leaf, for whoever wants to ask a provider past the layers.
+    #[must_use]
+    pub const fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+}
+
+// === what each layer is made of ===
+
+fn auth(keys: &[config::Key]) -> AuthLayer {
+    if keys.is_empty() {
+        // The configuration has made sure that only loopback can reach us then.
+        return AuthLayer::open();
+    }
+    AuthLayer::new(
+        keys.iter()
+            .map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())),
+    )
+}
+
+fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
+    // What a caller who let the gateway choose would have used without it: the model of the most demanding bound tier.
+    let flagship = || {
+        [Tier::Complex, Tier::Reasoning, Tier::Medium, Tier::Simple]
+            .iter()
+            .find_map(|t| config.tiers.get(t))
+    };
+    let layer = TelemetryLayer::new(prices).on_end(log::call);
+    match config.savings.baseline.as_ref().or_else(flagship) {
+        Some(target) => layer.baseline(target.clone()),
+        None => layer,
+    }
+}
+
+fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {
+    PromptCacheLayer::new(Memory::new(cache.max_bytes, cache.ttl)).sampled(cache.sampled)
+}
+
+type Small = tierway_layers::bind::Retarget<Dispatch>;
+
+fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, Vetoes>> {
+    let small = config.small().filter(|_| config.cascade.enabled)?;
+    let arm = ServiceBuilder::new()
+        .layer(RetargetLayer::new(small.clone()))
+        .service(dispatch.clone());
+    let layer = CascadeLayer::new(arm, Vetoes::default())
+        .tiers(config.cascade.tiers.iter().copied())
+        .threshold(config.cascade.threshold)
+        // Where the tier is bound to the small model anyway, there is nothing to try first.
+        .unless_bound_to(small.clone());
+    Some(layer)
+}
+
+fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
+    config.providers.iter().map(|(name, provider)| provider.build(name)).collect()
+}
+
+fn names(config: &Config) -> Names {
+    let mut names = Names::new(config.providers.keys().cloned());
+    for (name, route) in &config.models {
+        names = names.map(
+            name,
+            match route {
+                Route::Auto => Wish::Auto,
+                Route::Tier(tier) => Wish::Tier(*tier),
+                Route::Target(target) => Wish::Target(target.clone()),
+            },
+        );
+    }
+    for target in config.tiers.values() {
+        names = names.serves(&target.model, target.clone());
+    }
+    names
+}
+
+fn bindings(config: &Config, names: &Names) -> Bindings {
+    config
+        .tiers
+        .iter()
+        .fold(Bindings::new(names.clone()), |bindings, (tier, target)| {
+            bindings.tier(*tier, target.clone())
+        })
+}
+
+fn prices(config: &Config) -> PriceList {
+    let mut list = PriceList::embedded();
+    for (name, provider) in &config.providers {
+        if provider.kind.is_local() {
+            list = list.with_free_provider(name);
+        }
+    }
+    for (target, price) in &config.prices {
+        list = list.with_override(target, *price);
+    }
+    list
+}
+
+/// The answer after a panic. It cannot know the caller's dialect any more, so its body has the fields of both.
+fn internal_error(panic: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
+    const BODY: &str = r#"{"type":"error","error":{"type":"api_error","message":"internal error in the gateway; the log has more","param":null,"code":null}}"#;
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = text.unwrap_or("unknown"), "a call panicked");
+    let mut res = Response::new(Full::new(Bytes::from_static(BODY.as_bytes())));
+    *res.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    res.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    res
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateway_is_clone_send_and_sync() {
+        fn check<T: Clone + Send + Sync>() {}
+        check::<Gateway>();
+        check::<Stack>();
+    }
+}

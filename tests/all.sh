@@ -1,0 +1,176 @@
+#!/usr/bin/env bash
+# Every check of the project, with what it needs installed on the way.
+#
+#   tests/all.sh              all steps
+#   tests/all.sh --list       their names
+#   tests/all.sh STEP...      only these
+#
+# Needs cargo, python3 and npm; everything else goes into .cache (or $TIERWAY_TEST_CACHE) and leaves the machine as it was.
+# Each step has a time limit and a log in that folder. The last line is `N passed, M failed`.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export TIERWAY_TEST_CACHE=${TIERWAY_TEST_CACHE:-$PWD/.cache}
+TARGET=${CARGO_TARGET_DIR:-$PWD/target}
+CACHE=$TIERWAY_TEST_CACHE
+VENV=$CACHE/venv
+CLAUDE_CODE=@anthropic-ai/claude-code@2.1.330
+export CARGO_TERM_COLOR=never PYTHONDONTWRITEBYTECODE=1 NO_COLOR=1
+mkdir -p "$CACHE/log"
+
+# name | seconds | what
+STEPS='
+layout   | 30   | files where they belong, none too long, scripts that parse
+fmt      | 60   | cargo fmt
+clippy   | 900  | clippy on every target and feature, warnings denied
+test     | 1200 | unit and integration tests
+doctest  | 900  | the examples in the documentation
+doc      | 600  | rustdoc, warnings denied
+features | 900  | every feature of the libraries alone
+deny     | 120  | licences and advisories, unused dependencies (where cargo-deny, cargo-machete are installed)
+build    | 900  | the binary, debug profile
+upstream | 600  | the suites below against the scripted upstream itself
+sdk      | 600  | the openai and anthropic SDKs through the gateway
+claude   | 600  | Claude Code through the gateway
+vendor   | 600  | the anthropic SDK'\''s own API tests through the gateway
+real     | 900  | llama.cpp with two small models behind the gateway
+grafana  | 180  | dashboards, rules and metric names
+bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
+'
+
+die() { echo "$*" >&2; exit 1; }
+
+# --- what the steps need; each is a no-op where it is already there
+
+need_python() {
+  local stamp
+  stamp=$VENV/$(sha256sum tests/requirements.txt | cut -c1-16)
+  [ -e "$stamp" ] && return
+  command -v python3 >/dev/null || die "python3 is needed"
+  python3 -m venv --clear "$VENV" || die "python3 -m venv does not work: on Debian, apt-get install python3-venv"
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check --requirement tests/requirements.txt || die "pip install failed"
+  touch "$stamp"
+}
+
+need_claude() {
+  export CLAUDE=$CACHE/npm/node_modules/.bin/claude
+  [ -e "$CACHE/npm/$CLAUDE_CODE" ] && return
+  command -v npm >/dev/null || die "npm is needed"
+  mkdir -p "$CACHE/npm/${CLAUDE_CODE%/*}"
+  npm install --silent --no-audit --no-fund --no-save --prefix "$CACHE/npm" "$CLAUDE_CODE" || die "npm install failed"
+  touch "$CACHE/npm/$CLAUDE_CODE"
+}
+
+# promtool without the server around it: the package is unpacked, not installed.
+need_promtool() {
+  command -v promtool >/dev/null && return
+  export PATH=$CACHE/prometheus/usr/bin:$PATH
+  command -v promtool >/dev/null && return
+  command -v apt-get >/dev/null || { echo "promtool is not installed"; return 1; }
+  mkdir -p "$CACHE/prometheus"
+  (cd "$CACHE/prometheus" && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg -x prometheus_*.deb . && rm -f prometheus_*.deb)
+  command -v promtool >/dev/null
+}
+
+need_binary() {
+  [ -n "${TIERWAY_BIN:-}" ] && return
+  cargo build --quiet --locked --bin tierway || die "the binary does not build"
+  # a copy, so that a build beside these tests does not change what they test
+  install -D "$TARGET/debug/tierway" "$CACHE/bin/tierway"
+  export TIERWAY_BIN=$CACHE/bin/tierway
+}
+
+pytest() { "$VENV/bin/python" -m pytest -c tests/pytest.ini "$@"; }
+
+# --- the steps
+
+step_layout() {
+  local bad=0 file lines
+  while read -r file; do echo "does not belong at the top: $file"; bad=1; done \
+    < <(git ls-files | cut -d/ -f1 | sort -u | grep -vE '^(\.|Cargo\.(toml|lock)$|src$|layers$|services$|tests$|grafana$|docs$|README\.md$|CHANGELOG\.md$|LICENSE)')
+  while read -r lines file; do echo "$file has $lines lines: split it"; bad=1; done \
+    < <(git ls-files '*.rs' | xargs -r wc -l | awk '$2 != "total" && $1 > 500')
+  grep -rn 'tierway_layers' services --include='*.rs' && { echo "services must not know layers"; bad=1; }
+  while read -r file; do bash -n "$file" || bad=1; done < <(git ls-files '*.sh' .ci/run)
+  while read -r file; do python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file" || bad=1; done < <(git ls-files '*.py')
+  return $bad
+}
+step_fmt() { cargo fmt --all --check; }
+step_clippy() { cargo clippy --workspace --all-targets --all-features --locked -- -D warnings; }
+step_test() { cargo test --workspace --locked --lib --bins --tests --examples --no-fail-fast; }
+step_doctest() { cargo test --workspace --locked --doc --no-fail-fast; }
+step_doc() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked; }
+step_features() {
+  local bad=0 package feature
+  while read -r package feature; do
+    echo "-- $package: ${feature:-none}"
+    cargo clippy --quiet --locked --package "$package" --no-default-features --features "$feature" -- -D warnings || { echo "failed: $package alone with '$feature'"; bad=1; }
+  done < <(cargo metadata --no-deps --format-version 1 --locked | python3 -c '
+import json, sys
+for package in json.load(sys.stdin)["packages"]:
+    if package["name"] != "tierway":
+        for feature in ["", *sorted(package["features"])]:
+            print(package["name"], feature)')
+  return $bad
+}
+step_deny() {
+  local found=0 bad=0
+  if cargo machete --version >/dev/null 2>&1; then found=1; cargo machete || bad=1; fi
+  if cargo deny --version >/dev/null 2>&1; then found=1; cargo deny --offline check --config .deny.toml bans licenses sources || bad=1; fi
+  [ $found = 1 ] || return 77
+  return $bad
+}
+step_build() { unset TIERWAY_BIN; need_binary; "$TIERWAY_BIN" --version; }
+step_upstream() { need_python; need_claude; TIERWAY_DIRECT=1 pytest tests/clients && "$VENV/bin/python" tests/clients/vendor.py --direct; }
+step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py; }
+step_claude() { need_python; need_claude; need_binary; pytest tests/clients/test_claude_code.py; }
+step_vendor() { need_python; need_binary; "$VENV/bin/python" tests/clients/vendor.py; }
+step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
+step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
+step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }
+
+# --- running them
+
+names() { awk -F'|' 'NF > 1 { gsub(/ /, "", $1); print $1 }' <<<"$STEPS"; }
+limit() { awk -F'|' -v n="$1" '{ gsub(/ /, "", $1) } $1 == n { print $2 + 0 }' <<<"$STEPS"; }
+
+# What the runners in a log counted: passed and failed.
+count() {
+  awk '
+    /^test result: / { for (i = 1; i <= NF; i++) { if ($i ~ /^passed/) p += $(i - 1); if ($i ~ /^failed/) f += $(i - 1) } }
+    /(passed|failed|error|errors)(,.*)? in [0-9.]+s/ { for (i = 1; i <= NF; i++) { if ($i ~ /^passed/) p += $(i - 1); if ($i ~ /^(failed|errors?),?$/) f += $(i - 1) } }
+    END { print p + 0, f + 0 }' "$1"
+}
+
+case ${1:-} in
+  --list) sed '/^$/d' <<<"$STEPS"; exit ;;
+  --run) "step_$2"; exit ;;
+  -*) die "usage: tests/all.sh [--list | STEP...]" ;;
+esac
+chosen=("$@")
+[ $# -gt 0 ] || mapfile -t chosen < <(names)
+for name in "${chosen[@]}"; do [ -n "$(limit "$name")" ] || die "no step '$name': see tests/all.sh --list"; done
+
+began=$SECONDS passed=0 failed=0 skipped=0 table=
+for name in "${chosen[@]}"; do
+  log=$CACHE/log/$name.log
+  start=$SECONDS
+  printf '%-9s ' "$name"
+  timeout --kill-after 20 "$(limit "$name")" bash tests/all.sh --run "$name" >"$log" 2>&1 </dev/null
+  code=$?
+  took=$((SECONDS - start))
+  read -r p f < <(count "$log")
+  case $code in
+    0) word=ok; [ "$p" -gt 0 ] || p=1 ;;
+    77) word=skipped p=0 f=0; skipped=$((skipped + 1)) ;;
+    124 | 137) word="timed out" ; f=$((f + 1)) ;;
+    *) word=FAILED; [ "$f" -gt 0 ] || f=1 ;;
+  esac
+  passed=$((passed + p)) failed=$((failed + f))
+  echo "$word (${took}s)"
+  [ "$code" = 0 ] || [ "$code" = 77 ] || { echo "--- end of $log"; tail -n 150 "$log"; echo "---"; }
+  table+=$(printf '%-9s %-9s %4d s %5d passed %4d failed' "$name" "$word" $took "$p" "$f")$'\n'
+done
+
+printf '\n%s%-19s %4d s\n\n' "$table" total $((SECONDS - began))
+if [ $skipped = 0 ]; then echo "$passed passed, $failed failed"; else echo "$passed passed, $failed failed, $skipped skipped"; fi
+[ $failed = 0 ]

@@ -1,0 +1,79 @@
+"""The real Claude Code, a whole tool round each time: it must run the command and leave its proof in the folder."""
+import claude
+import pytest
+from harness import KEY, UPSTREAM_KEY, Direct, Gateway, configuration, direct
+from plan import PROOF, PROOF_FILE
+
+NATIVE = "a"
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module", params=["a", "o"], ids=["anthropic-format", "openai-format"])
+def through(request, scripted):
+    """A gateway all of whose tiers are one model of this format; what the client calls Claude goes there."""
+    if direct():
+        if request.param != NATIVE:
+            pytest.skip("directly, only the caller's own format is there")
+        yield Direct(scripted.url)
+        return
+    tiers = dict.fromkeys(("simple", "medium", "complex", "reasoning"), f"{request.param}:agent-x")
+    with Gateway(configuration(scripted.url, **tiers, extra="[cascade]\nenabled = false\n")) as gateway:
+        gateway.format = request.param
+        yield gateway
+        assert KEY not in gateway.log and UPSTREAM_KEY not in gateway.log, "a key stands in the log"
+
+
+def check_proof(ran):
+    assert ran.code == 0, ran.told()
+    proof = ran.folder / PROOF_FILE
+    assert proof.exists() and proof.read_text().strip() == PROOF, ran.told()
+    assert ran.result.get("is_error") is False and PROOF in ran.result["result"], ran.told()
+
+
+@pytest.mark.parametrize("token", [False, True], ids=["x-api-key", "bearer"])
+def test_a_whole_tool_round(through, scripted, tmp_path, token):
+    ran = claude.run(tmp_path, through.url, through.key, token=token)
+    check_proof(ran)
+    assert ran.result["usage"]["input_tokens"] > 0 and ran.result["usage"]["output_tokens"] > 0
+    if not direct():
+        path = "/v1/messages" if through.format == "a" else "/v1/chat/completions"
+        turns = scripted.received(path)
+        assert len(turns) >= 2 and {t.body["model"] for t in turns} == {"agent-x"}
+        assert all(KEY not in value for t in turns for value in t.headers.values())
+
+
+@pytest.mark.parametrize("fault", ["midfail", "cutoff"])
+def test_recovers_when_streams_break(through, scripted, tmp_path, fault):
+    """Every stream breaks in the middle; the client repeats each turn whole, and the round still ends."""
+    if direct():
+        scripted.behaviour.update({m: fault for m in ("claude-opus-5-5", "claude-sonnet-5", "claude-sonnet-5-5")})
+    scripted.behaviour["agent-x"] = fault
+    check_proof(claude.run(tmp_path, through.url, through.key, seconds=150))
+
+
+def test_an_overloaded_upstream_is_reported(through, scripted, tmp_path):
+    if direct():
+        pytest.skip("the model's name is the gateway's")
+    scripted.behaviour["agent-x"] = "e529"
+    ran = claude.run(tmp_path, through.url, through.key, CLAUDE_CODE_MAX_RETRIES="1")
+    assert ran.code != 0 or ran.result.get("is_error"), ran.told()
+    assert "529" in ran.output or "verloaded" in ran.output, ran.told()
+
+
+def test_two_tools_at_once(through, scripted, tmp_path):
+    if direct():
+        pytest.skip("the model's name is the gateway's")
+    scripted.behaviour["agent-x"] = "parallel"
+    check_proof(claude.run(tmp_path, through.url, through.key))
+
+
+def test_a_wrong_key_is_reported(through, tmp_path):
+    ran = claude.run(tmp_path, through.url, "sk-wrong-0000000000", CLAUDE_CODE_MAX_RETRIES="0")
+    assert ran.code != 0 or ran.result.get("is_error"), ran.told()
+
+
+def test_the_context_command_counts_tokens(through, scripted, tmp_path):
+    ran = claude.run(tmp_path, through.url, through.key, prompt="/context")
+    assert ran.code == 0, ran.told()
+    if not direct() and through.format == "a":
+        assert scripted.received("/count_tokens"), "no count reached the upstream that has one"
