@@ -30,6 +30,7 @@ pub mod rescue;
 pub mod telemetry;
 
 #[cfg(test)]
+#[allow(dead_code, reason = "a feature alone uses but some of it")]
 mod testing;
 
 pub use refusal_body::RefusalBody;

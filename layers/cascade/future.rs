@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tierway_services::{
     chat::{self, CascadeStatus, Journal, Reply, Role},
@@ -195,6 +195,6 @@ fn header(status: &CascadeStatus) -> http::HeaderValue {
 #[cfg(test)]
 pub(super) fn timeless(status: &CascadeStatus) -> CascadeStatus {
     let mut status = status.clone();
-    (status.small, status.big) = (Duration::ZERO, Duration::ZERO);
+    (status.small, status.big) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
     status
 }

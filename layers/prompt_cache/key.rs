@@ -149,7 +149,9 @@ mod tests {
         let mut keys = vec![same];
         keys.push(with(|r| drop(r.extensions_mut().insert(Tenant::new("a")))));
         keys.push(with(|r| drop(r.extensions_mut().insert(Tenant::new("b")))));
-        keys.push(with(|r| drop(r.extensions_mut().insert(Tier::Medium))));
+        keys.push(with(|r| {
+            r.extensions_mut().insert(Tier::Medium);
+        }));
         keys.push(with(|r| {
             drop(r.extensions_mut().insert(Target::new("p", "m")))
         }));
@@ -254,7 +256,7 @@ mod tests {
     }
 
     fn literal(text: &str, dice: u8, out: &mut String) {
-        if dice % 2 == 0 {
+        if dice.is_multiple_of(2) {
             out.push_str(&serde_json::to_string(text).unwrap());
         } else {
             out.push('"');
@@ -267,7 +269,7 @@ mod tests {
 
     fn json() -> impl Strategy<Value = Json> {
         let leaf = prop_oneof![
-            prop_oneof![
+            proptest::sample::select(vec![
                 "null",
                 "true",
                 "false",
@@ -275,7 +277,8 @@ mod tests {
                 "-1.50",
                 "1e5",
                 "99999999999999999999"
-            ]
+            ])
+            .prop_map(str::to_owned)
             .prop_map(Json::Word),
             "[a-b\u{e9}\u{1f600}\"\\\\ ]{0,3}".prop_map(Json::Text),
         ];

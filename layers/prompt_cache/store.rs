@@ -9,7 +9,10 @@ use std::{
 };
 use tierway_services::chat::{Target, Usage};
 
-/// Keeps answers. The layer asks it and never waits for more than its futures: a store that can fail turns failure into a miss.
+/// Keeps answers.
+///
+/// Callers wait for it: for `get` before anything is sent, for `put` before the last frame is. So a store that lives elsewhere bounds its
+/// own time, and turns failure into a miss.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};

@@ -375,6 +375,29 @@ async fn a_body_that_ends_with_its_last_frame_is_kept_before_that_frame() {
     assert_eq!(cache(&svc.oneshot(plain()).await.unwrap()), "hit");
 }
 
+#[tokio::test]
+async fn a_slow_store_is_waited_for_before_the_end() {
+    /// Takes a turn of the runtime to keep anything.
+    struct Slow(Memory);
+    impl Store for Slow {
+        fn get(&self, key: &Key) -> impl Future<Output = Option<Entry>> + Send {
+            self.0.get(key)
+        }
+        async fn put(&self, key: Key, entry: Entry) {
+            tokio::task::yield_now().await;
+            self.0.put(key, entry).await;
+        }
+    }
+    let store = Slow(Memory::new(1_000_000, Duration::from_secs(60)));
+    let svc = PromptCacheLayer::new(store).layer(leaf(&Arc::default(), || {
+        streams(events(true).into_iter().map(Ok).collect())
+    }));
+    let streaming = || ask(json!({"stream": true}));
+    let res = svc.clone().oneshot(streaming()).await.unwrap();
+    assert_eq!(body(res).await, events(true).concat());
+    assert_eq!(cache(&svc.oneshot(streaming()).await.unwrap()), "hit");
+}
+
 #[test]
 fn stacks_are_clone_send_and_sync() {
     fn check<T: Clone + Send + Sync>(_: &T) {}
