@@ -12,7 +12,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
     collections::VecDeque,
+    ops::Range,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -40,7 +42,7 @@ pin_project_lite::pin_project! {
 
 #[derive(Debug)]
 struct State {
-    provider: Provider,
+    provider: Arc<Provider>,
     splitter: Splitter,
     translator: StreamTranslator,
     recorder: Recorder,
@@ -56,7 +58,7 @@ impl<B> Streaming<B> {
     /// `first_byte_until`: when the provider must have sent something.
     pub(super) fn new(
         upstream: B,
-        provider: Provider,
+        provider: Arc<Provider>,
         translator: StreamTranslator,
         recorder: Recorder,
         input_estimate: u64,
@@ -278,41 +280,43 @@ impl Drop for State {
     }
 }
 
-/// Puts what came out of one chunk into as few frames as possible: a slice of the chunk itself where that is what came out, so that
-/// a stream in the caller's own dialect is forwarded without a copy.
+/// Puts what came out of one chunk into as few frames as possible: slices of the chunk itself where that is what came out, so that a
+/// stream in the caller's own dialect is forwarded without a copy.
 fn join(chunk: &Bytes, out: &mut Vec<Bytes>, ready: &mut VecDeque<Bytes>) {
-    out.retain(|piece| !piece.is_empty());
-    if out.len() > 1 {
-        if let Some(whole) = slice_of(chunk, out) {
-            ready.push_back(whole);
-            out.clear();
-            return;
-        }
-        let total = out.iter().map(Bytes::len).sum();
-        if total <= JOIN_LIMIT {
-            let mut joined = BytesMut::with_capacity(total);
-            for piece in out.drain(..) {
-                joined.extend_from_slice(&piece);
+    let before = ready.len();
+    let mut run = 0..0;
+    for piece in out.drain(..) {
+        match place(chunk, &piece) {
+            Some(at) if at.start == run.end && !run.is_empty() => {
+                run.end = at.end;
+                ready.pop_back();
+                ready.push_back(chunk.slice(run.clone()));
             }
-            ready.push_back(joined.freeze());
-            return;
+            Some(at) => {
+                run = at;
+                ready.push_back(piece);
+            }
+            None => {
+                run = 0..0;
+                ready.push_back(piece);
+            }
         }
     }
-    ready.extend(out.drain(..));
+    let total = ready.range(before..).map(Bytes::len).sum();
+    if ready.len() - before > 2 && total <= JOIN_LIMIT {
+        let mut joined = BytesMut::with_capacity(total);
+        for piece in ready.drain(before..) {
+            joined.extend_from_slice(&piece);
+        }
+        ready.push_back(joined.freeze());
+    }
 }
 
-/// The slice of `chunk` that `pieces` are, if they stand in it one after the other.
-fn slice_of(chunk: &Bytes, pieces: &[Bytes]) -> Option<Bytes> {
-    let start = (pieces.first()?.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
-    let mut end = start;
-    for piece in pieces {
-        let at = (piece.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
-        if at != end {
-            return None;
-        }
-        end += piece.len();
-    }
-    (end <= chunk.len()).then(|| chunk.slice(start..end))
+/// Where in `chunk` this slice of it stands; `None` for bytes from elsewhere.
+fn place(chunk: &Bytes, piece: &Bytes) -> Option<Range<usize>> {
+    let start = (piece.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
+    let end = start.checked_add(piece.len())?;
+    (end <= chunk.len()).then_some(start..end)
 }
 
 #[cfg(test)]

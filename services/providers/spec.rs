@@ -114,10 +114,11 @@ impl Spec {
     }
     /// What the translation must know of a provider of this kind.
     pub(crate) fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.max_tokens_field = self.max_tokens_field;
-        capabilities.documents = self.documents;
-        capabilities
+        Capabilities {
+            max_tokens_field: self.max_tokens_field,
+            documents: self.documents,
+            ..Capabilities::default()
+        }
     }
 }
 

@@ -126,8 +126,6 @@ fn decode(base64: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn sizes_of_every_format() {
         for (name, data, size) in [

@@ -86,7 +86,7 @@ fn rig(steps: impl IntoIterator<Item = Step>) -> Rig {
     };
     let body = Streaming::new(
         script(steps),
-        Provider::new("p", Kind::OpenAi).timeouts(limits),
+        Arc::new(Provider::new("p", Kind::OpenAi).timeouts(limits)),
         StreamTranslator::new(dialect, dialect, &prompt, 7),
         Recorder::start(Some(journal.clone()), Target::new("p", "m"), Role::Only),
         7,
@@ -136,6 +136,49 @@ async fn a_chunk_of_whole_events_is_forwarded_as_it_is() {
         (9, 2, false)
     );
     assert!(attempt.first_byte.is_some());
+}
+
+#[tokio::test]
+async fn what_arrives_together_leaves_in_few_frames() {
+    // The second chunk ends one event, holds two, and begins another: its middle is not copied.
+    let (first, second) = (
+        &DELTA[..20],
+        [&DELTA[20..], DELTA, STOP, &DONE[..4]].concat(),
+    );
+    let second = Bytes::from(second);
+    let steps = [
+        Step::Chunk(first.into()),
+        Step::Chunk(second.clone()),
+        text(&DONE[4..]),
+    ];
+    let (frames, _, _) = rig(steps).read().await;
+    assert_eq!(
+        frames,
+        [DELTA.to_owned(), [DELTA, STOP].concat(), DONE.to_owned()]
+    );
+    assert_eq!(
+        frames[1].as_ptr() as usize,
+        second.as_ptr() as usize + DELTA.len() - 20
+    );
+}
+
+#[test]
+fn small_pieces_from_elsewhere_are_put_together() {
+    let mut ready = VecDeque::new();
+    let pieces = |n| {
+        (0..n)
+            .map(|_| Bytes::from_static(b"data: x\n\n"))
+            .collect::<Vec<_>>()
+    };
+    join(&Bytes::new(), &mut pieces(5), &mut ready);
+    assert_eq!((ready.len(), ready[0].len()), (1, 45));
+    let large = Bytes::from(vec![b'x'; JOIN_LIMIT]);
+    join(
+        &Bytes::new(),
+        &mut vec![large.clone(), large.clone(), large],
+        &mut ready,
+    );
+    assert_eq!(ready.len(), 4, "large ones are not copied");
 }
 
 #[tokio::test]

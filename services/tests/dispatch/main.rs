@@ -1,4 +1,10 @@
 //! `Dispatch` against scripted providers on real sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on is to fail"
+)]
 mod answers;
 mod cancellation;
 mod counting;
@@ -21,30 +27,30 @@ use tierway_services::{
 use tower::ServiceExt;
 use upstream::Upstream;
 
-pub const MESSAGES: &str =
+pub(crate) const MESSAGES: &str =
     r#"{"model":"auto","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"top_p":1.00}"#;
-pub const MESSAGES_STREAM: &str =
+pub(crate) const MESSAGES_STREAM: &str =
     r#"{"model":"auto","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stream":true}"#;
-pub const CHAT: &str = r#"{"model":"auto","messages":[{"role":"user","content":"hi"}]}"#;
-pub const CHAT_STREAM: &str =
+pub(crate) const CHAT: &str = r#"{"model":"auto","messages":[{"role":"user","content":"hi"}]}"#;
+pub(crate) const CHAT_STREAM: &str =
     r#"{"model":"auto","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
 
-pub const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[{"type":"text","text":"Hello."}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":9,"output_tokens":3}}"#;
-pub const COMPLETION: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-x","choices":[{"index":0,"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}"#;
-pub const CHUNKS: [&str; 3] = [
+pub(crate) const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[{"type":"text","text":"Hello."}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":9,"output_tokens":3}}"#;
+pub(crate) const COMPLETION: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-x","choices":[{"index":0,"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}"#;
+pub(crate) const CHUNKS: [&str; 3] = [
     "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-x\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hello.\"},\"finish_reason\":null}]}\n\n",
     "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-x\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
     "data: [DONE]\n\n",
 ];
 
 /// A call, its target the model `m` at the provider `p`.
-pub struct Ask {
-    pub req: chat::Request,
-    pub journal: Journal,
+pub(crate) struct Ask {
+    pub(crate) req: chat::Request,
+    pub(crate) journal: Journal,
 }
 
 /// The dialect is known by the path.
-pub fn ask(path: &str, body: &str) -> Ask {
+pub(crate) fn ask(path: &str, body: &str) -> Ask {
     let uri: http::Uri = path.parse().unwrap();
     let dialect = Dialect::of(&uri, &HeaderMap::new());
     let operation = if uri.path().ends_with("count_tokens") {
@@ -62,7 +68,7 @@ pub fn ask(path: &str, body: &str) -> Ask {
 }
 
 impl Ask {
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &'static str) -> Self {
         let (name, value) = (
             HeaderName::from_static(name),
             HeaderValue::from_static(value),
@@ -70,7 +76,7 @@ impl Ask {
         self.req.headers_mut().append(name, value);
         self
     }
-    pub async fn send(self, dispatch: &Dispatch) -> Result<Told, DispatchError> {
+    pub(crate) async fn send(self, dispatch: &Dispatch) -> Result<Told, DispatchError> {
         let response = dispatch.clone().oneshot(self.req).await?;
         let (head, body) = response.into_parts();
         let stream = body.is_stream();
@@ -92,30 +98,30 @@ impl Ask {
 
 /// What came of a call.
 #[derive(Debug)]
-pub struct Told {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub stream: bool,
-    pub body: String,
-    pub failure: Option<String>,
-    pub attempts: Vec<Attempt>,
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) stream: bool,
+    pub(crate) body: String,
+    pub(crate) failure: Option<String>,
+    pub(crate) attempts: Vec<Attempt>,
 }
 
 impl Told {
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
     }
     /// The only line in the journal.
-    pub fn attempt(&self) -> &Attempt {
+    pub(crate) fn attempt(&self) -> &Attempt {
         assert_eq!(self.attempts.len(), 1, "{:?}", self.attempts);
         &self.attempts[0]
     }
 }
 
-pub fn provider(kind: Kind, upstream: &Upstream) -> Provider {
+pub(crate) fn provider(kind: Kind, upstream: &Upstream) -> Provider {
     Provider::new("p", kind).base_url(&upstream.url).unwrap()
 }
 
-pub fn dispatch(provider: Provider) -> Dispatch {
+pub(crate) fn dispatch(provider: Provider) -> Dispatch {
     Dispatch::new([provider], Client::new())
 }

@@ -15,29 +15,29 @@ use tokio::{
 
 /// A request as it came in.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: String,
+pub(crate) struct Seen {
+    pub(crate) method: String,
     /// Path and query.
-    pub path: String,
+    pub(crate) path: String,
     /// Head and body as they stood on the wire.
-    pub wire: String,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+    pub(crate) wire: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Seen {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(n, _)| n == name);
         found.map(|(_, value)| value.as_str())
     }
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
 /// What to do about a request.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub(crate) enum Act {
     Send(String),
     /// Waits for the client to hang up.
     Hang,
@@ -45,8 +45,8 @@ pub enum Act {
     Close,
 }
 
-pub struct Upstream {
-    pub url: String,
+pub(crate) struct Upstream {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<AtomicUsize>,
     hung_up: watch::Receiver<usize>,
@@ -60,7 +60,7 @@ impl Drop for Upstream {
 }
 
 impl Upstream {
-    pub async fn start(act: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(act: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -87,21 +87,21 @@ impl Upstream {
         }
     }
     /// One that answers everything with this.
-    pub async fn saying(response: impl Into<String>) -> Self {
+    pub(crate) async fn saying(response: impl Into<String>) -> Self {
         let response = response.into();
         Self::start(move |_| vec![Act::Send(response.clone())]).await
     }
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
-    pub fn last(&self) -> Seen {
+    pub(crate) fn last(&self) -> Seen {
         self.seen().pop().unwrap()
     }
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(SeqCst)
     }
     /// Waits until a connection has ended.
-    pub async fn hung_up(&self) {
+    pub(crate) async fn hung_up(&self) {
         let mut hung_up = self.hung_up.clone();
         let ended =
             tokio::time::timeout(Duration::from_secs(5), hung_up.wait_for(|n| *n > 0)).await;
@@ -167,30 +167,30 @@ async fn request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
 }
 
 /// A whole response.
-pub fn response(status: u16, content_type: &str, more: &str, body: &str) -> String {
+pub(crate) fn response(status: u16, content_type: &str, more: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{more}\r\n{body}"
     )
 }
 
-pub fn json(status: u16, body: &str) -> String {
+pub(crate) fn json(status: u16, body: &str) -> String {
     response(status, "application/json", "", body)
 }
 
 /// The head of a chunked response.
-pub fn head(content_type: &str) -> String {
+pub(crate) fn head(content_type: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n")
 }
 
-pub fn chunk(data: &str) -> String {
+pub(crate) fn chunk(data: &str) -> String {
     format!("{:x}\r\n{data}\r\n", data.len())
 }
 
-pub const END: &str = "0\r\n\r\n";
+pub(crate) const END: &str = "0\r\n\r\n";
 
 /// A whole stream of events.
-pub fn stream(events: &[&str]) -> String {
+pub(crate) fn stream(events: &[&str]) -> String {
     let chunks: String = events.iter().map(|e| chunk(e)).collect();
     format!("{}{chunks}{END}", head("text/event-stream"))
 }
