@@ -40,3 +40,8 @@ pub fn call(record: &CallRecord<'_>) {
         "call"
     );
 }
+
+/// An error that became an answer, or broke a stream: for the operator, with its causes. The caller has been told in his own dialect.
+pub fn error(error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(%error, "call failed");
+}

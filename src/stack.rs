@@ -103,7 +103,7 @@ impl Stack {
             // Counts refusals and departures too, so above whatever may refuse.
             .layer(telemetry(config, prices))
             // Below Telemetry, so that the statuses it makes are counted; above all that can err.
-            .layer(RescueLayer::new())
+            .layer(RescueLayer::new().on_error(log::error))
             // Clients probe before they show a key.
             .layer(ProbesLayer)
             // Before a byte of the body is read.
@@ -175,7 +175,11 @@ fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, V
 }
 
 fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
-    config.providers.iter().map(|(name, provider)| provider.build(name)).collect()
+    config
+        .providers
+        .iter()
+        .map(|(name, provider)| provider.build(name))
+        .collect()
 }
 
 fn names(config: &Config) -> Names {

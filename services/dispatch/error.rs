@@ -58,7 +58,7 @@ impl Error {
             Cause::Unreachable | Cause::Cut | Cause::Nonsense => Kind::Upstream,
         };
         let message = format!("provider {} {what}", provider.name());
-        tracing::warn!(provider = provider.name(), ?cause, "{message}");
+        tracing::debug!(provider = provider.name(), ?cause, "{message}");
         Self(Box::new(Inner {
             provider: provider.shared_name(),
             cause,

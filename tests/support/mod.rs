@@ -73,7 +73,12 @@ reasoning = "a:text-reason"
 impl Gateway {
     pub async fn start(toml: &str) -> Self {
         let environment = HashMap::<String, String>::new();
-        let loaded = config::read("tierway.toml".as_ref(), toml, &config::Flags::default(), &environment);
+        let loaded = config::read(
+            "tierway.toml".as_ref(),
+            toml,
+            &config::Flags::default(),
+            &environment,
+        );
         let config = loaded.unwrap_or_else(|e| panic!("{e}")).config;
         let stack = Stack::new(&config).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
