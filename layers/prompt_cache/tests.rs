@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{body, chat_request};
+use crate::testing::{body, chat_request, messages_request};
 use bytes::Bytes;
 use http::{StatusCode, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
@@ -314,6 +314,54 @@ async fn a_stream_is_kept_at_its_end_and_replayed_as_asked() {
         text.starts_with("data: {") && text.contains("completion_tokens"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_messages_stream_replays_either_way() {
+    let events = [
+        r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":7,"output_tokens":1}}}"#,
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"good morning"}}"#,
+        r#"{"type":"content_block_stop","index":0}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":2}}"#,
+        r#"{"type":"message_stop"}"#,
+    ]
+    .map(|data| {
+        let value: Value = serde_json::from_str(data).unwrap();
+        format!("event: {}\ndata: {data}\n\n", value["type"].as_str().unwrap())
+    });
+    let streaming = r#"{"model":"m","temperature":0,"max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let streaming = || messages_request(streaming);
+    let plain = || {
+        messages_request(
+            r#"{"model":"m","temperature":0,"max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#,
+        )
+    };
+    let sent = events.clone();
+    let answer = move || streams(sent.iter().cloned().map(Ok).collect());
+    let (status, text, _) = twice(layer(), streaming(), streaming(), answer.clone()).await;
+    assert_eq!((status.as_str(), text), ("hit", events.concat()));
+    let (status, text, _) = twice(layer(), streaming(), plain(), answer.clone()).await;
+    assert_eq!(status, "hit");
+    let folded: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(folded["content"][0]["text"], "good morning");
+    assert_eq!(
+        folded["usage"],
+        json!({"input_tokens": 7, "output_tokens": 2})
+    );
+    let cut = move || streams(events.iter().take(5).cloned().map(Ok).collect());
+    let (status, ..) = twice(layer(), streaming(), plain(), cut).await;
+    assert_eq!(status, "miss", "without its last event it is not complete");
+    let (status, text, _) = twice(layer(), plain(), streaming(), move || {
+        Response::new(Reply::whole(folded.to_string()))
+    })
+    .await;
+    assert_eq!(status, "hit");
+    assert!(
+        text.starts_with("event: message_start") && text.contains("good morning"),
+        "{text}"
+    );
+    assert!(text.contains("event: message_stop"), "{text}");
 }
 
 #[tokio::test]
