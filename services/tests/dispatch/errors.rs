@@ -235,13 +235,14 @@ async fn answers_that_are_none() {
 async fn a_dead_pooled_connection_is_replaced() {
     let upstream = Upstream::start(|_| vec![Act::Send(json(200, COMPLETION)), Act::Close]).await;
     let dispatch = dispatch(provider(Kind::OpenAiCompatible, &upstream));
-    for _ in 0..3 {
+    for time in 1..=3 {
         let told = ask("/v1/chat/completions", CHAT)
             .send(&dispatch)
             .await
             .unwrap();
         assert_eq!(told.status, 200);
-        upstream.hung_up().await;
+        upstream.hung_up_times(time).await;
+        // One turn of the reactor tells the pool.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!((upstream.connections(), upstream.seen().len()), (3, 3));

@@ -100,11 +100,21 @@ impl Upstream {
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(SeqCst)
     }
+    /// Waits until a request has come.
+    pub(crate) async fn asked(&self) {
+        while self.seen().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
     /// Waits until a connection has ended.
     pub(crate) async fn hung_up(&self) {
+        self.hung_up_times(1).await;
+    }
+    /// Waits until this many connections have ended.
+    pub(crate) async fn hung_up_times(&self, times: usize) {
         let mut hung_up = self.hung_up.clone();
         let ended =
-            tokio::time::timeout(Duration::from_secs(5), hung_up.wait_for(|n| *n > 0)).await;
+            tokio::time::timeout(Duration::from_secs(5), hung_up.wait_for(|n| *n >= times)).await;
         ended.expect("the upstream saw no close").unwrap();
     }
 }
