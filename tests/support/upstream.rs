@@ -160,6 +160,8 @@ impl Upstream {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             if cut && i == 3 {
+                // A reset throws away what has not been read yet; what was sent is to arrive first.
+                tokio::time::sleep(Duration::from_millis(30)).await;
                 return Some((Err(io::Error::other("cut")), (events, open)));
             }
             Some((Ok(Frame::data(Bytes::from(event))), (events, open)))
