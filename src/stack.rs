@@ -148,7 +148,9 @@ fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
             .iter()
             .find_map(|t| config.tiers.get(t))
     };
-    let layer = TelemetryLayer::new(prices).on_end(log::call);
+    let layer = TelemetryLayer::new(prices)
+        .on_end(log::call)
+        .announce(config.providers.keys().map(String::as_str));
     match config.savings.baseline.as_ref().or_else(flagship) {
         Some(target) => layer.baseline(target.clone()),
         None => layer,

@@ -194,6 +194,21 @@ impl Series {
         }
     }
 
+    /// Makes the sums of money there from the start, at zero.
+    pub(super) fn announce(&self, providers: impl IntoIterator<Item = Arc<str>>) {
+        self.bill(&Bill::default());
+        for name in providers {
+            let provider = self.provider(&name);
+            let role = Role::default();
+            provider
+                .cost
+                .get(role, |role| Money::new(names::cost(&name, *role)));
+            provider
+                .unpriced
+                .get_or_init(|| names::unpriced_tokens(&name));
+        }
+    }
+
     fn provider(&self, name: &Arc<str>) -> Arc<Provider> {
         self.providers
             .get_or(name.clone(), self.other.clone(), |name| {

@@ -56,6 +56,14 @@ impl TelemetryLayer {
         self.shared.books.baseline = Some(target);
         self
     }
+    /// Shows the sums of money from the start, at zero, so that a `rate()` over them sees the first cent too. To be called after the
+    /// recorder has been installed: a metric that is made earlier stays silent for ever.
+    #[must_use]
+    pub fn announce<P: Into<Arc<str>>>(self, providers: impl IntoIterator<Item = P>) -> Self {
+        let providers = providers.into_iter().map(Into::into);
+        self.shared.series.announce(providers);
+        self
+    }
     /// Counts every `POST` as a call in this dialect, whatever the path. By default the dialects' own paths decide.
     #[must_use]
     pub const fn dialect(mut self, dialect: Dialect) -> Self {

@@ -60,8 +60,7 @@ pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     }
     let mut plain = String::with_capacity(text.len());
     let mut high = None;
-    let mut units = Units(text);
-    while let Some(unit) = units.next() {
+    for unit in Units(text) {
         match (high.take(), unit) {
             (Some(h), Unit::Surrogate(low @ 0xDC00..=0xDFFF)) => {
                 let code = 0x1_0000 + ((u32::from(h) - 0xD800) << 10) + (u32::from(low) - 0xDC00);

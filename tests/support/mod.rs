@@ -1,5 +1,5 @@
 //! What the tests share: a scripted upstream, the gateway on a real socket, a client, and readers of both event grammars.
-pub mod upstream;
+pub(crate) mod upstream;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -12,34 +12,33 @@ use serde_json::Value;
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 use tierway::{config, server, stack::Stack};
 use tokio::net::TcpListener;
-pub use upstream::Upstream;
+pub(crate) use upstream::Upstream;
 
 /// The gateway on a free port, with its metrics kept apart from other tests'.
-pub struct Gateway {
-    pub address: SocketAddr,
-    pub stack: Stack,
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
 /// An answer, read to its end.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub bytes: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
     /// The JSON payloads of an event stream; `[DONE]` becomes a string.
-    pub fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         let text = self.text();
         text.split("\n\n")
             .filter_map(|event| event.lines().find_map(|l| l.strip_prefix("data: ")))
@@ -49,7 +48,7 @@ impl Answer {
 }
 
 /// Two providers at one scripted upstream: `a` speaks Messages, `o` chat completions.
-pub fn two_formats(up: &Upstream, extra: &str) -> String {
+pub(crate) fn two_formats(up: &Upstream, extra: &str) -> String {
     let url = up.url();
     format!(
         r#"
@@ -71,7 +70,7 @@ reasoning = "a:text-reason"
 }
 
 impl Gateway {
-    pub async fn start(toml: &str) -> Self {
+    pub(crate) async fn start(toml: &str) -> Self {
         let environment = HashMap::<String, String>::new();
         let loaded = config::read(
             "tierway.toml".as_ref(),
@@ -94,14 +93,10 @@ impl Gateway {
             std::future::pending(),
         ));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self {
-            address,
-            stack,
-            client,
-        }
+        Self { address, client }
     }
 
-    pub fn request(
+    pub(crate) fn request(
         &self,
         method: Method,
         path: &str,
@@ -117,11 +112,14 @@ impl Gateway {
         req.body(Full::new(body.into())).unwrap()
     }
 
-    pub async fn send(&self, req: Request<Full<Bytes>>) -> http::Response<hyper::body::Incoming> {
+    pub(crate) async fn send(
+        &self,
+        req: Request<Full<Bytes>>,
+    ) -> http::Response<hyper::body::Incoming> {
         self.client.request(req).await.unwrap()
     }
 
-    pub async fn call(
+    pub(crate) async fn call(
         &self,
         method: Method,
         path: &str,
@@ -142,7 +140,7 @@ impl Gateway {
         }
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.call(
             Method::POST,
             path,
@@ -151,10 +149,10 @@ impl Gateway {
         )
         .await
     }
-    pub async fn messages(&self, body: &Value) -> Answer {
+    pub(crate) async fn messages(&self, body: &Value) -> Answer {
         self.post("/v1/messages", body).await
     }
-    pub async fn chat(&self, body: &Value) -> Answer {
+    pub(crate) async fn chat(&self, body: &Value) -> Answer {
         self.post("/v1/chat/completions", body).await
     }
 }

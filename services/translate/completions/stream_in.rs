@@ -249,7 +249,7 @@ impl Reader {
             && let Some(call) = self.calls.get_mut(key)
         {
             let other = !id.is_empty() && !call.id.is_empty() && call.id != id;
-            if !(other && !name.is_empty()) {
+            if !other || name.is_empty() {
                 if call.id.is_empty() {
                     call.id.push_str(id);
                 }
