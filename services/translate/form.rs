@@ -197,10 +197,12 @@ pub(crate) struct Thinking {
 impl Thinking {
     /// The wish as a word.
     pub(crate) fn effort(self) -> Option<Effort> {
-        self.effort.or(match self.budget? {
-            0..4096 => Some(Effort::Low),
-            4096..16384 => Some(Effort::Medium),
-            _ => Some(Effort::High),
+        self.effort.or_else(|| {
+            Some(match self.budget? {
+                0..4096 => Effort::Low,
+                4096..16384 => Effort::Medium,
+                _ => Effort::High,
+            })
         })
     }
 }

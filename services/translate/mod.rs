@@ -5,6 +5,7 @@ mod count;
 mod error;
 mod event;
 mod form;
+pub mod grammar;
 mod ids;
 mod json;
 mod messages;
@@ -124,3 +125,6 @@ fn wants_functions(prompt: &Prompt) -> bool {
 fn wants_usage(prompt: &Prompt) -> bool {
     matches!(prompt.facts().stream_options, Some((_, true)))
 }
+
+#[cfg(test)]
+mod tests;

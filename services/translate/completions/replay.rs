@@ -4,7 +4,7 @@ use crate::{
     sse,
     translate::{
         json::{Array, Fields, Json, Object, elements, write_raw},
-        text::{escape, inside},
+        text::{Text, escape, inside},
     },
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -144,7 +144,26 @@ enum Value<'a> {
     /// The inside of a JSON string literal.
     Text(String),
     List(Vec<Json<'a>>),
+    Object(Vec<(Cow<'a, str>, Value<'a>)>),
     Json(Json<'a>),
+}
+
+impl<'a> Value<'a> {
+    fn of(json: Json<'a>) -> Self {
+        if let Some(text) = inside(json) {
+            return Self::Text(text.to_owned());
+        }
+        if let Some(list) = elements(json) {
+            return Self::List(list);
+        }
+        match Fields::parse(json.get()) {
+            Some(fields) => {
+                let fields = fields.0.into_iter();
+                Self::Object(fields.map(|(name, json)| (name, Self::of(json))).collect())
+            }
+            None => Self::Json(json),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -294,7 +313,14 @@ impl<'a> Grown<'a> {
         object.number("index", self.index);
         {
             let mut message = object.object("message");
-            write_values(&self.message, &mut message);
+            for (name, value) in &self.message {
+                let empty = matches!(value, Value::Text(text) if text.is_empty());
+                if name == "content" && empty && !self.calls.is_empty() {
+                    message.raw(name, "null");
+                } else {
+                    write_value(name, value, &mut message);
+                }
+            }
             if !self.calls.is_empty() {
                 let mut list = message.array("tool_calls");
                 for call in &self.calls {
@@ -323,45 +349,48 @@ impl<'a> Grown<'a> {
     }
 }
 
-/// Adds to a field: strings follow strings, lists follow lists, save for those fields that say the same in every delta.
+/// Adds to a field: strings follow strings, lists follow lists, objects are merged; save for those fields that say the same in every delta.
 fn grow<'a>(values: &mut Vec<(Cow<'a, str>, Value<'a>)>, name: Cow<'a, str>, json: Json<'a>) {
     let place = values.iter().position(|(key, _)| *key == name);
     let Some((_, value)) = place.and_then(|place| values.get_mut(place)) else {
-        let value = match (inside(json), elements(json)) {
-            (Some(text), _) => Value::Text(text.to_owned()),
-            (None, Some(list)) => Value::List(list),
-            (None, None) => Value::Json(json),
-        };
-        values.push((name, value));
+        values.push((name, Value::of(json)));
         return;
     };
     let fixed = matches!(&*name, "role" | "name" | "id" | "type");
-    match (value, inside(json), elements(json)) {
-        (Value::Text(all), Some(text), _) if !fixed || all.is_empty() => all.push_str(text),
-        (Value::List(all), _, Some(list)) => all.extend(list),
-        (value @ Value::Json(_), Some(text), _) => *value = Value::Text(text.to_owned()),
-        (value @ Value::Json(_), _, Some(list)) => *value = Value::List(list),
-        (Value::Json(old), _, _) if json.get() != "null" => *old = json,
+    match (value, Value::of(json)) {
+        (Value::Text(all), Value::Text(text)) => {
+            if !fixed || all.is_empty() {
+                all.push_str(&text);
+            }
+        }
+        (Value::List(all), Value::List(list)) => all.extend(list),
+        (Value::Object(all), Value::Object(_)) => {
+            for (name, json) in Fields::parse(json.get()).unwrap_or_default().0 {
+                grow(all, name, json);
+            }
+        }
+        (_, Value::Json(json)) if json.get() == "null" => {}
+        (value @ Value::Json(_), other) => *value = other,
         _ => {}
     }
 }
 
 fn write_values(values: &[(Cow<'_, str>, Value<'_>)], object: &mut Object<'_>) {
     for (name, value) in values {
-        match value {
-            Value::Text(text) => {
-                let out = object.key(name);
-                out.put_u8(b'"');
-                out.put_slice(text.as_bytes());
-                out.put_u8(b'"');
+        write_value(name, value, object);
+    }
+}
+
+fn write_value(name: &str, value: &Value<'_>, object: &mut Object<'_>) {
+    match value {
+        Value::Text(text) => object.text(name, &Text::Escaped(Cow::Borrowed(text))),
+        Value::List(list) => {
+            let mut array = object.array(name);
+            for json in list {
+                write_raw(array.element(), json.get());
             }
-            Value::List(list) => {
-                let mut array = object.array(name);
-                for json in list {
-                    write_raw(array.element(), json.get());
-                }
-            }
-            Value::Json(json) => object.raw(name, json.get()),
         }
+        Value::Object(fields) => write_values(fields, &mut object.object(name)),
+        Value::Json(json) => object.raw(name, json.get()),
     }
 }
