@@ -47,6 +47,20 @@ pub(crate) struct Turn<'a> {
     pub(crate) blocks: Vec<Block<'a>>,
 }
 
+impl Turn<'_> {
+    /// Instructions in the middle of the conversation, for models that take them only at its head: the user's words are the only place left,
+    /// so they are marked.
+    pub(crate) fn as_users(&self) -> Option<Block<'static>> {
+        let texts = self.blocks.iter().filter_map(|block| match &block.kind {
+            BlockKind::Text(text) => Some(text.decode()),
+            _ => None,
+        });
+        let text = texts.collect::<Vec<_>>().join("\n\n");
+        (!text.trim().is_empty())
+            .then(|| Block::text(Text::Plain(format!("<system>\n{text}\n</system>").into())))
+    }
+}
+
 /// A piece of a turn or of an answer.
 #[derive(Debug)]
 pub(crate) struct Block<'a> {
@@ -197,10 +211,12 @@ pub(crate) struct Thinking {
 impl Thinking {
     /// The wish as a word.
     pub(crate) fn effort(self) -> Option<Effort> {
-        self.effort.or(match self.budget? {
-            0..4096 => Some(Effort::Low),
-            4096..16384 => Some(Effort::Medium),
-            _ => Some(Effort::High),
+        self.effort.or_else(|| {
+            Some(match self.budget? {
+                0..4096 => Effort::Low,
+                4096..16384 => Effort::Medium,
+                _ => Effort::High,
+            })
         })
     }
 }

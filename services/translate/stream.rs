@@ -4,7 +4,7 @@ use super::{
     event::{Event, Open, Payload, Sink},
     ids, messages,
     observe::Observer,
-    text::Text,
+    text::{Text, split_half},
     wants_functions, wants_usage,
 };
 use crate::{
@@ -51,7 +51,17 @@ struct Crossing {
     writer: Writer,
     /// For the names under which the caller offered its tools.
     prompt: Prompt,
+    /// The first half of a character whose second half is still to come.
+    half: String,
     buffer: BytesMut,
+}
+
+/// What takes the reader's events.
+struct Writing<'c> {
+    writer: &'c mut Writer,
+    prompt: &'c Prompt,
+    half: &'c mut String,
+    buffer: &'c mut BytesMut,
 }
 
 #[derive(Debug)]
@@ -80,6 +90,7 @@ impl StreamTranslator {
                 reader: Reader::new(from),
                 writer: Writer::new(to, prompt, input_estimate),
                 prompt: prompt.clone(),
+                half: String::new(),
                 // Blocks of this size are allocated as the stream goes, not one for each event.
                 buffer: BytesMut::with_capacity(8192),
             }))
@@ -106,15 +117,10 @@ impl StreamTranslator {
                 self.output_bytes += brought as u64;
             }
             Way::Across(crossing) => {
-                let Crossing {
-                    reader,
-                    writer,
-                    prompt,
-                    buffer,
-                } = &mut **crossing;
+                let (reader, mut writing) = crossing.split();
                 let mut sink = |event: Event<'_>| {
                     tally(&event, &mut self.summary, &mut self.output_bytes);
-                    writer.write(renamed(event, prompt), buffer);
+                    writing.write(event);
                 };
                 match Payload::of(&event) {
                     Payload::Data(data) => reader.push(data, &mut sink),
@@ -144,15 +150,10 @@ impl StreamTranslator {
             }
             Way::Same(_) => Err(error::cut()),
             Way::Across(crossing) => {
-                let Crossing {
-                    reader,
-                    writer,
-                    prompt,
-                    buffer,
-                } = &mut **crossing;
+                let (reader, mut writing) = crossing.split();
                 let mut sink = |event: Event<'_>| {
                     tally(&event, &mut self.summary, &mut self.output_bytes);
-                    writer.write(renamed(event, prompt), buffer);
+                    writing.write(event);
                 };
                 let end = reader.finish(&mut sink);
                 self.summary.usage = reader.usage().or(self.summary.usage);
@@ -195,24 +196,63 @@ fn tally(event: &Event<'_>, summary: &mut Summary, output: &mut u64) {
     }
 }
 
-/// Gives a tool the name under which the caller offered it.
-fn renamed<'a>(event: Event<'a>, prompt: &Prompt) -> Event<'a> {
-    match event {
-        Event::Open(Open::Tool { id, name }) => Event::Open(Open::Tool {
-            id,
-            name: ids::restored(name, prompt),
-        }),
-        event => event,
-    }
-}
-
 // === impl Crossing, Reader, Writer ===
 
 impl Crossing {
+    fn split(&mut self) -> (&mut Reader, Writing<'_>) {
+        let writing = Writing {
+            writer: &mut self.writer,
+            prompt: &self.prompt,
+            half: &mut self.half,
+            buffer: &mut self.buffer,
+        };
+        (&mut self.reader, writing)
+    }
+
     fn deliver(&mut self, out: &mut Vec<Bytes>) {
         if !self.buffer.is_empty() {
             out.push(self.buffer.split().freeze());
         }
+    }
+}
+
+impl Writing<'_> {
+    fn write(&mut self, event: Event<'_>) {
+        match event {
+            // A tool gets the name under which the caller offered it.
+            Event::Open(Open::Tool { id, name }) => {
+                let name = ids::restored(name, self.prompt);
+                self.pass(Event::Open(Open::Tool { id, name }));
+            }
+            Event::Delta(text) => self.delta(text),
+            Event::Close => {
+                if !std::mem::take(self.half).is_empty() {
+                    self.pass(Event::Delta("\\ufffd"));
+                }
+                self.pass(Event::Close);
+            }
+            event => self.pass(event),
+        }
+    }
+
+    /// Servers written in JavaScript cut a character outside the basic plane in two, and strict clients refuse JSON with half of one.
+    fn delta(&mut self, text: &str) {
+        let joined;
+        let text = if self.half.is_empty() {
+            text
+        } else {
+            joined = std::mem::take(self.half) + text;
+            &joined
+        };
+        let (text, half) = split_half(text);
+        self.half.push_str(half);
+        if !text.is_empty() {
+            self.pass(Event::Delta(text));
+        }
+    }
+
+    fn pass(&mut self, event: Event<'_>) {
+        self.writer.write(event, self.buffer);
     }
 }
 
