@@ -1,6 +1,7 @@
 //! Anthropic's Messages, read into the intermediate form and written from it.
 pub(super) mod answer;
 mod content_out;
+pub(super) mod fold;
 pub(super) mod replay;
 pub(super) mod request_in;
 pub(super) mod request_out;
