@@ -3,6 +3,8 @@
 //! Each module stands alone behind the feature of its name and shows a running example.
 #[cfg(test)]
 mod frames;
+#[cfg(any(feature = "cascade", feature = "prompt-cache"))]
+mod headers;
 mod refusal_body;
 mod wire;
 
@@ -28,6 +30,7 @@ pub mod rescue;
 pub mod telemetry;
 
 #[cfg(test)]
+#[allow(dead_code, reason = "a feature alone uses but some of it")]
 mod testing;
 
 pub use refusal_body::RefusalBody;

@@ -169,7 +169,6 @@ impl PriceList {
         self.0.embedded.then(|| embedded::find(model)).flatten()
     }
     #[cfg(not(feature = "prices"))]
-    #[expect(clippy::unused_self, reason = "the same signature with the feature on")]
     fn listed(&self, _: &str) -> Option<Price> {
         debug_assert!(!self.0.embedded);
         None

@@ -91,17 +91,16 @@ impl Splitter {
     /// [`EventTooLong`] where an unfinished event is over the limit.
     pub fn push(&mut self, mut chunk: Bytes) -> Result<(), EventTooLong> {
         if !self.rest.is_empty() {
-            // The blank line may itself be cut in two, so the search starts a little before the seam.
-            let seam = self.rest.len().saturating_sub(3);
-            self.rest.extend_from_slice(&chunk);
-            let Some(end) = boundary(&self.rest, seam) else {
+            // Only the event that straddles the seam is copied.
+            let Some(end) = seam(&self.rest, &chunk).or_else(|| boundary(&chunk)) else {
+                self.rest.extend_from_slice(&chunk);
                 return self.check();
             };
-            let joined = self.rest.split_to(end).freeze();
-            chunk = std::mem::take(&mut self.rest).freeze();
-            self.ready.push_back(joined);
+            self.rest.extend_from_slice(&chunk.split_to(end));
+            self.ready
+                .push_back(std::mem::take(&mut self.rest).freeze());
         }
-        while let Some(end) = boundary(&chunk, 0) {
+        while let Some(end) = boundary(&chunk) {
             self.ready.push_back(chunk.split_to(end));
         }
         self.rest.extend_from_slice(&chunk);
@@ -131,9 +130,18 @@ impl Iterator for Splitter {
     }
 }
 
-/// The end of the first blank line at or after `from`.
-fn boundary(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
+/// The end of a blank line that began in `rest` and ends in `chunk`.
+fn seam(rest: &[u8], chunk: &[u8]) -> Option<usize> {
+    match chunk {
+        [b'\n', ..] if rest.ends_with(b"\n") || rest.ends_with(b"\n\r") => Some(1),
+        [b'\r', b'\n', ..] if rest.ends_with(b"\n") => Some(2),
+        _ => None,
+    }
+}
+
+/// The end of the first blank line.
+fn boundary(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
     while let Some(i) = memchr::memchr(b'\n', bytes.get(at..)?) {
         let next = at + i + 1;
         match bytes.get(next..) {

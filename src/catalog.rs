@@ -1,11 +1,21 @@
 //! The models that callers may name, listed in the shape of their dialect.
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 use tierway_layers::names::Names;
-use tierway_services::{Dispatch, dialect::Dialect};
+use tierway_services::{Dispatch, dialect::Dialect, dispatch::Model};
 
 /// Names that always exist: they stand for a tier, or for the gateway's own choice.
-const OWN: [&str; 5] = ["auto", "tierway/simple", "tierway/medium", "tierway/complex", "tierway/reasoning"];
+const OWN: [&str; 5] = [
+    "auto",
+    "tierway/simple",
+    "tierway/medium",
+    "tierway/complex",
+    "tierway/reasoning",
+];
 
 /// What `GET /v1/models` shows: the gateway's own names, the tiers' models, and what the providers list.
 #[derive(Clone, Debug)]
@@ -21,15 +31,26 @@ impl Catalog {
         let mut bound: Vec<String> = bound.into_iter().collect();
         bound.sort_unstable();
         bound.dedup();
-        Self { dispatch, names, bound: bound.into() }
+        Self {
+            dispatch,
+            names,
+            bound: bound.into(),
+        }
     }
 
     /// The whole list.
     pub async fn list(&self, dialect: Dialect) -> String {
-        let ids = self.ids().await;
-        let data: Vec<Value> = ids.iter().map(|id| entry(dialect, id)).collect();
+        let data: Vec<Value> = self
+            .entries()
+            .await
+            .iter()
+            .map(|e| e.show(dialect))
+            .collect();
         let list = match dialect {
-            Dialect::Messages => json!({"data": data, "has_more": false, "first_id": ids.first(), "last_id": ids.last()}),
+            Dialect::Messages => {
+                let id = |entry: Option<&Value>| entry.map(|e| e["id"].clone());
+                json!({"first_id": id(data.first()), "last_id": id(data.last()), "has_more": false, "data": data})
+            }
             _ => json!({"object": "list", "data": data}),
         };
         list.to_string()
@@ -37,25 +58,67 @@ impl Catalog {
 
     /// One model, where a call that names `id` would be served.
     pub async fn find(&self, dialect: Dialect, id: &str) -> Option<String> {
-        let known = self.names.resolve(id).is_some() || self.ids().await.iter().any(|i| i == id);
-        known.then(|| entry(dialect, id).to_string())
+        let listed = self.entries().await.into_iter().find(|e| e.id == id);
+        let entry = listed.or_else(|| self.names.resolve(id).map(|_| Entry::named(id)))?;
+        Some(entry.show(dialect).to_string())
     }
 
-    async fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = OWN.iter().map(ToString::to_string).chain(self.bound.iter().cloned()).collect();
-        for id in self.dispatch.models().await.iter().map(ToString::to_string) {
-            if !self.bound.contains(&id) {
-                ids.push(id);
-            }
-        }
-        ids
+    async fn entries(&self) -> Vec<Entry> {
+        let listed = self.dispatch.models().await;
+        let own = OWN.into_iter().map(Entry::named);
+        let listed_ids: HashSet<String> = listed.iter().map(|m| m.target.to_string()).collect();
+        let bound = self
+            .bound
+            .iter()
+            .filter(|id| !listed_ids.contains(*id))
+            .map(|id| Entry::named(id));
+        own.chain(bound)
+            .chain(listed.into_iter().map(Entry::listed))
+            .collect()
     }
 }
 
-fn entry(dialect: Dialect, id: &str) -> Value {
-    match dialect {
-        // Anthropic's own list gives the epoch where a release date is unknown.
-        Dialect::Messages => json!({"type": "model", "id": id, "display_name": id, "created_at": "1970-01-01T00:00:00Z"}),
-        _ => json!({"id": id, "object": "model", "created": 0, "owned_by": id.split_once(':').map_or("tierway", |(provider, _)| provider)}),
+/// One line of the list.
+struct Entry {
+    id: String,
+    display_name: Option<String>,
+    owner: Option<String>,
+    created: Option<u64>,
+}
+
+impl Entry {
+    fn named(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            display_name: None,
+            owner: None,
+            created: None,
+        }
+    }
+
+    fn listed(model: Model) -> Self {
+        let owner = model
+            .owned_by
+            .unwrap_or_else(|| model.target.provider.to_string());
+        Self {
+            id: model.target.to_string(),
+            display_name: model.display_name,
+            owner: Some(owner),
+            created: model.created,
+        }
+    }
+
+    fn show(&self, dialect: Dialect) -> Value {
+        let created = self.created.unwrap_or_default();
+        match dialect {
+            // Anthropic's own list gives the epoch where a release date is unknown.
+            Dialect::Messages => {
+                json!({"type": "model", "id": self.id, "display_name": self.display_name.as_ref().unwrap_or(&self.id),
+                "created_at": humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(created)).to_string()})
+            }
+            _ => {
+                json!({"id": self.id, "object": "model", "created": created, "owned_by": self.owner.as_deref().unwrap_or("tierway")})
+            }
+        }
     }
 }

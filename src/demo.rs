@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 
+/// The provider's name under which the demo models stand.
+pub const PROVIDER: &str = "demo";
+/// Pretended prices of [`SMALL`] and [`BIG`] in US dollars per million tokens, input and output, so that there are savings to look at.
+pub const PRICES: [(&str, f64, f64); 2] = [(SMALL, 0.1, 0.4), (BIG, 3.0, 15.0)];
 /// The small demo model.
 pub const SMALL: &str = "demo-small";
 /// The big demo model.
@@ -31,23 +35,39 @@ type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub async fn start() -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
-    let limits = crate::server::Limits { connections: 1024, drain: Duration::ZERO };
-    tokio::spawn(crate::server::serve(listener, tower::service_fn(answer), limits, std::future::pending()));
+    let limits = crate::server::Limits {
+        connections: 1024,
+        drain: Duration::ZERO,
+    };
+    tokio::spawn(crate::server::serve(
+        listener,
+        tower::service_fn(answer),
+        limits,
+        std::future::pending(),
+    ));
     Ok(address)
 }
 
 async fn answer(req: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (head, body) = req.into_parts();
     Ok(match (&head.method, head.uri.path()) {
-        (&Method::GET, "/v1/models") => whole(StatusCode::OK, &json!({"object": "list", "data": [model(SMALL), model(BIG)]})),
-        (&Method::POST, "/v1/chat/completions") => match Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => match serde_json::from_slice(&body.to_bytes()) {
-                Ok(ask) => complete(&ask),
-                Err(error) => fail(StatusCode::BAD_REQUEST, &error.to_string()),
-            },
-            Err(error) => fail(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()),
-        },
-        _ => fail(StatusCode::NOT_FOUND, "the demo models serve /v1/chat/completions and /v1/models"),
+        (&Method::GET, "/v1/models") => whole(
+            StatusCode::OK,
+            &json!({"object": "list", "data": [model(SMALL), model(BIG)]}),
+        ),
+        (&Method::POST, "/v1/chat/completions") => {
+            match Limited::new(body, MAX_BODY).collect().await {
+                Ok(body) => match serde_json::from_slice(&body.to_bytes()) {
+                    Ok(ask) => complete(&ask),
+                    Err(error) => fail(StatusCode::BAD_REQUEST, &error.to_string()),
+                },
+                Err(error) => fail(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()),
+            }
+        }
+        _ => fail(
+            StatusCode::NOT_FOUND,
+            "the demo models serve /v1/chat/completions and /v1/models",
+        ),
     })
 }
 
@@ -55,7 +75,10 @@ fn complete(ask: &Value) -> Response<Body> {
     let model = ask["model"].as_str().unwrap_or_default();
     let question = last_user_text(ask);
     let (text, finish) = reply(model, &question);
-    let (prompt_tokens, completion_tokens) = (ask["messages"].to_string().len() / 4 + 1, text.len() / 4 + 1);
+    let (prompt_tokens, completion_tokens) = (
+        ask["messages"].to_string().len() / 4 + 1,
+        text.len() / 4 + 1,
+    );
     let usage = json!({"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens});
     let base = json!({"id": "chatcmpl-demo", "created": 0, "model": model});
@@ -73,7 +96,10 @@ fn complete(ask: &Value) -> Response<Body> {
 fn reply(model: &str, question: &str) -> (String, &'static str) {
     let shown: String = question.chars().take(80).collect();
     if model == SMALL && question.chars().count() > SMALL_LIMIT {
-        return (format!("[{SMALL}] This demo model gives up on long asks such as \u{201c}{shown}"), "length");
+        return (
+            format!("[{SMALL}] This demo model gives up on long asks such as \u{201c}{shown}"),
+            "length",
+        );
     }
     let text = format!(
         "[{model}] This is a built-in demo answer, not a language model's. You asked: \u{201c}{shown}\u{201d}. \
@@ -83,11 +109,22 @@ fn reply(model: &str, question: &str) -> (String, &'static str) {
 }
 
 fn last_user_text(ask: &Value) -> String {
-    let messages = ask["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let content = messages.iter().rev().find(|m| m["role"] == "user").map_or(&Value::Null, |m| &m["content"]);
+    let messages = ask["messages"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let content = messages
+        .iter()
+        .rev()
+        .find(|m| m["role"] == "user")
+        .map_or(&Value::Null, |m| &m["content"]);
     match content {
         Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|p| p["text"].as_str()).collect::<Vec<_>>().join("\n"),
+        Value::Array(parts) => parts
+            .iter()
+            .filter_map(|p| p["text"].as_str())
+            .collect::<Vec<_>>()
+            .join("\n"),
         _ => String::new(),
     }
 }
@@ -106,9 +143,20 @@ fn stream(base: Value, text: &str, finish: &'static str, usage: &Value) -> Respo
         }
         format!("data: {chunk}\n\n")
     };
-    let delta = |delta: Value, finish: Value| chunk(json!([{"index": 0, "delta": delta, "finish_reason": finish}]), Value::Null);
-    let mut events = vec![delta(json!({"role": "assistant", "content": ""}), Value::Null)];
-    events.extend(text.split_inclusive(' ').map(|word| delta(json!({"content": word}), Value::Null)));
+    let delta = |delta: Value, finish: Value| {
+        chunk(
+            json!([{"index": 0, "delta": delta, "finish_reason": finish}]),
+            Value::Null,
+        )
+    };
+    let mut events = vec![delta(
+        json!({"role": "assistant", "content": ""}),
+        Value::Null,
+    )];
+    events.extend(
+        text.split_inclusive(' ')
+            .map(|word| delta(json!({"content": word}), Value::Null)),
+    );
     events.push(delta(json!({}), finish.into()));
     events.push(chunk(json!([]), usage.clone()));
     events.push("data: [DONE]\n\n".into());
@@ -117,20 +165,32 @@ fn stream(base: Value, text: &str, finish: &'static str, usage: &Value) -> Respo
         tokio::time::sleep(PAUSE).await;
         Some((Ok(Frame::data(Bytes::from(event))), events))
     });
-    respond(StatusCode::OK, "text/event-stream", StreamBody::new(frames).boxed_unsync())
+    respond(
+        StatusCode::OK,
+        "text/event-stream",
+        StreamBody::new(frames).boxed_unsync(),
+    )
 }
 
 fn whole(status: StatusCode, value: &Value) -> Response<Body> {
-    respond(status, "application/json", Full::new(Bytes::from(value.to_string())).boxed_unsync())
+    respond(
+        status,
+        "application/json",
+        Full::new(Bytes::from(value.to_string())).boxed_unsync(),
+    )
 }
 
 fn fail(status: StatusCode, message: &str) -> Response<Body> {
-    whole(status, &json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}}))
+    whole(
+        status,
+        &json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}}),
+    )
 }
 
 fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut res = Response::new(body);
     *res.status_mut() = status;
-    res.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    res.headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     res
 }

@@ -1,10 +1,10 @@
 //! Completing a configuration that binds no tier: by what runs on this machine, by the keys there are, else by the demo models.
 use crate::{
-    config::{Candidate, Found, Loaded, Model, Plan, candidates, plan},
+    config::{Candidate, Config, Found, Loaded, Plan, candidates, plan},
     demo,
 };
 use std::io;
-use tierway_services::providers;
+use tierway_services::{chat::Usd, dispatch::probe, prices::Price, upstream::Client};
 
 /// Binds the tiers that nobody bound. Tells how, where anything was bound.
 ///
@@ -17,7 +17,10 @@ pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
         return Ok(None);
     }
     let mut found = Found::of(&loaded.config);
-    let asked = candidates(&loaded.config).into_iter().map(|server| tokio::spawn(ask(server)));
+    let client = Client::new();
+    let asked = candidates(&loaded.config)
+        .into_iter()
+        .map(|server| tokio::spawn(ask(client.clone(), server)));
     for answer in asked.collect::<Vec<_>>() {
         found.servers.extend(answer.await.ok().flatten());
     }
@@ -25,13 +28,29 @@ pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
     if plan.is_empty() {
         let address = demo::start().await?;
         plan = Plan::demo(&format!("http://{address}"), demo::SMALL, demo::BIG);
+        show_everything(&mut loaded.config);
     }
     loaded.adopt(&plan);
     Ok(Some(plan))
 }
 
-async fn ask(server: Candidate) -> Option<(Candidate, Vec<Model>)> {
-    let models = providers::probe(server.kind.parse().ok()?, &server.base_url).await?;
-    let models = models.into_iter().map(|name| Model { name, bytes: None }).collect();
+/// Turns on what the demo is there to show: a cascade, and prices to save on.
+fn show_everything(config: &mut Config) {
+    config.cascade.enabled = true;
+    for (model, input, output) in demo::PRICES {
+        let price = Price {
+            input: Usd::per_million(input),
+            output: Usd::per_million(output),
+            ..Price::FREE
+        };
+        config
+            .prices
+            .entry(format!("{}:{model}", demo::PROVIDER))
+            .or_insert(price);
+    }
+}
+
+async fn ask(client: Client, server: Candidate) -> Option<(Candidate, Vec<String>)> {
+    let models = probe(&client, server.kind, &server.base_url).await?;
     Some((server, models))
 }

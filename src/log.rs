@@ -11,20 +11,24 @@ use tracing_subscriber::EnvFilter;
 /// Where the level is no valid filter, or logging has been started already.
 pub fn init(log: &config::Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&log.level))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false);
     let terminal = io::stderr().is_terminal();
     match log.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Auto if !terminal => builder.json().flatten_event(true).try_init(),
-        LogFormat::Auto | LogFormat::Human => {
-            builder.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).try_init()
-        }
+        LogFormat::Auto | LogFormat::Human => builder
+            .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
+            .try_init(),
     }
 }
 
 /// One line per call: who answered, what it cost, what it saved. Never a word of the prompt, never a key.
 pub fn call(record: &CallRecord<'_>) {
     tracing::info!(
+        request_id = record.request_id.and_then(|id| id.to_str().ok()),
         dialect = record.dialect.as_str(),
         tier = record.tier.map_or("direct", Tier::as_str),
         target = record.target.map(tracing::field::display),
@@ -35,4 +39,9 @@ pub fn call(record: &CallRecord<'_>) {
         baseline_usd = record.baseline.map(|b| b.as_dollars()),
         "call"
     );
+}
+
+/// An error that became an answer, or broke a stream: for the operator, with its causes. The caller has been told in his own dialect.
+pub fn error(error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(%error, "call failed");
 }

@@ -1,10 +1,15 @@
 //! The Prometheus recorder: buckets, upkeep, and the text that is scraped.
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 use std::time::Duration;
 use tierway_layers::telemetry::names;
 
 /// From a cache hit (under a millisecond) to a long agent turn (ten minutes).
-const SECONDS: [f64; 16] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0, 600.0];
+const SECONDS: [f64; 16] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0,
+    600.0,
+];
 /// How often histograms are drained into their buckets; without it they grow between scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -22,7 +27,8 @@ impl Metrics {
     pub fn install() -> Result<Self, BuildError> {
         let recorder = recorder()?;
         let handle = recorder.handle();
-        metrics::set_global_recorder(recorder).map_err(|e| BuildError::FailedToCreateHTTPListener(e.to_string()))?;
+        metrics::set_global_recorder(recorder)
+            .map_err(|e| BuildError::FailedToCreateHTTPListener(e.to_string()))?;
         names::describe();
         Ok(Self { handle })
     }
@@ -44,12 +50,17 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = self.handle.render();
         for name in names::MONEY {
-            text = text.replace(&format!("# TYPE {name} gauge"), &format!("# TYPE {name} counter"));
+            text = text.replace(
+                &format!("# TYPE {name} gauge"),
+                &format!("# TYPE {name} counter"),
+            );
         }
         text
     }
 }
 
 fn recorder() -> Result<PrometheusRecorder, BuildError> {
-    Ok(PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?.build_recorder())
+    Ok(PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
+        .build_recorder())
 }

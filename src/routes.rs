@@ -1,5 +1,6 @@
 //! Which path is whose: model calls go down the stack; lists and probes are answered here.
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use std::{
@@ -12,7 +13,7 @@ use tierway_services::{
     chat::{self, Kind, Refusal, Reply},
     dialect::Dialect,
 };
-use tower::{Layer, Service, util::Either};
+use tower::{Layer, Service};
 
 use crate::catalog::Catalog;
 
@@ -67,13 +68,17 @@ where
         self.inner.poll_ready(cx)
     }
     fn call(&mut self, req: Request<ReqB>) -> Self::Future {
-        let probe = matches!(req.uri().path(), "/" | "/api/hello") && matches!(*req.method(), Method::GET | Method::HEAD);
+        let probe = matches!(req.uri().path(), "/" | "/api/hello")
+            && matches!(*req.method(), Method::GET | Method::HEAD);
         if !probe {
             return Either::Left(self.inner.call(req));
         }
         // hyper cuts the body of an answer to HEAD by itself.
         let mut res = Response::new(RefusalBody::from(Bytes::from_static(HELLO.as_bytes())));
-        res.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        res.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         Either::Right(ready(Ok(res)))
     }
 }
@@ -99,14 +104,18 @@ where
         let here = Dialect::of(req.uri(), req.headers());
         let done = |res: chat::Response| Either::Right(Either::Right(ready(Ok(res))));
         match path {
-            "/v1/messages" | "/v1/messages/count_tokens" | "/v1/chat/completions" => match *req.method() {
-                Method::POST => Either::Left(self.chat.call(req)),
-                _ => done(not_allowed(here, "POST")),
-            },
+            "/v1/messages" | "/v1/messages/count_tokens" | "/v1/chat/completions" => {
+                match *req.method() {
+                    Method::POST => Either::Left(self.chat.call(req)),
+                    _ => done(not_allowed(here, "POST")),
+                }
+            }
             "/v1/models" | "/v1/models/" => match *req.method() {
                 Method::GET | Method::HEAD => {
                     let catalog = self.catalog.clone();
-                    Either::Right(Either::Left(Box::pin(async move { Ok(json(catalog.list(here).await)) })))
+                    Either::Right(Either::Left(Box::pin(async move {
+                        Ok(json(catalog.list(here).await))
+                    })))
                 }
                 _ => done(not_allowed(here, "GET")),
             },
@@ -116,7 +125,11 @@ where
                     Either::Right(Either::Left(Box::pin(async move {
                         Ok(match catalog.find(here, &id).await {
                             Some(model) => json(model),
-                            None => Refusal::new(Kind::NotFound, format!("no model named {id}: see /v1/models")).into_response(here),
+                            None => Refusal::new(
+                                Kind::NotFound,
+                                format!("no model named {id}: see /v1/models"),
+                            )
+                            .into_response(here),
                         })
                     })))
                 }
@@ -128,18 +141,28 @@ where
 
 fn json(body: String) -> chat::Response {
     let mut res = Response::new(Reply::whole(body));
-    res.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    res.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     res
 }
 
 fn no_route(dialect: Dialect, path: &str) -> chat::Response {
-    const ROUTES: &str = "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/models";
-    Refusal::new(Kind::NotFound, format!("no route {path}: this gateway serves {ROUTES}")).into_response(dialect)
+    const ROUTES: &str =
+        "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/models";
+    Refusal::new(
+        Kind::NotFound,
+        format!("no route {path}: this gateway serves {ROUTES}"),
+    )
+    .into_response(dialect)
 }
 
 fn not_allowed(dialect: Dialect, allowed: &'static str) -> chat::Response {
-    let refusal = Refusal::new(Kind::InvalidRequest, format!("this route takes {allowed}")).with_status(StatusCode::METHOD_NOT_ALLOWED);
+    let refusal = Refusal::new(Kind::InvalidRequest, format!("this route takes {allowed}"))
+        .with_status(StatusCode::METHOD_NOT_ALLOWED);
     let mut res = refusal.into_response(dialect);
-    res.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    res.headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allowed));
     res
 }

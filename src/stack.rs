@@ -8,8 +8,8 @@ use crate::{
     routes::{ProbesLayer, Routes},
 };
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{any::Any, convert::Infallible};
 use tierway_layers::{
@@ -25,20 +25,27 @@ use tierway_layers::{
 };
 use tierway_services::{
     BoxError, Dispatch,
-    chat::{Target, Tier},
-    prices::{Price, PriceList},
-    providers::{Provider, ProviderError, Timeouts},
+    chat::Tier,
+    prices::PriceList,
+    providers::{Provider, ProviderError},
+    upstream::Client,
 };
-use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
+use tower::{ServiceBuilder, util::BoxCloneSyncService};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
 };
 
-/// The body of every answer that leaves the gateway.
-pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+/// The body of every answer that leaves the gateway: the one box around the named bodies of the layers.
+pub type Body = tower_http::body::UnsyncBoxBody<Bytes, BoxError>;
 /// The whole gateway as one service, cheap to clone.
 pub type Gateway = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+
+/// Tells what the prompt cache did.
+const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
+/// Tells what the cascade did.
+const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
 
 /// The assembled gateway.
 #[derive(Clone, Debug)]
@@ -53,11 +60,15 @@ impl Stack {
     /// # Errors
     /// Where a provider's address or key cannot be used.
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
-        let dispatch = Dispatch::new(providers(config)?);
+        let dispatch = Dispatch::new(providers(config)?, Client::new());
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
-        let catalog = Catalog::new(dispatch.clone(), names.clone(), config.tiers.values().map(ToString::to_string));
+        let catalog = Catalog::new(
+            dispatch.clone(),
+            names.clone(),
+            config.tiers.values().map(ToString::to_string),
+        );
 
         // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
         let chat = ServiceBuilder::new()
@@ -67,6 +78,15 @@ impl Stack {
             .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
+            // Said by the layers below where they are on; every answer says something.
+            .layer(SetResponseHeaderLayer::if_not_present(
+                CACHE,
+                HeaderValue::from_static("bypass"),
+            ))
+            .layer(SetResponseHeaderLayer::if_not_present(
+                CASCADE,
+                HeaderValue::from_static("off"),
+            ))
             // A hit must cost no model.
             .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
             // Asks the small model first; each arm below it is an attempt of its own.
@@ -83,14 +103,16 @@ impl Stack {
             // Counts refusals and departures too, so above whatever may refuse.
             .layer(telemetry(config, prices))
             // Below Telemetry, so that the statuses it makes are counted; above all that can err.
-            .layer(RescueLayer::new())
+            .layer(RescueLayer::new().on_error(log::error))
             // Clients probe before they show a key.
             .layer(ProbesLayer)
             // Before a byte of the body is read.
             .layer(auth(&config.keys))
-            .service(Routes::new(chat, catalog))
-            .map_response(|res: Response<_>| res.map(|body| BodyExt::map_err(body, Into::into).boxed_unsync()));
-        Ok(Self { gateway: BoxCloneSyncService::new(gateway), dispatch })
+            .service(Routes::new(chat, catalog));
+        Ok(Self {
+            gateway: BoxCloneSyncService::new(gateway),
+            dispatch,
+        })
     }
 
     /// The gateway as a service.
@@ -113,13 +135,22 @@ fn auth(keys: &[config::Key]) -> AuthLayer {
         // The configuration has made sure that only loopback can reach us then.
         return AuthLayer::open();
     }
-    AuthLayer::new(keys.iter().map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())))
+    AuthLayer::new(
+        keys.iter()
+            .map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())),
+    )
 }
 
 fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
     // What a caller who let the gateway choose would have used without it: the model of the most demanding bound tier.
-    let flagship = || [Tier::Complex, Tier::Reasoning, Tier::Medium, Tier::Simple].iter().find_map(|t| config.tiers.get(t));
-    let layer = TelemetryLayer::new(prices).on_end(log::call);
+    let flagship = || {
+        [Tier::Complex, Tier::Reasoning, Tier::Medium, Tier::Simple]
+            .iter()
+            .find_map(|t| config.tiers.get(t))
+    };
+    let layer = TelemetryLayer::new(prices)
+        .on_end(log::call)
+        .announce(config.providers.keys().map(String::as_str));
     match config.savings.baseline.as_ref().or_else(flagship) {
         Some(target) => layer.baseline(target.clone()),
         None => layer,
@@ -134,7 +165,9 @@ type Small = tierway_layers::bind::Retarget<Dispatch>;
 
 fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, Vetoes>> {
     let small = config.small().filter(|_| config.cascade.enabled)?;
-    let arm = ServiceBuilder::new().layer(RetargetLayer::new(small.clone())).service(dispatch.clone());
+    let arm = ServiceBuilder::new()
+        .layer(RetargetLayer::new(small.clone()))
+        .service(dispatch.clone());
     let layer = CascadeLayer::new(arm, Vetoes::default())
         .tiers(config.cascade.tiers.iter().copied())
         .threshold(config.cascade.threshold)
@@ -144,35 +177,24 @@ fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, V
 }
 
 fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
-    config.providers.iter().map(|(name, p)| provider(name, p)).collect()
-}
-
-fn provider(name: &str, settings: &config::Provider) -> Result<Provider, ProviderError> {
-    let waits = &settings.timeouts;
-    let mut provider = Provider::new(name, settings.kind)
-        .pass_credentials(settings.pass_credentials)
-        .native_messages(settings.native_messages)
-        .timeouts(Timeouts { connect: waits.connect, first_byte: waits.first_byte, idle: waits.idle });
-    if let Some(url) = &settings.base_url {
-        provider = provider.base_url(url)?;
-    }
-    if let Some(key) = &settings.api_key {
-        provider = provider.api_key(key.clone());
-    }
-    for (name, value) in &settings.headers {
-        provider = provider.header(name.clone(), value.clone());
-    }
-    Ok(provider)
+    config
+        .providers
+        .iter()
+        .map(|(name, provider)| provider.build(name))
+        .collect()
 }
 
 fn names(config: &Config) -> Names {
     let mut names = Names::new(config.providers.keys().cloned());
     for (name, route) in &config.models {
-        names = names.map(name, match route {
-            Route::Auto => Wish::Auto,
-            Route::Tier(tier) => Wish::Tier(*tier),
-            Route::Target(target) => Wish::Target(target.clone()),
-        });
+        names = names.map(
+            name,
+            match route {
+                Route::Auto => Wish::Auto,
+                Route::Tier(tier) => Wish::Tier(*tier),
+                Route::Target(target) => Wish::Target(target.clone()),
+            },
+        );
     }
     for target in config.tiers.values() {
         names = names.serves(&target.model, target.clone());
@@ -181,7 +203,12 @@ fn names(config: &Config) -> Names {
 }
 
 fn bindings(config: &Config, names: &Names) -> Bindings {
-    config.tiers.iter().fold(Bindings::new(names.clone()), |bindings, (tier, target)| bindings.tier(*tier, target.clone()))
+    config
+        .tiers
+        .iter()
+        .fold(Bindings::new(names.clone()), |bindings, (tier, target)| {
+            bindings.tier(*tier, target.clone())
+        })
 }
 
 fn prices(config: &Config) -> PriceList {
@@ -192,25 +219,28 @@ fn prices(config: &Config) -> PriceList {
         }
     }
     for (target, price) in &config.prices {
-        let price = Price { input: price.input, output: price.output, cache_read: price.cache_read, cache_write: price.cache_write, ..Price::FREE };
-        list = list.with_override(target, price);
+        list = list.with_override(target, *price);
     }
     list
 }
 
 /// The answer after a panic. It cannot know the caller's dialect any more, so its body has the fields of both.
 fn internal_error(panic: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
-    const BODY: &str =
-        r#"{"type":"error","error":{"type":"api_error","message":"internal error in the gateway; the log has more","param":null,"code":null}}"#;
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    const BODY: &str = r#"{"type":"error","error":{"type":"api_error","message":"internal error in the gateway; the log has more","param":null,"code":null}}"#;
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("unknown"), "a call panicked");
     let mut res = Response::new(Full::new(Bytes::from_static(BODY.as_bytes())));
     *res.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-    res.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    res.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     res
 }
 
-/// A compile-time reminder: targets are what names resolve to.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +250,5 @@ mod tests {
         fn check<T: Clone + Send + Sync>() {}
         check::<Gateway>();
         check::<Stack>();
-        let _: Option<Target> = None;
     }
 }

@@ -1,5 +1,10 @@
 //! The gateway from socket to socket, against a scripted upstream that speaks the recorded wire formats of both dialects.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 mod support;
 
 mod bad_input;

@@ -12,11 +12,24 @@ fn ask(model: &str) -> Value {
 /// Checks the grammar of a Messages stream and folds it into its blocks.
 fn blocks(res: &Answer) -> Vec<(String, String)> {
     assert!(res.header("content-type").starts_with("text/event-stream"));
-    let events: Vec<Value> = res.events().into_iter().filter(|e| e["type"] != "ping").collect();
+    let events: Vec<Value> = res
+        .events()
+        .into_iter()
+        .filter(|e| e["type"] != "ping")
+        .collect();
     let kinds: Vec<&str> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
-    assert_eq!((kinds[0], kinds[kinds.len() - 1], kinds[kinds.len() - 2]), ("message_start", "message_stop", "message_delta"), "{kinds:?}");
+    assert_eq!(
+        (kinds[0], kinds[kinds.len() - 1], kinds[kinds.len() - 2]),
+        ("message_start", "message_stop", "message_delta"),
+        "{kinds:?}"
+    );
     assert_eq!(kinds.iter().filter(|k| **k == "message_start").count(), 1);
-    assert!(events[0]["message"]["usage"]["input_tokens"].as_u64().unwrap() > 0);
+    assert!(
+        events[0]["message"]["usage"]["input_tokens"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
     let (mut open, mut out) = (None, Vec::<(String, String)>::new());
     for event in &events[1..events.len() - 2] {
         let index = event["index"].as_u64();
@@ -24,12 +37,19 @@ fn blocks(res: &Answer) -> Vec<(String, String)> {
             "content_block_start" => {
                 assert_eq!((open, index), (None, Some(out.len() as u64)));
                 open = index;
-                out.push((event["content_block"]["type"].as_str().unwrap().to_owned(), String::new()));
+                out.push((
+                    event["content_block"]["type"].as_str().unwrap().to_owned(),
+                    String::new(),
+                ));
             }
             "content_block_delta" => {
                 assert!(open.is_some() && open == index);
                 let delta = &event["delta"];
-                let piece = delta["text"].as_str().or(delta["partial_json"].as_str()).or(delta["thinking"].as_str()).unwrap_or_default();
+                let piece = delta["text"]
+                    .as_str()
+                    .or(delta["partial_json"].as_str())
+                    .or(delta["thinking"].as_str())
+                    .unwrap_or_default();
                 out.last_mut().unwrap().1.push_str(piece);
             }
             "content_block_stop" => {
@@ -47,14 +67,30 @@ async fn messages_streams_obey_their_grammar_over_both_formats() {
     let up = Upstream::start().await;
     let gw = Gateway::start(&two_formats(&up, "")).await;
     for provider in ["a", "o"] {
-        let res = gw.messages(&ask(&format!("{provider}:think-parallel-x"))).await;
+        let res = gw
+            .messages(&ask(&format!("{provider}:think-parallel-x")))
+            .await;
         let blocks = blocks(&res);
         let kinds: Vec<_> = blocks.iter().map(|b| b.0.as_str()).collect();
-        assert_eq!(kinds, ["thinking", "text", "tool_use", "tool_use"], "{provider}");
+        assert_eq!(
+            kinds,
+            ["thinking", "text", "tool_use", "tool_use"],
+            "{provider}"
+        );
         assert_eq!(blocks[1].1, "Paris is the capital of France.");
         assert_eq!(blocks[3].1, r#"{"command": "echo \"hi\""}"#);
-        let delta = res.events().into_iter().find(|e| e["type"] == "message_delta").unwrap();
-        assert_eq!((&delta["delta"]["stop_reason"], &delta["usage"]["output_tokens"]), (&json!("tool_use"), &json!(7)));
+        let delta = res
+            .events()
+            .into_iter()
+            .find(|e| e["type"] == "message_delta")
+            .unwrap();
+        assert_eq!(
+            (
+                &delta["delta"]["stop_reason"],
+                &delta["usage"]["output_tokens"]
+            ),
+            (&json!("tool_use"), &json!(7))
+        );
     }
 }
 
@@ -71,17 +107,34 @@ async fn chat_streams_obey_their_grammar_over_both_formats() {
             let events = gw.chat(&ask).await.events();
             assert_eq!(events.last().unwrap(), "[DONE]");
             let with_usage: Vec<_> = events.iter().filter(|e| e["usage"].is_object()).collect();
-            assert_eq!(with_usage.len(), usize::from(usage), "{provider}: usage is told to whom asked for it, and once");
+            assert_eq!(
+                with_usage.len(),
+                usize::from(usage),
+                "{provider}: usage is told to whom asked for it, and once"
+            );
             let deltas: Vec<_> = events.iter().map(|e| &e["choices"][0]["delta"]).collect();
-            let text: String = deltas.iter().filter_map(|d| d["content"].as_str()).collect();
+            let text: String = deltas
+                .iter()
+                .filter_map(|d| d["content"].as_str())
+                .collect();
             assert_eq!(text, "Paris is the capital of France.");
             for i in 0..2 {
-                let calls: Vec<_> = deltas.iter().flat_map(|d| d["tool_calls"].as_array().into_iter().flatten()).filter(|c| c["index"] == i).collect();
+                let calls: Vec<_> = deltas
+                    .iter()
+                    .flat_map(|d| d["tool_calls"].as_array().into_iter().flatten())
+                    .filter(|c| c["index"] == i)
+                    .collect();
                 assert!(calls[0]["id"].is_string() && calls[0]["function"]["name"] == "bash");
-                let arguments: String = calls.iter().filter_map(|c| c["function"]["arguments"].as_str()).collect();
+                let arguments: String = calls
+                    .iter()
+                    .filter_map(|c| c["function"]["arguments"].as_str())
+                    .collect();
                 assert_eq!(arguments, r#"{"command": "echo \"hi\""}"#);
             }
-            let finish: Vec<_> = events.iter().filter_map(|e| e["choices"][0]["finish_reason"].as_str()).collect();
+            let finish: Vec<_> = events
+                .iter()
+                .filter_map(|e| e["choices"][0]["finish_reason"].as_str())
+                .collect();
             assert_eq!(finish, ["tool_calls"]);
         }
     }
@@ -95,7 +148,11 @@ async fn a_stream_that_breaks_ends_in_the_dialects_error() {
         for fault in ["cutoff", "midfail", "garbage"] {
             let model = format!("{provider}:{fault}-x");
             let messages = gw.messages(&ask(&model)).await.events();
-            assert_eq!(messages.last().unwrap()["type"], "error", "{model}: {messages:?}");
+            assert_eq!(
+                messages.last().unwrap()["type"],
+                "error",
+                "{model}: {messages:?}"
+            );
             assert!(messages.iter().all(|e| e["type"] != "message_stop"));
             let chat = gw.chat(&ask(&model)).await.events();
             let error = chat.iter().rev().find(|e| *e != "[DONE]").unwrap();
@@ -108,8 +165,17 @@ async fn a_stream_that_breaks_ends_in_the_dialects_error() {
 async fn a_client_that_leaves_cancels_the_upstream_call() {
     let up = Upstream::start().await;
     let gw = Gateway::start(&two_formats(&up, "")).await;
-    for (path, model) in [("/v1/messages", "a:hang-x"), ("/v1/messages", "o:hang-x"), ("/v1/chat/completions", "o:hang-x")] {
-        let req = gw.request(Method::POST, path, &[("content-type", "application/json")], ask(model).to_string());
+    for (path, model) in [
+        ("/v1/messages", "a:hang-x"),
+        ("/v1/messages", "o:hang-x"),
+        ("/v1/chat/completions", "o:hang-x"),
+    ] {
+        let req = gw.request(
+            Method::POST,
+            path,
+            &[("content-type", "application/json")],
+            ask(model).to_string(),
+        );
         let mut body = gw.send(req).await.into_body();
         body.frame().await.unwrap().unwrap();
         assert_eq!(up.open_streams(), 1);

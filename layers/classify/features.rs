@@ -26,6 +26,8 @@ pub(super) struct Features {
     pub(super) fillers: u32,
     /// Whether it opens with "what is" or the like.
     pub(super) definitional: bool,
+    /// Whether it goes on with "the".
+    pub(super) definite: bool,
     /// The weightiest verb.
     pub(super) verb: u8,
     /// Different verbs that ask for real work.
@@ -36,6 +38,8 @@ pub(super) struct Features {
     pub(super) small_objects: u32,
     /// Objects that are large.
     pub(super) large_objects: u32,
+    /// Pieces of programs.
+    pub(super) pieces: u32,
     /// Words of reach.
     pub(super) scope: u32,
     /// Hard matters.
@@ -223,6 +227,9 @@ impl Features {
             Mark::SmallObject => self.small_objects += 1,
             Mark::LargeObject => self.large_objects += 1,
             Mark::Scope => self.scope += 1,
+            Mark::Port if self.words == 1 => self.work(36, id),
+            Mark::Port => self.small_objects += 1,
+            Mark::Piece => self.pieces += 1,
             Mark::Hard => self.hard += 1,
             Mark::Math => self.math += 1,
             Mark::HiddenFault => self.hidden_faults += 1,
@@ -259,6 +266,8 @@ impl Features {
         if self.words == 2 {
             self.definitional |= last == Some(Mark::Question) && mark == Mark::Copula;
         }
+        // "What is the root cause of this" asks for more than what a root cause is.
+        self.definite |= self.words == 3 && self.definitional && word == Some(b"the");
         self.definitional |= self.words == 1 && word == Some(b"whats");
         self.error_loop |= last == Some(Mark::Still) && mark == Mark::Failing;
         match (last, mark) {

@@ -80,8 +80,8 @@ fn side_request(req: &chat::Request) -> Option<Decision> {
         .map(http::HeaderValue::as_bytes)
     {
         Some(b"auxiliary") => return Some(Decision::new(Tier::Simple, "side_request")),
-        // The summary replaces the whole conversation, so a bad one spoils every turn after it.
-        Some(b"compaction") => return Some(Decision::new(Tier::Medium, "compaction")),
+        Some(b"compaction") => return Some(COMPACTION),
+        _ if asks_compaction(req.body()) => return Some(COMPACTION),
         _ => {}
     }
     if facts.max_tokens.is_some_and(|n| n <= 1) {
@@ -92,6 +92,19 @@ fn side_request(req: &chat::Request) -> Option<Decision> {
         && (facts.json_output || facts.max_tokens.is_some_and(|n| n <= 100))
         && names_a_session(req.body());
     naming.then(|| Decision::new(Tier::Simple, "side_request"))
+}
+
+/// The summary replaces the whole conversation, so a bad one spoils every turn after it: no work for the smallest.
+const COMPACTION: Decision = Decision::new(Tier::Medium, "compaction");
+
+/// Whether the newest part is how Claude Code asks for a summary, where it does not say so in a header.
+fn asks_compaction(prompt: &Prompt) -> bool {
+    let newest = prompt.facts().turns.last().and_then(|t| t.parts.last());
+    newest.is_some_and(|part| {
+        prompt
+            .json(&part.span)
+            .starts_with("\"CRITICAL: Respond with TEXT ONLY. Do NOT call an")
+    })
 }
 
 /// Whether the system prompt begins by asking for a title or a topic.
@@ -191,14 +204,16 @@ fn score(f: &Features) -> Decision {
         return decided(3.0, "greeting");
     }
     let definition = f.definitional && f.words <= 12 && f.verb < 29;
-    if let Some(phrase) = long_inference(f).filter(|_| !definition) {
+    if let Some(phrase) = long_inference(f).filter(|_| !definition || f.definite) {
         return decided(90.0, phrase);
     }
     let mut base = f32::from(f.verb.max(12));
-    if f.edit {
+    if f.edit || (f.pieces > 0 && f.verb >= 20) {
         base = base.max(26.0);
     }
-    let small = f.small_objects > 0 && f.words <= 25 && f.verb < 33;
+    // Something small is edited, or something small and nothing else is made.
+    let made = f.words <= 9 && f.pieces == 0 && f.hard == 0;
+    let small = f.small_objects > 0 && f.words <= 25 && (f.verb < 26 || (f.verb < 33 && made));
     if small {
         base = base.min(14.0);
     }
@@ -246,7 +261,7 @@ fn reason(
         Tier::Simple => "short",
         Tier::Medium => "everyday",
         _ if reach >= hard.max(structure) && reach > 0.0 => "wide_scope",
-        _ if f.verb >= 45 => "design",
+        _ if f.verb >= 47 => "design",
         _ if hard >= structure && hard > 0.0 => "hard_matter",
         _ => "many_parts",
     }

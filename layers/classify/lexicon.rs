@@ -29,6 +29,10 @@ pub(super) enum Mark {
     LargeObject,
     /// Says how far the work reaches.
     Scope,
+    /// "port", which is work where an ask begins with it and a number elsewhere.
+    Port,
+    /// A piece of a program.
+    Piece,
     /// Names a hard matter.
     Hard,
     /// Names mathematics.
@@ -97,7 +101,7 @@ const WORDS: &[(Mark, &str)] = &[
     (Mark::Copula, "is are was were does did means mean"),
     (
         Mark::Verb(6),
-        "say print echo list display rename bump capitalize capitalise uppercase lowercase sort format indent reformat run count open close commit push pull install tell name define repeat spell save start stop restart",
+        "say print echo list display rename bump capitalize capitalise uppercase lowercase sort format indent reformat run count open close commit push pull install tell define repeat spell save start stop restart",
     ),
     (
         Mark::Verb(14),
@@ -121,14 +125,14 @@ const WORDS: &[(Mark, &str)] = &[
     ),
     (
         Mark::Verb(36),
-        "investigate evaluate assess plan propose diagnose port automate parallelize parallelise modularize decouple prioritize",
+        "investigate evaluate assess plan propose diagnose automate parallelize parallelise modularize decouple prioritize",
     ),
     (
-        Mark::Verb(38),
+        Mark::Verb(39),
         "refactor refactoring restructure reorganize modernize",
     ),
     (
-        Mark::Verb(45),
+        Mark::Verb(47),
         "design redesign architect rearchitect migrate rewrite overhaul reimplement",
     ),
     (
@@ -149,7 +153,7 @@ const WORDS: &[(Mark, &str)] = &[
     ),
     (
         Mark::Hard,
-        "distributed concurrency concurrent concurrently consensus scalable scalability horizontally sharding sharded replication replicated failover failure fault throughput transactional idempotent idempotency consistency consistent microservice microservices compiler interpreter scheduler kernel hypervisor cryptography cryptographic lockfree multithreaded crdt raft paxos mvcc allocator jit simd cuda orchestration orchestrator multitenant tenancy cqrs saga limiter backpressure downtime pipeline pipelines linearizable linearizability serializable tradeoffs bottleneck bottlenecks oauth scaling replicas websocket collector",
+        "distributed concurrency concurrent concurrently consensus scalable scalability horizontally sharding sharded replication replicated failover failure fault throughput transactional idempotent idempotency consistency consistent microservice microservices compiler interpreter scheduler kernel hypervisor cryptography cryptographic lockfree multithreaded crdt raft paxos mvcc allocator jit simd cuda orchestration orchestrator multitenant tenancy cqrs saga limiter backpressure downtime pipeline pipelines linearizable linearizability serializable tradeoffs bottleneck bottlenecks oauth scaling replicas websocket collector lexer parser",
     ),
     (
         Mark::Math,
@@ -162,6 +166,11 @@ const WORDS: &[(Mark, &str)] = &[
     (
         Mark::Elusive,
         "intermittent intermittently flaky sporadic sporadically leak leaks leaking sometimes occasionally segfault segfaults",
+    ),
+    (Mark::Port, "port"),
+    (
+        Mark::Piece,
+        "function functions class classes component method script endpoint api query hooks module test tests",
     ),
     (
         Mark::Puzzle,

@@ -149,6 +149,126 @@ const ASKS: &[(&[Tier], &str)] = &[
         R,
         "Why does the counter get corrupted only under load? Diagnose the memory corruption.",
     ),
+    // asked by others, about anything
+    (S, "good morning"),
+    (S, "yo"),
+    (S, "what's 17*23?"),
+    (S, "Who is the president of Brazil?"),
+    (S, "convert 5 miles to km"),
+    (S, "make the button blue"),
+    (S, "delete the console.log lines"),
+    (S, "rename foo to bar in utils.py"),
+    (S, "what's the syntax for a list comprehension"),
+    (S, "git status"),
+    (S, "add a newline at end of file"),
+    (S, "capitalize the heading"),
+    (S, "Set the port to 8080"),
+    (S, "translate 'good night' to spanish"),
+    (S, "is it going to rain tomorrow"),
+    (S, "which version of node are we on"),
+    (S, "remove trailing whitespace"),
+    (S, "show me the contents of package.json"),
+    (S, "what does this error mean: ENOENT"),
+    (SM, "give me a regex for email addresses"),
+    (SM, "tell me a story about a dragon"),
+    (SM, "how do I reverse a string in Go"),
+    (
+        M,
+        "Write a Python script that downloads all images from a web page",
+    ),
+    (M, "Implement binary search in Rust with tests"),
+    (M, "why does my React component re-render twice"),
+    (M, "Add pagination to the users endpoint"),
+    (
+        M,
+        "Explain the difference between TCP and UDP with examples",
+    ),
+    (M, "write a cover letter for a data analyst position"),
+    (M, "Help me plan a 5-day trip to Japan"),
+    (
+        M,
+        "The test test_login fails with KeyError: 'token'. Fix it.",
+    ),
+    (M, "Convert this class component to hooks"),
+    (M, "review my code"),
+    (
+        M,
+        "Implement retry with exponential backoff for the HTTP client",
+    ),
+    (
+        M,
+        "Create a Dockerfile for a Node app with a multi-stage build",
+    ),
+    (M, "optimize this SQL query"),
+    (M, "summarize the meeting notes and list action items"),
+    (
+        C,
+        "Migrate our authentication from sessions to JWT across all services",
+    ),
+    (
+        C,
+        "Design a message queue that guarantees exactly-once delivery",
+    ),
+    (
+        C,
+        "Build a compiler for a small language with a lexer, parser, type checker and code generator",
+    ),
+    (
+        C,
+        "Refactor the payment module into a separate service with its own database and API",
+    ),
+    (
+        C,
+        "Rearchitect the frontend: replace Redux with Zustand in every component and update the tests",
+    ),
+    (
+        C,
+        "Implement Raft consensus with log replication and snapshots",
+    ),
+    (C, "Port this whole C++ codebase to Rust module by module"),
+    (
+        C,
+        "design a multi-region deployment with failover for our database",
+    ),
+    (
+        MC,
+        "Implement an LRU cache that is thread-safe and has TTL support, with benchmarks",
+    ),
+    (
+        MC,
+        "Set up CI/CD with GitHub Actions: lint, test, build, deploy to staging, then production on tag",
+    ),
+    (R, "Prove by induction that 1+2+...+n = n(n+1)/2"),
+    (
+        R,
+        "Is there a deadlock in this code? find it and explain why",
+    ),
+    (
+        R,
+        "Figure out why requests sometimes hang forever, I suspect a race between shutdown and accept",
+    ),
+    (R, "Audit this smart contract for vulnerabilities"),
+    (R, "ultrathink about the best sharding strategy"),
+    (
+        R,
+        "prove or disprove: every continuous function on [0,1] is bounded",
+    ),
+    (
+        R,
+        "Find all integer solutions of the equation x^2 + y^2 = 2025 and show that there are no others",
+    ),
+    (
+        R,
+        "Is this lock-free queue linearizable? Give a formal proof or a counterexample",
+    ),
+    (
+        R,
+        "perform a penetration test plan and threat model for the API",
+    ),
+    (
+        R,
+        "what is the root cause of the outage described in this log",
+    ),
 ];
 
 fn decide(req: &Request) -> Decision {
@@ -292,7 +412,12 @@ fn side_requests_are_simple_whatever_they_hold() {
     compaction
         .headers_mut()
         .insert("x-claude-code-request-class", class);
-    assert_eq!(decide(&compaction).tier, Tier::Medium);
+    assert_eq!(decide(&compaction).reason, "compaction");
+    let untold = ask(
+        "auto",
+        "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools. Summarize.",
+    );
+    assert_eq!(decide(&untold).reason, "compaction");
 }
 
 #[test]
@@ -315,7 +440,7 @@ fn code_and_images_count_as_structure() {
     assert_eq!(bare.tier, Tier::Medium, "{bare:?}");
     let renamed = decide(&ask(
         "auto",
-        &format!("Rename `x`:\n```\nfn audit_security() {{}}\n```"),
+        "Rename `x`:\n```\nfn audit_security() {}\n```",
     ));
     assert_eq!(renamed.tier, Tier::Simple);
     let seen = chat_request(

@@ -32,9 +32,29 @@ impl Dialect {
         }
     }
 
+    /// Whether an upstream's word for an error may be handed on in this dialect: SDKs of Messages tell errors apart by a closed list of
+    /// words, those of `OpenAI` do not look.
+    fn knows(self, error_type: &str) -> bool {
+        const MESSAGES: [&str; 11] = [
+            "invalid_request_error",
+            "authentication_error",
+            "billing_error",
+            "permission_error",
+            "not_found_error",
+            "request_too_large",
+            "rate_limit_error",
+            "not_supported",
+            "overloaded_error",
+            "timeout_error",
+            "api_error",
+        ];
+        self != Self::Messages || MESSAGES.contains(&error_type)
+    }
+
     pub(crate) fn error_body(self, refusal: &Refusal) -> Bytes {
         let error_type = refusal
             .error_type()
+            .filter(|word| self.knows(word))
             .unwrap_or_else(|| self.error_type(refusal.kind()));
         match self {
             Self::Messages => json(&Envelope {
@@ -122,6 +142,15 @@ mod tests {
                 .starts_with(b"event: error\ndata: {\"type\":\"error\"")
         );
         assert!(no.event(Dialect::ChatCompletions).ends_with(b"}\n\n"));
+    }
+
+    #[test]
+    fn a_foreign_word_is_not_handed_on_to_messages() {
+        let no = Refusal::new(Kind::Overloaded, "busy").with_type("server_error");
+        let told = no.body(Dialect::Messages);
+        assert!(told.starts_with(br#"{"type":"error","error":{"type":"overloaded_error""#));
+        let told = no.body(Dialect::ChatCompletions);
+        assert!(memchr::memmem::find(&told, b"server_error").is_some());
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Answering<'_> {
         };
         match self.translated(shape, &body) {
             Ok((answer, summary)) => {
-                self.count(&summary, &answer);
+                self.bill(&summary, &answer);
                 self.recorder.end(AttemptEnd::Complete);
                 let mut response = Response::new(Reply::whole(answer));
                 if self.prompt.facts().stream {
@@ -153,7 +153,9 @@ impl Answering<'_> {
             }
         };
         let (answer, summary) = translate::answer(self.from, self.caller(), &whole, self.prompt)
-            .map_err(|refusal| Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}")))?;
+            .map_err(|refusal| {
+                Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}"))
+            })?;
         if let Some(refusal) = summary.error {
             return Err(Wrong::Error(refusal));
         }
@@ -203,7 +205,7 @@ impl Answering<'_> {
         collect(body, limit, provider, until, || recorder.first_byte()).await
     }
 
-    fn count(&mut self, summary: &Summary, answer: &Bytes) {
+    fn bill(&mut self, summary: &Summary, answer: &Bytes) {
         match summary.usage {
             Some(usage) => self.recorder.usage(usage, false),
             None => self.recorder.usage(
@@ -261,7 +263,7 @@ fn events(body: &Bytes) -> Vec<Bytes> {
     let _ = splitter.push(body.clone());
     let mut events: Vec<Bytes> = splitter.by_ref().collect();
     if Event::parse(splitter.remainder()).is_some() {
-        events.push([splitter.remainder(), b"\n\n"].concat().into());
+        events.push(super::ended(splitter.remainder()));
     }
     events
 }

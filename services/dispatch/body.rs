@@ -2,7 +2,7 @@
 use super::{error::Error, record::Recorder};
 use crate::{
     BoxError,
-    chat::{AttemptEnd, Usage},
+    chat::{AttemptEnd, Refusal, Usage},
     providers::Provider,
     sse::{Event, Splitter},
     translate::StreamTranslator,
@@ -12,7 +12,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
     collections::VecDeque,
+    ops::Range,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -40,7 +42,7 @@ pin_project_lite::pin_project! {
 
 #[derive(Debug)]
 struct State {
-    provider: Provider,
+    provider: Arc<Provider>,
     splitter: Splitter,
     translator: StreamTranslator,
     recorder: Recorder,
@@ -56,7 +58,7 @@ impl<B> Streaming<B> {
     /// `first_byte_until`: when the provider must have sent something.
     pub(super) fn new(
         upstream: B,
-        provider: Provider,
+        provider: Arc<Provider>,
         translator: StreamTranslator,
         recorder: Recorder,
         input_estimate: u64,
@@ -146,8 +148,16 @@ where
 }
 
 /// Ready at `until`. A timer that was set for an earlier wait is left to run out and then set anew: cheaper than setting it per chunk.
-fn poll_until(mut sleep: Pin<&mut Option<Sleep>>, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    if sleep.as_ref().as_pin_ref().is_none_or(|s| s.deadline() > until) {
+fn poll_until(
+    mut sleep: Pin<&mut Option<Sleep>>,
+    until: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if sleep
+        .as_ref()
+        .as_pin_ref()
+        .is_none_or(|s| s.deadline() > until)
+    {
         sleep.set(Some(tokio::time::sleep_until(until)));
     }
     while let Some(timer) = sleep.as_mut().as_pin_mut() {
@@ -184,7 +194,8 @@ impl State {
         join(&chunk, &mut out, &mut self.ready);
         self.scratch = out;
         if let Err(error) = pushed {
-            self.broken(|p| Error::nonsense(p, error));
+            let _: crate::sse::EventTooLong = error;
+            self.broken(|p| Error::nonsense(p, "sent an event over the size limit"));
         } else if self.translator.summary().error.is_some() {
             // The provider's own error event is on its way to the caller; nothing can come after it.
             self.finish(AttemptEnd::Failed);
@@ -193,37 +204,32 @@ impl State {
 
     /// The upstream's body ended.
     fn end(&mut self) {
+        self.close(Error::incomplete);
+    }
+
+    /// The upstream broke off; no harm where all that matters had come.
+    fn broken(&mut self, error: impl FnOnce(&Provider) -> Error) {
+        self.close(|provider, _| error(provider));
+    }
+
+    fn close(&mut self, error: impl FnOnce(&Provider, &Refusal) -> Error) {
         let mut out = std::mem::take(&mut self.scratch);
         let rest = self.splitter.remainder();
         if Event::parse(rest).is_some() {
             // Some servers forget the blank line after the last event.
-            let mut event = BytesMut::with_capacity(rest.len() + 2);
-            event.extend_from_slice(rest);
-            event.extend_from_slice(b"\n\n");
-            self.translator.push(event.freeze(), &mut out);
+            self.translator.push(super::ended(rest), &mut out);
         }
         let finished = self.translator.finish(&mut out);
         join(&Bytes::new(), &mut out, &mut self.ready);
         self.scratch = out;
         match finished {
-            Ok(()) => self.finish(AttemptEnd::Complete),
-            Err(_) if self.translator.summary().error.is_some() => {
-                self.finish(AttemptEnd::Failed);
-            }
+            Ok(()) if self.translator.summary().complete => self.finish(AttemptEnd::Complete),
+            // The provider's own error event is all that there is to say.
+            Ok(()) => self.finish(AttemptEnd::Failed),
             Err(refusal) => {
-                self.failure = Some(Error::incomplete(&self.provider, &refusal));
+                self.failure = Some(error(&self.provider, &refusal));
                 self.finish(AttemptEnd::Failed);
             }
-        }
-    }
-
-    /// The upstream broke off; no harm after its last event.
-    fn broken(&mut self, error: impl FnOnce(&Provider) -> Error) {
-        if self.translator.summary().complete {
-            self.end();
-        } else {
-            self.failure = Some(error(&self.provider));
-            self.finish(AttemptEnd::Failed);
         }
     }
 
@@ -274,39 +280,44 @@ impl Drop for State {
     }
 }
 
-/// Puts what came out of one chunk into as few frames as possible: a slice of the chunk itself where that is what came out, so that
-/// a stream in the caller's own dialect is forwarded without a copy.
+/// Puts what came out of one chunk into as few frames as possible: slices of the chunk itself where that is what came out, so that a
+/// stream in the caller's own dialect is forwarded without a copy.
 fn join(chunk: &Bytes, out: &mut Vec<Bytes>, ready: &mut VecDeque<Bytes>) {
-    out.retain(|piece| !piece.is_empty());
-    if out.len() > 1 {
-        if let Some(whole) = slice_of(chunk, out) {
-            ready.push_back(whole);
-            out.clear();
-            return;
-        }
-        let total = out.iter().map(Bytes::len).sum();
-        if total <= JOIN_LIMIT {
-            let mut joined = BytesMut::with_capacity(total);
-            for piece in out.drain(..) {
-                joined.extend_from_slice(&piece);
+    let before = ready.len();
+    let mut run = 0..0;
+    for piece in out.drain(..) {
+        match place(chunk, &piece) {
+            Some(at) if at.start == run.end && !run.is_empty() => {
+                run.end = at.end;
+                ready.pop_back();
+                ready.push_back(chunk.slice(run.clone()));
             }
-            ready.push_back(joined.freeze());
-            return;
+            Some(at) => {
+                run = at;
+                ready.push_back(piece);
+            }
+            None => {
+                run = 0..0;
+                ready.push_back(piece);
+            }
         }
     }
-    ready.extend(out.drain(..));
+    let total = ready.range(before..).map(Bytes::len).sum();
+    if ready.len() - before > 2 && total <= JOIN_LIMIT {
+        let mut joined = BytesMut::with_capacity(total);
+        for piece in ready.drain(before..) {
+            joined.extend_from_slice(&piece);
+        }
+        ready.push_back(joined.freeze());
+    }
 }
 
-/// The slice of `chunk` that `pieces` are, if they stand in it one after the other.
-fn slice_of(chunk: &Bytes, pieces: &[Bytes]) -> Option<Bytes> {
-    let start = (pieces.first()?.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
-    let mut end = start;
-    for piece in pieces {
-        let at = (piece.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
-        if at != end {
-            return None;
-        }
-        end += piece.len();
-    }
-    (end <= chunk.len()).then(|| chunk.slice(start..end))
+/// Where in `chunk` this slice of it stands; `None` for bytes from elsewhere.
+fn place(chunk: &Bytes, piece: &Bytes) -> Option<Range<usize>> {
+    let start = (piece.as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
+    let end = start.checked_add(piece.len())?;
+    (end <= chunk.len()).then_some(start..end)
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,9 +63,77 @@ where
             rest.extend_from_slice(&data);
         }
     };
-    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    let bytes = if rest.is_empty() {
+        first
+    } else {
+        rest.freeze()
+    };
     match failure {
         None => Ok(bytes),
         Some(error) => Err((error, bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dispatch::Cause, providers::Kind};
+    use http_body::{Frame, SizeHint};
+    use std::{
+        collections::VecDeque,
+        pin::Pin,
+        task::{Context, Poll},
+        time::Duration,
+    };
+
+    struct Chunks(VecDeque<Bytes>);
+
+    impl Body for Chunks {
+        type Data = Bytes;
+        type Error = BoxError;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Ready(self.0.pop_front().map(|c| Ok(Frame::data(c))))
+        }
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.0.iter().map(|c| c.len() as u64).sum())
+        }
+    }
+
+    async fn read(chunks: &[Bytes], limit: usize) -> Result<Bytes, (Error, Bytes)> {
+        let body = Chunks(chunks.iter().cloned().collect());
+        let until = Instant::now() + Duration::from_secs(5);
+        let mut begun = 0;
+        let provider = Provider::new("p", Kind::OpenAi);
+        let read = collect(body, limit, &provider, until, || begun += 1);
+        let read = read.await;
+        assert_eq!(begun, usize::from(!chunks.iter().all(Bytes::is_empty)));
+        read
+    }
+
+    #[tokio::test]
+    async fn chunks_are_put_together_and_one_is_not_copied() {
+        let (a, b) = (Bytes::from_static(b"abc"), Bytes::from_static(b"de"));
+        assert_eq!(read(&[], 9).await.unwrap(), "");
+        assert_eq!(
+            read(&[Bytes::new(), a.clone()], 9).await.unwrap().as_ptr(),
+            a.as_ptr()
+        );
+        let three = [a.clone(), b.clone(), Bytes::new(), b.clone(), a.clone()];
+        assert_eq!(read(&three, 10).await.unwrap(), "abcdedeabc");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_not_kept() {
+        let chunk = Bytes::from_static(b"abc");
+        let (error, part) = read(&[chunk.clone(), chunk.clone(), chunk], 8)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.cause(), &part[..]),
+            (Cause::Nonsense, &b"abcabc"[..])
+        );
     }
 }

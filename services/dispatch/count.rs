@@ -72,7 +72,10 @@ async fn count(prompt: &Prompt) -> u64 {
     task.await.unwrap_or_else(|_| tokens::estimate(prompt))
 }
 #[cfg(not(feature = "tokens"))]
-#[expect(clippy::unused_async, reason = "the same signature with the feature on")]
+#[expect(
+    clippy::unused_async,
+    reason = "the same signature with the feature on"
+)]
 async fn count(prompt: &Prompt) -> u64 {
     tokens::estimate(prompt)
 }

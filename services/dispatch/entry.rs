@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// A question to a provider may take this long.
@@ -18,7 +18,7 @@ const PROBE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) provider: Provider,
+    pub(super) provider: Arc<Provider>,
     client: Client,
     messages: Finding,
     pub(super) counts_tokens: Finding,
@@ -47,7 +47,7 @@ impl Entry {
             Client::with_connect_timeout(connect)
         };
         Self {
-            provider,
+            provider: Arc::new(provider),
             client,
             messages: Finding::default(),
             counts_tokens: Finding::default(),
@@ -104,15 +104,21 @@ impl Entry {
                 _ => return Some(true),
             }
             let until = Instant::now() + PROBE;
-            let body = super::collect::collect(body, super::collect::ERROR, &self.provider, until, || ())
-                .await
-                .ok()?;
+            let body =
+                super::collect::collect(body, super::collect::ERROR, &self.provider, until, || ())
+                    .await
+                    .ok()?;
             // LM Studio's way of saying 404.
             Some(memchr::memmem::find(&body, b"Unexpected endpoint").is_none())
         })
         .await;
         let found = found.ok().flatten();
-        tracing::debug!(provider = self.provider.name(), ?found, "asked whether it speaks {}", dialect.as_str());
+        tracing::debug!(
+            provider = self.provider.name(),
+            ?found,
+            "asked whether it speaks {}",
+            dialect.as_str()
+        );
         found
     }
 

@@ -58,7 +58,7 @@ impl Error {
             Cause::Unreachable | Cause::Cut | Cause::Nonsense => Kind::Upstream,
         };
         let message = format!("provider {} {what}", provider.name());
-        tracing::warn!(provider = provider.name(), ?cause, "{message}");
+        tracing::debug!(provider = provider.name(), ?cause, "{message}");
         Self(Box::new(Inner {
             provider: provider.shared_name(),
             cause,
@@ -142,8 +142,12 @@ fn seconds(d: Duration) -> String {
     }
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |e| e.source())
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| {
+        (*e).source()
+    })
 }
 
 /// The cause in a few words, without addresses: what the innermost error says, in better words where there are any.
@@ -151,7 +155,9 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
     if chain(error).any(|e| e.to_string().starts_with("dns error")) {
         return "its host name is not known".into();
     }
-    let io = chain(error).filter_map(|e| e.downcast_ref::<io::Error>()).last();
+    let io = chain(error)
+        .filter_map(|e| e.downcast_ref::<io::Error>())
+        .last();
     match io.map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => return "connection refused".into(),
         Some(io::ErrorKind::ConnectionReset) => return "connection reset".into(),
@@ -167,7 +173,10 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
     if hyper.is_some_and(hyper::Error::is_incomplete_message) {
         return "connection closed".into();
     }
-    let mut text = chain(error).last().map(ToString::to_string).unwrap_or_default();
+    let mut text = chain(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     if let Some((end, _)) = text.char_indices().nth(200) {
         text.truncate(end);
     }

@@ -75,15 +75,19 @@ mod tests {
 
     #[tokio::test]
     async fn concurrent_askers_share_one_question() {
-        let (finding, asked) = (Finding::default(), AtomicU32::new(0));
+        let (finding, asked) = (&Finding::default(), &AtomicU32::new(0));
         let ask = |answer| {
-            finding.get(|| async {
+            finding.get(move || async move {
                 asked.fetch_add(1, Relaxed);
                 yield_now().await;
                 answer
             })
         };
-        assert_eq!(tokio::join!(ask(None), ask(None)), (None, None), "a failure too");
+        assert_eq!(
+            tokio::join!(ask(None), ask(None)),
+            (None, None),
+            "a failure too"
+        );
         assert_eq!(asked.swap(0, Relaxed), 1);
         assert_eq!(
             tokio::join!(ask(Some(true)), ask(Some(true)), ask(Some(true))),

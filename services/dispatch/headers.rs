@@ -40,8 +40,7 @@ const BACK_PREFIXES: [&str; 2] = ["anthropic-ratelimit-", "x-ratelimit-"];
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const UPSTREAM_REQUEST_ID: HeaderName =
-    HeaderName::from_static("x-tierway-upstream-request-id");
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-upstream-request-id");
 const PROVIDER: HeaderName = HeaderName::from_static("x-tierway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-tierway-model");
 
@@ -71,13 +70,13 @@ pub(super) fn up(
             out.append(name, value.clone());
         }
     }
-    out.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!(
-        "tierway/",
-        env!("CARGO_PKG_VERSION")
-    )));
+    out.entry(USER_AGENT)
+        .or_insert(HeaderValue::from_static(concat!(
+            "tierway/",
+            env!("CARGO_PKG_VERSION")
+        )));
     for (name, value) in native.headers {
-        out.entry(*name)
-            .or_insert(HeaderValue::from_static(value));
+        out.entry(*name).or_insert(HeaderValue::from_static(value));
     }
     out.insert(CONTENT_TYPE, JSON);
     out.insert(ACCEPT, if stream { EVENT_STREAM } else { JSON });
@@ -166,7 +165,10 @@ mod tests {
             ("x-tierway-cache", "off"),
             ("x-custom", "1"),
         ] {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         headers
     }
@@ -184,7 +186,14 @@ mod tests {
             assert!(!format!("{out:?}").contains("caller-secret"));
             assert_eq!(out["x-api-key"], "ours");
             assert!(out["x-api-key"].is_sensitive());
-            for never in ["authorization", "cookie", "host", "x-forwarded-for", "x-custom", "x-tierway-cache"] {
+            for never in [
+                "authorization",
+                "cookie",
+                "host",
+                "x-forwarded-for",
+                "x-custom",
+                "x-tierway-cache",
+            ] {
                 assert!(!out.contains_key(never), "{never}");
             }
         }
@@ -200,7 +209,12 @@ mod tests {
             .header("x-team", "blue")
             .unwrap();
         let same = sent(&provider, true, true);
-        for kept in ["anthropic-beta", "x-stainless-lang", "x-claude-code-session-id", "x-codex-turn-metadata"] {
+        for kept in [
+            "anthropic-beta",
+            "x-stainless-lang",
+            "x-claude-code-session-id",
+            "x-codex-turn-metadata",
+        ] {
             assert!(same.contains_key(kept), "{kept}");
         }
         assert_eq!(same["anthropic-version"], "2024-01-01");
@@ -210,7 +224,15 @@ mod tests {
         names.sort_unstable();
         assert_eq!(
             names,
-            ["accept", "accept-encoding", "anthropic-version", "content-type", "traceparent", "user-agent", "x-team"]
+            [
+                "accept",
+                "accept-encoding",
+                "anthropic-version",
+                "content-type",
+                "traceparent",
+                "user-agent",
+                "x-team"
+            ]
         );
         assert_eq!(cross["anthropic-version"], "2023-06-01");
         assert_eq!(cross["accept"], "application/json");
@@ -230,7 +252,10 @@ mod tests {
             ("anthropic-organization-id", "org"),
             ("content-length", "3"),
         ] {
-            upstream.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            upstream.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         let mut out = HeaderMap::new();
         down(&Target::new("p", "m:7b"), &upstream, &mut out);

@@ -69,11 +69,11 @@ impl Dispatch {
     /// The provider of this name.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<&Provider> {
-        self.entry(name).map(|e| &e.provider)
+        self.entry(name).map(|e| &*e.provider)
     }
     /// All providers, in the order in which they were given.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
-        self.entries.iter().map(|e| &e.provider)
+        self.entries.iter().map(|e| &*e.provider)
     }
     /// The models of all providers, in the providers' order. A list is kept for some minutes; a provider that does not answer within a few
     /// seconds adds what it last said, or nothing.
@@ -229,4 +229,14 @@ impl<'a> Call<'a> {
             }
         }
     }
+}
+
+/// A last event whose blank line was forgotten, with it.
+fn ended(event: &[u8]) -> Bytes {
+    let end: &[u8] = if event.ends_with(b"\n") {
+        b"\n"
+    } else {
+        b"\n\n"
+    };
+    [event, end].concat().into()
 }

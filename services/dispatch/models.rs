@@ -9,7 +9,6 @@ use crate::{
     providers::{Kind, Provider},
     upstream::Client,
 };
-use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::Full;
 use serde::Deserialize;
@@ -84,13 +83,16 @@ impl Entry {
         let native = provider.spec().dialects.first()?;
         let mut request = Request::new(Full::default());
         *request.uri_mut() = provider.uri(provider.spec().models, None).ok()?;
-        *request.headers_mut() = headers::up(provider, native, &HeaderMap::new(), false, false).ok()?;
+        *request.headers_mut() =
+            headers::up(provider, native, &HeaderMap::new(), false, false).ok()?;
         let until = Instant::now() + PATIENCE;
         let response = self.send(request, until).await.ok()?;
         if !response.status().is_success() {
             return None;
         }
-        let body = collect(response.into_body(), WHOLE, provider, until, || ()).await.ok()?;
+        let body = collect(response.into_body(), WHOLE, provider, until, || ())
+            .await
+            .ok()?;
         let models = read(&body)?;
         let model = |m: Listed| {
             Some(Model {
@@ -106,7 +108,10 @@ impl Entry {
 
 impl ModelCache {
     fn read(&self) -> Cached {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
     fn write(&self, cached: Cached) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cached;
@@ -124,10 +129,13 @@ impl ModelCache {
 /// ```
 pub async fn probe(client: &Client, kind: Kind, base_url: &str) -> Option<Vec<String>> {
     let provider = Provider::new("probe", kind).base_url(base_url).ok()?;
-    let entry = Entry::new(provider.timeouts(crate::providers::Timeouts {
-        connect: client.connect_timeout(),
-        ..Default::default()
-    }), client);
+    let entry = Entry::new(
+        provider.timeouts(crate::providers::Timeouts {
+            connect: client.connect_timeout(),
+            ..Default::default()
+        }),
+        client,
+    );
     let models = timeout(LOCAL, entry.fetch_models()).await.ok()??;
     Some(models.iter().map(|m| m.target.model.to_string()).collect())
 }
@@ -158,7 +166,11 @@ struct Listed {
 
 impl Listed {
     fn name(&self) -> Option<&str> {
-        let name = self.id.as_deref().or(self.model.as_deref()).or(self.name.as_deref());
+        let name = self
+            .id
+            .as_deref()
+            .or(self.model.as_deref())
+            .or(self.name.as_deref());
         name.filter(|n| !n.is_empty())
     }
 }
@@ -200,14 +212,26 @@ mod tests {
     fn lists_of_every_shape() {
         let names = |body: &str| {
             let list = read(body.as_bytes())?;
-            Some(list.iter().filter_map(|m| m.name().map(str::to_owned)).collect::<Vec<_>>())
+            Some(
+                list.iter()
+                    .filter_map(|m| m.name().map(str::to_owned))
+                    .collect::<Vec<_>>(),
+            )
         };
         assert_eq!(
-            names(r#"{"object":"list","data":[{"id":"a","created":"2024-01-01"},{"id":"b","created":1.5,"owned_by":null}]}"#),
+            names(
+                r#"{"object":"list","data":[{"id":"a","created":"2024-01-01"},{"id":"b","created":1.5,"owned_by":null}]}"#
+            ),
             Some(vec!["a".to_owned(), "b".into()])
         );
-        assert_eq!(names(r#"{"models":[{"name":"x","model":"y"}],"data":[]}"#), Some(vec![]));
-        assert_eq!(names(r#"{"models":[{"name":"x","model":"y"}]}"#), Some(vec!["y".into()]));
+        assert_eq!(
+            names(r#"{"models":[{"name":"x","model":"y"}],"data":[]}"#),
+            Some(vec![])
+        );
+        assert_eq!(
+            names(r#"{"models":[{"name":"x","model":"y"}]}"#),
+            Some(vec!["y".into()])
+        );
         assert_eq!(names("<html>"), None);
         assert_eq!(names("{}"), None);
         assert_eq!(names("[]"), None);

@@ -211,7 +211,14 @@ mod tests {
         assert_eq!(undated("a-2024-07-18"), Some("a"));
         assert_eq!(undated("a-b-20240718"), Some("a-b"));
         assert_eq!(undated("a@20240718"), Some("a"));
-        for not in ["a", "a-0718", "a-99999999", "a-2024-7-18", "20240718", "-20240718"] {
+        for not in [
+            "a",
+            "a-0718",
+            "a-99999999",
+            "a-2024-7-18",
+            "20240718",
+            "-20240718",
+        ] {
             assert_eq!(undated(not), None, "{not}");
         }
     }

@@ -33,7 +33,9 @@ impl Address {
         if authority.as_str().contains('@') {
             return Err("it holds a user name or password: give the key by itself");
         }
-        let path = parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = parts
+            .path_and_query
+            .unwrap_or_else(|| PathAndQuery::from_static("/"));
         if path.query().is_some() || url.contains('#') {
             return Err("it must end before any ? or #");
         }
@@ -84,19 +86,30 @@ mod tests {
             ("http://127.0.0.1:1234/", "http://127.0.0.1:1234/v1/models"),
             ("http://h/v1", "http://h/v1/models"),
             ("http://h/v1/", "http://h/v1/models"),
-            ("https://openrouter.ai/api/v1", "https://openrouter.ai/api/v1/models"),
+            (
+                "https://openrouter.ai/api/v1",
+                "https://openrouter.ai/api/v1/models",
+            ),
             ("https://h/prefix", "https://h/prefix/v1/models"),
             ("https://h/api/paas/v4", "https://h/api/paas/v4/models"),
             ("https://h/v1/chat/completions", "https://h/v1/models"),
-            ("https://h/api/anthropic/v1/messages", "https://h/api/anthropic/v1/models"),
+            (
+                "https://h/api/anthropic/v1/messages",
+                "https://h/api/anthropic/v1/models",
+            ),
             ("http://[::1]:8080", "http://[::1]:8080/v1/models"),
             (" http://h ", "http://h/v1/models"),
         ] {
             let uri = Address::parse(url).unwrap().uri("/models", None).unwrap();
             assert_eq!(uri.to_string(), expected, "{url}");
         }
-        let with_query = Address::parse("http://h").unwrap().uri("/messages", Some("beta=true"));
-        assert_eq!(with_query.unwrap().to_string(), "http://h/v1/messages?beta=true");
+        let with_query = Address::parse("http://h")
+            .unwrap()
+            .uri("/messages", Some("beta=true"));
+        assert_eq!(
+            with_query.unwrap().to_string(),
+            "http://h/v1/messages?beta=true"
+        );
     }
 
     #[test]
@@ -112,7 +125,10 @@ mod tests {
             ("http://h h", "not a URL"),
         ] {
             let error = Address::parse(url).unwrap_err();
-            assert!(error.contains(expected) && !error.contains("hunter2"), "{url}: {error}");
+            assert!(
+                error.contains(expected) && !error.contains("hunter2"),
+                "{url}: {error}"
+            );
         }
     }
 }

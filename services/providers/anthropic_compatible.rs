@@ -10,7 +10,11 @@ pub(super) static SPEC: Spec = Spec {
     needs_key: false,
     local: false,
     auth: Auth::XApiKey,
-    dialects: &[Native::messages(Presence::Always, Some((COUNT_TOKENS, Presence::Found)))],
+    dialects: &[Native::messages(
+        Presence::Always,
+        Some((COUNT_TOKENS, Presence::Found)),
+    )],
     models: "/models?limit=1000",
     max_tokens_field: MaxTokensField::MaxTokens,
+    documents: true,
 };

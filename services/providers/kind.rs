@@ -134,7 +134,10 @@ mod tests {
             assert_eq!(kind.to_string().parse(), Ok(*kind));
         }
         let error = "gpt".parse::<Kind>().unwrap_err().to_string();
-        assert!(error.contains("one of anthropic, openai, openrouter,"), "{error}");
+        assert!(
+            error.contains("one of anthropic, openai, openrouter,"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -13,4 +13,5 @@ pub(super) static SPEC: Spec = Spec {
     dialects: &[Native::chat(), Native::messages(Presence::Found, None)],
     models: "/models",
     max_tokens_field: MaxTokensField::MaxTokens,
+    documents: false,
 };

@@ -10,7 +10,11 @@ pub(super) static SPEC: Spec = Spec {
     needs_key: false,
     local: false,
     auth: Auth::Bearer,
-    dialects: &[Native::chat(), Native::messages(Presence::Configured, Some((COUNT_TOKENS, Presence::Found)))],
+    dialects: &[
+        Native::chat(),
+        Native::messages(Presence::Configured, Some((COUNT_TOKENS, Presence::Found))),
+    ],
     models: "/models",
     max_tokens_field: MaxTokensField::MaxTokens,
+    documents: true,
 };

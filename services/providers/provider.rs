@@ -60,7 +60,9 @@ impl Provider {
         Self {
             name: name.into(),
             kind,
-            address: kind.default_base_url().and_then(|url| Address::parse(url).ok()),
+            address: kind
+                .default_base_url()
+                .and_then(|url| Address::parse(url).ok()),
             key: None,
             pass_credentials: false,
             native_messages: None,
@@ -116,7 +118,9 @@ impl Provider {
             return Err(self.error(format!("header {name:?}: this is not a header's name")));
         };
         if OURS.contains(&header) {
-            return Err(self.error(format!("header {name:?}: the connection's own, leave it out")));
+            return Err(self.error(format!(
+                "header {name:?}: the connection's own, leave it out"
+            )));
         }
         let Ok(mut value) = HeaderValue::from_str(value) else {
             return Err(self.error(format!("header {name:?}: its value holds line breaks")));
@@ -132,7 +136,10 @@ impl Provider {
     /// [`ProviderError`] where its address is missing, or its key cannot be sent.
     pub fn check(&self) -> Result<(), ProviderError> {
         if self.address.is_none() {
-            return Err(self.error(format!("base_url: kind {} has no default, set it", self.kind)));
+            return Err(self.error(format!(
+                "base_url: kind {} has no default, set it",
+                self.kind
+            )));
         }
         if self.key.as_ref().is_some_and(|k| k.header("").is_none()) {
             return Err(self.error("api_key: it holds characters that no header can carry".into()));
@@ -158,7 +165,10 @@ impl Provider {
     /// Scheme, host and port, safe to show; empty where no address is known.
     #[must_use]
     pub fn origin(&self) -> String {
-        self.address.as_ref().map(Address::origin).unwrap_or_default()
+        self.address
+            .as_ref()
+            .map(Address::origin)
+            .unwrap_or_default()
     }
 
     pub(crate) const fn spec(&self) -> &'static Spec {
@@ -263,7 +273,13 @@ mod tests {
     #[test]
     fn what_cannot_work_is_said() {
         let new = || Provider::new("p", Kind::OpenAiCompatible);
-        assert!(new().check().unwrap_err().to_string().starts_with("provider p: base_url"));
+        assert!(
+            new()
+                .check()
+                .unwrap_err()
+                .to_string()
+                .starts_with("provider p: base_url")
+        );
         let url = |p: Provider| p.base_url("http://h").unwrap();
         assert!(url(new()).check().is_ok());
         assert!(url(new()).api_key(Secret::new("a\u{7f}b")).check().is_err());

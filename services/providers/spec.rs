@@ -29,6 +29,8 @@ pub(crate) struct Spec {
     pub(crate) models: &'static str,
     /// By which name it takes the output limit in chat completions.
     pub(crate) max_tokens_field: MaxTokensField,
+    /// Whether it can be shown documents such as PDF.
+    pub(crate) documents: bool,
 }
 
 /// A dialect that a provider speaks.
@@ -112,9 +114,11 @@ impl Spec {
     }
     /// What the translation must know of a provider of this kind.
     pub(crate) fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::default();
-        capabilities.max_tokens_field = self.max_tokens_field;
-        capabilities
+        Capabilities {
+            max_tokens_field: self.max_tokens_field,
+            documents: self.documents,
+            ..Capabilities::default()
+        }
     }
 }
 

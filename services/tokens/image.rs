@@ -7,12 +7,42 @@ pub(super) fn size(base64: &str) -> Option<(u32, u32)> {
     let base64 = base64.as_bytes();
     let head = decode(base64.get(..HEAD).unwrap_or(base64));
     match &head[..] {
-        [0x89, b'P', b'N', b'G', _, _, _, _, _, _, _, _, b'I', b'H', b'D', b'R', rest @ ..] => {
-            Some((be32(rest)?, be32(rest.get(4..)?)?))
-        }
+        [
+            0x89,
+            b'P',
+            b'N',
+            b'G',
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            b'I',
+            b'H',
+            b'D',
+            b'R',
+            rest @ ..,
+        ] => Some((be32(rest)?, be32(rest.get(4..)?)?)),
         [b'G', b'I', b'F', b'8', _, _, rest @ ..] => Some((le16(rest)?, le16(rest.get(2..)?)?)),
         [0xff, 0xd8, rest @ ..] => jpeg(rest),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', rest @ ..] => webp(rest),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            rest @ ..,
+        ] => webp(rest),
         _ => None,
     }
 }
@@ -96,21 +126,40 @@ fn decode(base64: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn sizes_of_every_format() {
         for (name, data, size) in [
             ("png", "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAYAAAA=", (2, 3)),
             ("gif", "R0lGODlhAgADAIAAAA==", (2, 3)),
-            ("jpeg", "/9j/4AAQSkZJRgABAQAAAQABAAD/wAARCAADAAIDASIA", (2, 3)),
+            (
+                "jpeg",
+                "/9j/4AAQSkZJRgABAQAAAQABAAD/wAARCAADAAIDASIA",
+                (2, 3),
+            ),
             ("webp", "UklGRhIAAABXRUJQVlA4TAYAAAAvAYAAAAA=", (2, 3)),
-            ("webp lossy", "UklGRhoAAABXRUJQVlA4IA4AAAAwAQCdASoCAAMA", (2, 3)),
-            ("webp extended", "UklGRhoAAABXRUJQVlA4WAoAAAAAAAAAAQAAAgAA", (2, 3)),
+            (
+                "webp lossy",
+                "UklGRhoAAABXRUJQVlA4IA4AAAAwAQCdASoCAAMA",
+                (2, 3),
+            ),
+            (
+                "webp extended",
+                "UklGRhoAAABXRUJQVlA4WAoAAAAAAAAAAQAAAgAA",
+                (2, 3),
+            ),
         ] {
             assert_eq!(super::size(data), Some(size), "{name}");
         }
-        for none in ["", "!", "iVBORw0KGgo=", "/9j/", "/9j/2Q==", "UklGRhIAAABXRUJQ", "AAAA", "https://h/x.png"] {
+        for none in [
+            "",
+            "!",
+            "iVBORw0KGgo=",
+            "/9j/",
+            "/9j/2Q==",
+            "UklGRhIAAABXRUJQ",
+            "AAAA",
+            "https://h/x.png",
+        ] {
             assert_eq!(super::size(none), None, "{none}");
         }
     }

@@ -55,6 +55,16 @@ pub(crate) fn nonsense(what: &'static str) -> Refusal {
     Refusal::new(Kind::Upstream, what)
 }
 
+/// Where an upstream sent an event that nobody can read.
+pub(crate) fn garbage() -> Refusal {
+    nonsense("the upstream's stream held an event that is not JSON")
+}
+
+/// Where an upstream fell silent too early.
+pub(crate) fn cut() -> Refusal {
+    nonsense("the upstream's stream ended before its answer did")
+}
+
 /// What an error body tells.
 #[derive(Default)]
 struct Told<'a> {

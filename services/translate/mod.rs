@@ -3,20 +3,31 @@ mod capabilities;
 mod completions;
 mod count;
 mod error;
+mod event;
+mod form;
+pub mod grammar;
+mod ids;
 mod json;
 mod messages;
 mod observe;
+mod parts;
+mod read;
+mod replay;
+mod schema;
+mod sequence;
 mod stream;
 mod summary;
 mod text;
 
 pub use capabilities::{Capabilities, MaxTokensField, Reasoning};
 pub use error::error;
+pub use read::{read_answer, read_stream_answer};
+pub use replay::{to_stream, to_whole};
 pub use stream::StreamTranslator;
 pub use summary::{Summary, summary};
 
 use crate::{
-    chat::{Answer, Kind, Operation, Prompt, Refusal},
+    chat::{Kind, Operation, Prompt, Refusal},
     dialect::Dialect,
 };
 use bytes::Bytes;
@@ -45,7 +56,15 @@ pub fn request(
             "the provider behind this model does not count tokens",
         ));
     }
-    Err(Refusal::new(Kind::NotSupported, "not translated yet"))
+    let body = std::str::from_utf8(prompt.raw()).unwrap_or_default();
+    let form = match facts.dialect {
+        Dialect::Messages => messages::request_in::read(body, facts),
+        Dialect::ChatCompletions => completions::request_in::read(body, facts),
+    }?;
+    match to {
+        Dialect::Messages => messages::request_out::write(&form, model, caps),
+        Dialect::ChatCompletions => completions::request_out::write(&form, model, caps),
+    }
 }
 
 /// A whole answer of dialect `from` as the caller who sent `prompt` in dialect `to` is to get it, and what it says about itself. In the same
@@ -59,44 +78,53 @@ pub fn answer(
     body: &Bytes,
     prompt: &Prompt,
 ) -> Result<(Bytes, Summary), Refusal> {
-    let _ = prompt;
     let summary = summary(from, body);
     if from == to {
         return Ok((body.clone(), summary));
     }
-    Err(Refusal::new(Kind::NotSupported, "not translated yet"))
+    if let Some(error) = summary.error {
+        return Err(error);
+    }
+    let whole = std::str::from_utf8(body)
+        .ok()
+        .and_then(|body| read_whole(from, body));
+    let Some(mut whole) = whole else {
+        return Err(error::nonsense(
+            "the upstream answered what is no answer of its dialect",
+        ));
+    };
+    whole.restore_names(prompt);
+    let body = match to {
+        Dialect::Messages => messages::answer::write(&whole),
+        Dialect::ChatCompletions => completions::answer::write(&whole, wants_functions(prompt)),
+    };
+    Ok((body, summary))
 }
 
-/// Reads a whole answer, freed of its dialect; `None` where it is none.
-#[must_use]
-pub fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Answer> {
-    let _ = (dialect, body);
-    None
+fn read_whole(dialect: Dialect, body: &str) -> Option<form::Whole<'_>> {
+    match dialect {
+        Dialect::Messages => messages::answer::read(body),
+        Dialect::ChatCompletions => completions::answer::read(body),
+    }
 }
 
-/// Reads a recorded stream as the answer that it brought; `None` where it did not end well.
-#[must_use]
-pub fn read_stream_answer(dialect: Dialect, sse: &[u8]) -> Option<Answer> {
-    let _ = (dialect, sse);
-    None
-}
-
-/// A stored whole answer as the stream that would have brought it; `None` where it is no answer of this dialect. Usage is told at the end
-/// of a stream of chat completions only if `include_usage`.
-#[must_use]
-pub fn to_stream(dialect: Dialect, whole: &[u8], include_usage: bool) -> Option<Vec<Bytes>> {
-    let _ = (dialect, whole, include_usage);
-    None
-}
-
-/// A recorded stream, event by event, as the whole answer that it brought; `None` where it did not end well.
-#[must_use]
-pub fn to_whole(dialect: Dialect, events: &[Bytes]) -> Option<Bytes> {
-    let _ = (dialect, events);
-    None
+/// Whether the caller offered its tools as the deprecated `functions`.
+fn wants_functions(prompt: &Prompt) -> bool {
+    let raw = prompt.raw();
+    prompt.facts().dialect == Dialect::ChatCompletions
+        && memchr::memmem::find(raw, b"\"functions\"").is_some()
+        && std::str::from_utf8(raw)
+            .ok()
+            .and_then(json::Fields::parse)
+            .is_some_and(|fields| {
+                fields.get("tools").is_none() && fields.get("functions").is_some()
+            })
 }
 
 /// Whether the caller asked to be told the usage of a stream of chat completions.
 fn wants_usage(prompt: &Prompt) -> bool {
     matches!(prompt.facts().stream_options, Some((_, true)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,17 @@
 //! One stream, on its way from an upstream to a caller.
-use super::{Summary, error, observe::Observer};
+use super::{
+    Summary, completions, error,
+    event::{Event, Open, Payload, Sink},
+    ids, messages,
+    observe::Observer,
+    text::{Text, split_half},
+    wants_functions, wants_usage,
+};
 use crate::{
-    chat::{Prompt, Refusal},
+    chat::{Prompt, Refusal, Usage},
     dialect::Dialect,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// Takes an upstream's stream event by event and gives the events for the caller, in the caller's dialect, while it gathers the
 /// [`Summary`] of the answer.
@@ -34,23 +41,72 @@ pub struct StreamTranslator {
 #[derive(Debug)]
 enum Way {
     Same(Observer),
+    Across(Box<Crossing>),
 }
+
+/// The way from one dialect to another.
+#[derive(Debug)]
+struct Crossing {
+    reader: Reader,
+    writer: Writer,
+    /// For the names under which the caller offered its tools.
+    prompt: Prompt,
+    /// The first half of a character whose second half is still to come.
+    half: String,
+    buffer: BytesMut,
+}
+
+/// What takes the reader's events.
+struct Writing<'c> {
+    writer: &'c mut Writer,
+    prompt: &'c Prompt,
+    half: &'c mut String,
+    buffer: &'c mut BytesMut,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Messages(messages::stream_in::Reader),
+    ChatCompletions(completions::stream_in::Reader),
+}
+
+#[derive(Debug)]
+enum Writer {
+    Messages(messages::stream_out::Writer),
+    ChatCompletions(completions::stream_out::Writer),
+}
+
+// === impl StreamTranslator ===
 
 impl StreamTranslator {
     /// A translator of one answer to `prompt`. `input_estimate` stands for the prompt's tokens where the caller's dialect tells them at the
     /// start and the upstream only at the end.
     #[must_use]
     pub fn new(from: Dialect, to: Dialect, prompt: &Prompt, input_estimate: u64) -> Self {
-        let _ = (to, input_estimate);
+        let way = if from == to {
+            Way::Same(Observer::new(from, prompt))
+        } else {
+            Way::Across(Box::new(Crossing {
+                reader: Reader::new(from),
+                writer: Writer::new(to, prompt, input_estimate),
+                prompt: prompt.clone(),
+                half: String::new(),
+                // Blocks of this size are allocated as the stream goes, not one for each event.
+                buffer: BytesMut::with_capacity(8192),
+            }))
+        };
         Self {
             summary: Summary::default(),
             output_bytes: 0,
-            way: Way::Same(Observer::new(from, prompt)),
+            way,
         }
     }
 
     /// Takes one whole event, as [`sse::Splitter`](crate::sse::Splitter) cuts them, and appends what the caller is to get. What comes after
     /// the end of the answer, or after an error, is dropped.
+    ///
+    /// An upstream may end without its last blank line: what the splitter then still [holds](crate::sse::Splitter::remainder) is an event
+    /// as well.
     pub fn push(&mut self, event: Bytes, out: &mut Vec<Bytes>) {
         if self.summary.complete || self.summary.error.is_some() {
             return;
@@ -59,6 +115,20 @@ impl StreamTranslator {
             Way::Same(observer) => {
                 let brought = observer.push(event, &mut self.summary, out);
                 self.output_bytes += brought as u64;
+            }
+            Way::Across(crossing) => {
+                let (reader, mut writing) = crossing.split();
+                let mut sink = |event: Event<'_>| {
+                    tally(&event, &mut self.summary, &mut self.output_bytes);
+                    writing.write(event);
+                };
+                match Payload::of(&event) {
+                    Payload::Data(data) => reader.push(data, &mut sink),
+                    Payload::Comment => sink(Event::Ping),
+                    Payload::Garbage => sink(Event::Error(error::garbage())),
+                    Payload::Nothing => {}
+                }
+                crossing.deliver(out);
             }
         }
     }
@@ -78,9 +148,18 @@ impl StreamTranslator {
                 self.summary.complete = true;
                 Ok(())
             }
-            Way::Same(_) => Err(error::nonsense(
-                "the upstream's stream ended before its answer did",
-            )),
+            Way::Same(_) => Err(error::cut()),
+            Way::Across(crossing) => {
+                let (reader, mut writing) = crossing.split();
+                let mut sink = |event: Event<'_>| {
+                    tally(&event, &mut self.summary, &mut self.output_bytes);
+                    writing.write(event);
+                };
+                let end = reader.finish(&mut sink);
+                self.summary.usage = reader.usage().or(self.summary.usage);
+                crossing.deliver(out);
+                end
+            }
         }
     }
 
@@ -94,5 +173,131 @@ impl StreamTranslator {
     #[must_use]
     pub const fn output_bytes(&self) -> u64 {
         self.output_bytes
+    }
+}
+
+/// Notes what an event says about the answer.
+fn tally(event: &Event<'_>, summary: &mut Summary, output: &mut u64) {
+    match event {
+        Event::Start(start) => {
+            let owned = |text: &Option<Text<'_>>| Some(text.as_ref()?.decode().into_owned());
+            summary.id = owned(&start.id);
+            summary.model = owned(&start.model);
+            summary.usage = start.usage;
+        }
+        Event::Delta(text) => *output += text.len() as u64,
+        Event::Finish(finish) => {
+            summary.stop = Some(finish.stop);
+            summary.usage = finish.usage.or(summary.usage);
+            summary.complete = true;
+        }
+        Event::Error(refusal) => summary.error = Some(refusal.clone()),
+        Event::Open(_) | Event::Signature(_) | Event::Close | Event::Ping => {}
+    }
+}
+
+// === impl Crossing, Reader, Writer ===
+
+impl Crossing {
+    fn split(&mut self) -> (&mut Reader, Writing<'_>) {
+        let writing = Writing {
+            writer: &mut self.writer,
+            prompt: &self.prompt,
+            half: &mut self.half,
+            buffer: &mut self.buffer,
+        };
+        (&mut self.reader, writing)
+    }
+
+    fn deliver(&mut self, out: &mut Vec<Bytes>) {
+        if !self.buffer.is_empty() {
+            out.push(self.buffer.split().freeze());
+        }
+    }
+}
+
+impl Writing<'_> {
+    fn write(&mut self, event: Event<'_>) {
+        match event {
+            // A tool gets the name under which the caller offered it.
+            Event::Open(Open::Tool { id, name }) => {
+                let name = ids::restored(name, self.prompt);
+                self.pass(Event::Open(Open::Tool { id, name }));
+            }
+            Event::Delta(text) => self.delta(text),
+            Event::Close => {
+                if !std::mem::take(self.half).is_empty() {
+                    self.pass(Event::Delta("\\ufffd"));
+                }
+                self.pass(Event::Close);
+            }
+            event => self.pass(event),
+        }
+    }
+
+    /// Servers written in JavaScript cut a character outside the basic plane in two, and strict clients refuse JSON with half of one.
+    fn delta(&mut self, text: &str) {
+        let joined;
+        let text = if self.half.is_empty() {
+            text
+        } else {
+            joined = std::mem::take(self.half) + text;
+            &joined
+        };
+        let (text, half) = split_half(text);
+        self.half.push_str(half);
+        if !text.is_empty() {
+            self.pass(Event::Delta(text));
+        }
+    }
+
+    fn pass(&mut self, event: Event<'_>) {
+        self.writer.write(event, self.buffer);
+    }
+}
+
+impl Reader {
+    fn new(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Messages => Self::Messages(messages::stream_in::Reader::default()),
+            Dialect::ChatCompletions => {
+                Self::ChatCompletions(completions::stream_in::Reader::default())
+            }
+        }
+    }
+    fn push(&mut self, data: &str, sink: Sink<'_>) {
+        match self {
+            Self::Messages(reader) => reader.push(data, sink),
+            Self::ChatCompletions(reader) => reader.push(data, sink),
+        }
+    }
+    fn finish(&mut self, sink: Sink<'_>) -> Result<(), Refusal> {
+        match self {
+            Self::Messages(reader) => reader.finish(sink),
+            Self::ChatCompletions(reader) => reader.finish(sink),
+        }
+    }
+    const fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::Messages(reader) => reader.usage,
+            Self::ChatCompletions(reader) => reader.usage,
+        }
+    }
+}
+
+impl Writer {
+    fn new(dialect: Dialect, prompt: &Prompt, input_estimate: u64) -> Self {
+        match dialect {
+            Dialect::Messages => Self::Messages(messages::stream_out::Writer::new(input_estimate)),
+            Dialect::ChatCompletions => Self::ChatCompletions(
+                completions::stream_out::Writer::new(wants_usage(prompt), wants_functions(prompt)),
+            ),
+        }
+    }
+    fn write(&mut self, event: Event<'_>, out: &mut BytesMut) {
+        match self {
+            Self::Messages(writer) => writer.write(event, out),
+            Self::ChatCompletions(writer) => writer.write(event, out),
+        }
     }
 }

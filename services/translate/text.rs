@@ -60,8 +60,7 @@ pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     }
     let mut plain = String::with_capacity(text.len());
     let mut high = None;
-    let mut units = Units(text);
-    while let Some(unit) = units.next() {
+    for unit in Units(text) {
         match (high.take(), unit) {
             (Some(h), Unit::Surrogate(low @ 0xDC00..=0xDFFF)) => {
                 let code = 0x1_0000 + ((u32::from(h) - 0xD800) << 10) + (u32::from(low) - 0xDC00);
@@ -109,6 +108,33 @@ pub(crate) fn escape(out: &mut BytesMut, text: &str) {
         from = i + 1;
     }
     out.put_slice(bytes.get(from..).unwrap_or_default());
+}
+
+/// Cuts the first half of an escaped surrogate pair off the end of the inside of a JSON string literal.
+pub(crate) fn split_half(text: &str) -> (&str, &str) {
+    let Some(at) = text.len().checked_sub(6) else {
+        return (text, "");
+    };
+    let Some((
+        before,
+        [
+            b'\\',
+            b'u',
+            b'd' | b'D',
+            b'8' | b'9' | b'a'..=b'b' | b'A'..=b'B',
+            _,
+            _,
+        ],
+    )) = text.as_bytes().split_at_checked(at)
+    else {
+        return (text, "");
+    };
+    let escaped = before.iter().rev().take_while(|b| **b == b'\\').count() % 2 == 1;
+    if escaped {
+        (text, "")
+    } else {
+        text.split_at(at)
+    }
 }
 
 /// The characters of the inside of a JSON string literal, in runs where nothing is escaped. Allocates nothing.
@@ -166,6 +192,24 @@ mod tests {
         );
         assert_eq!(unescape(r"\ud83d"), "\u{FFFD}");
         assert_eq!(unescape(r"\ude00x\ud83dy"), "\u{FFFD}x\u{FFFD}y");
+    }
+
+    #[test]
+    fn a_half_is_cut_off_and_nothing_else() {
+        assert_eq!(split_half(r"a\ud83d"), ("a", r"\ud83d"));
+        assert_eq!(split_half(r"\uD8aB"), ("", r"\uD8aB"));
+        for whole in [
+            r"a\ude00",
+            r"a\\ud83d",
+            r"\ud83d\ude00",
+            "ud83d",
+            "a",
+            "",
+            r"\u0041",
+            "éééé",
+        ] {
+            assert_eq!(split_half(whole), (whole, ""));
+        }
     }
 
     proptest! {

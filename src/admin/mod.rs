@@ -50,11 +50,19 @@ impl Admin {
             return respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
         }
         match path {
-            "/metrics" => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render()),
+            "/metrics" => respond(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                self.metrics.render(),
+            ),
             "/healthz" => respond(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.readiness.get() => respond(StatusCode::OK, TEXT, "ready\n"),
             "/readyz" => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
-            _ => respond(StatusCode::NOT_FOUND, TEXT, "try /metrics, /healthz or /readyz\n"),
+            _ => respond(
+                StatusCode::NOT_FOUND,
+                TEXT,
+                "try /metrics, /healthz or /readyz\n",
+            ),
         }
     }
 }
@@ -71,9 +79,14 @@ impl<B> Service<Request<B>> for Admin {
     }
 }
 
-fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+fn respond(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
     let mut res = Response::new(Full::new(body.into()));
     *res.status_mut() = status;
-    res.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    res.headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     res
 }

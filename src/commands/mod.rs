@@ -14,6 +14,8 @@ use std::{
 ///
 /// Started without a configuration it looks for local model servers (Ollama, llama.cpp, LM Studio) and for API keys in the
 /// environment, binds its four tiers to what it finds, and says so.
+// Not a documentation comment, which would be part of the help:
+// `Cli::parse().into_command()` is the command to run.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tierway", version, max_term_width = 100, args_conflicts_with_subcommands = true, after_long_help = AFTER_HELP)]
 pub struct Cli {

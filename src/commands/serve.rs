@@ -35,7 +35,9 @@ pub fn run(args: ServeArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
         }
     };
     log::init(&loaded.config.log).map_err(io::Error::other)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(loaded))?;
     // What is left belongs to connections that were given up at the drain deadline.
     runtime.shutdown_background();
@@ -50,7 +52,12 @@ async fn serve(mut loaded: crate::config::Loaded) -> io::Result<()> {
     let stack = Stack::new(config).map_err(io::Error::other)?;
     let listener = bind("server.listen", config.server.listen).await?;
     let admin = bind("server.admin", config.server.admin).await?;
-    banner(config, plan.as_ref(), listener.local_addr()?, admin.local_addr()?)?;
+    banner(
+        config,
+        plan.as_ref(),
+        listener.local_addr()?,
+        admin.local_addr()?,
+    )?;
 
     tokio::spawn(metrics.clone().upkeep());
     let readiness = Readiness::default();
@@ -59,18 +66,30 @@ async fn serve(mut loaded: crate::config::Loaded) -> io::Result<()> {
     let service = Admin::new(metrics, readiness.clone());
     // The admin port answers until the very end, so that a drain can be watched.
     let admin = tokio::spawn(async move {
-        let limits = Limits { connections: ADMIN_CONNECTIONS, drain: ADMIN_DRAIN };
-        server::serve(admin, service, limits, async { drained.await.unwrap_or_default() }).await
+        let limits = Limits {
+            connections: ADMIN_CONNECTIONS,
+            drain: ADMIN_DRAIN,
+        };
+        server::serve(admin, service, limits, async {
+            drained.await.unwrap_or_default()
+        })
+        .await
     });
 
-    let limits = Limits { connections: config.server.max_connections, drain: config.server.drain_timeout };
+    let limits = Limits {
+        connections: config.server.max_connections,
+        drain: config.server.drain_timeout,
+    };
     let stop = async {
         server::signal().await;
         readiness.set(false);
     };
     let dropped = server::serve(listener, stack.service(), limits, stop).await?;
     if dropped > 0 {
-        tracing::warn!(connections = dropped, "dropped at the drain deadline (server.drain_timeout)");
+        tracing::warn!(
+            connections = dropped,
+            "dropped at the drain deadline (server.drain_timeout)"
+        );
     }
     drop(done);
     let _ = admin.await;
@@ -79,25 +98,44 @@ async fn serve(mut loaded: crate::config::Loaded) -> io::Result<()> {
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> io::Result<TcpListener> {
-    let named = |e: io::Error| io::Error::new(e.kind(), format!("cannot listen on {address} ({setting}): {e}"));
+    let named = |e: io::Error| {
+        io::Error::new(
+            e.kind(),
+            format!("cannot listen on {address} ({setting}): {e}"),
+        )
+    };
     TcpListener::bind(address).await.map_err(named)
 }
 
 /// Tells where the gateway listens, which model serves each tier, and what to set in a client.
-fn banner(config: &Config, plan: Option<&Plan>, listen: SocketAddr, admin: SocketAddr) -> io::Result<()> {
+fn banner(
+    config: &Config,
+    plan: Option<&Plan>,
+    listen: SocketAddr,
+    admin: SocketAddr,
+) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "tierway listens on http://{listen} (metrics and health: http://{admin})\n")?;
+    writeln!(
+        out,
+        "tierway listens on http://{listen} (metrics and health: http://{admin})\n"
+    )?;
     match plan {
         Some(plan) => write!(out, "{}", plan.table())?,
         None => {
             for tier in Tier::ALL {
-                let target = config.tiers.get(&tier).map_or_else(|| "not bound".to_owned(), ToString::to_string);
+                let target = config
+                    .tiers
+                    .get(&tier)
+                    .map_or_else(|| "not bound".to_owned(), ToString::to_string);
                 writeln!(out, "{:<9}  {target}", tier.as_str())?;
             }
         }
     }
     if config.keys.is_empty() {
-        writeln!(out, "\nno [[keys]] are configured: only this machine may call")?;
+        writeln!(
+            out,
+            "\nno [[keys]] are configured: only this machine may call"
+        )?;
     }
     writeln!(out, "\n{}", Plan::next_steps(listen))?;
     out.flush()

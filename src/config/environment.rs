@@ -1,13 +1,15 @@
 //! The environment laid over the file: our own variables, and those of the system that we replace.
 use super::{
     file::{File, Provider},
-    kinds,
     origin::{Origin, Problem},
     settings,
     typed::{Complaint, Named, Read, Typed},
 };
 use std::{collections::HashMap, fmt, net::SocketAddr};
-use tierway_services::chat::{Target, Tier};
+use tierway_services::{
+    chat::{Target, Tier},
+    providers::Kind,
+};
 
 /// Where variables are looked up. The process has one; tests bring their own.
 pub trait Strings {
@@ -25,16 +27,6 @@ pub struct Process;
 /// A variable whose value is not Unicode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotUnicode;
-
-/// A provider that exists because a variable of its kind is set: its kind's name, and the variable of its address.
-const IMPLIED: [(&str, Option<&str>); 6] = [
-    ("anthropic", None),
-    ("openai", Some("OPENAI_ENDPOINT")),
-    ("openrouter", None),
-    ("ollama", Some("OLLAMA_ENDPOINT")),
-    ("llamacpp", Some("LLAMACPP_ENDPOINT")),
-    ("lmstudio", Some("LMSTUDIO_ENDPOINT")),
-];
 
 // === impl Strings ===
 
@@ -181,28 +173,29 @@ impl<'a> Environment<'a> {
             let target = typed.value.as_ref().ok()?;
             Some((target.provider.to_string(), typed.origin.clone()))
         }));
-        for (name, endpoint) in IMPLIED {
-            let Some(kind) = kinds::find(name) else {
-                continue;
-            };
+        for kind in Kind::ALL {
+            let name = kind.as_str();
             if file.providers.contains_key(name) {
                 continue;
             }
             let mut provider = Provider::default();
-            if let Some(variable) = endpoint {
+            if let Some(variable) = kind.base_url_env() {
                 self.set(variable, &mut provider.base_url);
             }
-            if let Some(variable) = kind.key_env {
+            if let Some(variable) = kind.key_env() {
                 self.set(variable, &mut provider.api_key);
             }
-            let key = provider.api_key.as_ref().map(|typed| &typed.origin);
             let address = provider.base_url.as_ref().map(|typed| &typed.origin);
-            let tier = named
-                .iter()
-                .find(|(provider, _)| provider == name && kind.local)
-                .map(|(_, origin)| origin);
-            if let Some(origin) = address.or(key).or(tier).cloned() {
-                provider.kind = Some(Typed::value(origin.clone(), name.to_owned()));
+            let key = provider.api_key.as_ref().map(|typed| &typed.origin);
+            let tier = named.iter().find(|(provider, _)| provider == name);
+            // A local server's key says nothing about whether the server runs; a tier that names it does.
+            let implied = if kind.is_local() {
+                address.or(tier.map(|(_, origin)| origin))
+            } else {
+                address.or(key)
+            };
+            if let Some(origin) = implied.cloned() {
+                provider.kind = Some(Typed::value(origin.clone(), *kind));
                 let value = Named {
                     origin,
                     value: provider,

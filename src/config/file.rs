@@ -2,12 +2,16 @@
 //!
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
 use super::{
-    settings::{LogFormat, Route, Secret},
-    typed::{BaseUrl, Count, LogLevel, Named, Off, Share, Size, Typed, listed, named},
+    settings::{LogFormat, Route},
+    typed::{Named, Typed, listed, named},
+    values::{BaseUrl, Count, LogLevel, Off, Share, Size},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
-use tierway_services::chat::{Target, Tier, Usd};
+use tierway_services::{
+    chat::{Target, Tier, Usd},
+    providers::{Kind, Secret},
+};
 
 type Set<T> = Option<Typed<T>>;
 
@@ -36,14 +40,14 @@ pub(super) struct Server {
     pub(super) listen: Set<SocketAddr>,
     pub(super) admin: Set<SocketAddr>,
     pub(super) max_body: Set<Size>,
-    pub(super) max_concurrent: Set<Count>,
+    pub(super) max_connections: Set<Count>,
     pub(super) drain_timeout: Set<Duration>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Provider {
-    pub(super) kind: Set<String>,
+    pub(super) kind: Set<Kind>,
     pub(super) base_url: Set<BaseUrl>,
     pub(super) api_key: Set<Secret>,
     pub(super) api_key_env: Set<String>,

@@ -1,6 +1,6 @@
 //! What is configured, from what was typed to what it means.
 //!
-//! Three steps, each in files of its own: the file as it may be typed (`file`, `typed`), the environment and the command line laid
+//! Three steps, each in files of its own: the file as it may be typed (`file`, `typed`, `values`), the environment and the command line laid
 //! over it (`environment`), and the checked [`Config`] with all defaults, secrets and targets (`resolve`, `settings`). Whatever is
 //! wrong is collected on the way and told at once, with the line it is about and what to write instead: [`Problems`].
 //!
@@ -30,27 +30,23 @@
 mod base_url;
 mod environment;
 mod file;
-mod kinds;
 mod locate;
 mod mask;
 mod origin;
 mod plan;
 pub mod reference;
 mod resolve;
-mod secrets;
 mod settings;
 mod shape;
 mod show;
 mod typed;
+mod values;
 
 pub use environment::{NotUnicode, Process, Strings};
 pub use locate::load;
 pub use origin::{Origin, Problem, Problems};
-pub use plan::{Candidate, Found, Model, Plan, candidates, plan};
-pub use settings::{
-    Cache, Cascade, Config, Key, Log, LogFormat, Price, Provider, Route, Savings, Secret, Server,
-    Timeouts,
-};
+pub use plan::{Candidate, Found, Plan, candidates, plan};
+pub use settings::{Cache, Cascade, Config, Key, Log, LogFormat, Provider, Route, Savings, Server};
 
 use environment::Environment;
 use origin::Source;

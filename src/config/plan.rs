@@ -1,12 +1,12 @@
 //! What to do without configured tiers: binds them to what was found.
 //!
 //! Pure: whoever looks around (sockets, time limits) fills in a [`Found`]; [`plan`] only decides.
-use super::{
-    Config, Loaded, Origin, Provider, Timeouts,
-    kinds::{self, Kind},
-};
+use super::{Config, Loaded, Origin, Provider};
 use std::{fmt::Write, net::SocketAddr};
-use tierway_services::chat::{Target, Tier};
+use tierway_services::{
+    chat::{Target, Tier},
+    providers::Kind,
+};
 
 /// A server that may be there, to be asked for its models.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,27 +14,18 @@ pub struct Candidate {
     /// The provider's name.
     pub provider: String,
     /// Its kind.
-    pub kind: String,
+    pub kind: Kind,
     /// Where to ask.
     pub base_url: String,
-}
-
-/// A model that a server lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Model {
-    /// Its name at that server.
-    pub name: String,
-    /// How large it is, where the server tells.
-    pub bytes: Option<u64>,
 }
 
 /// What there is to work with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Servers that answered, and the models that they list.
-    pub servers: Vec<(Candidate, Vec<Model>)>,
+    pub servers: Vec<(Candidate, Vec<String>)>,
     /// Configured providers of the well-known kinds, whose models need no asking: name and kind.
-    pub clouds: Vec<(String, String)>,
+    pub clouds: Vec<(String, Kind)>,
 }
 
 /// Which providers to add and how to bind the tiers.
@@ -49,14 +40,17 @@ pub struct Plan {
 /// The models of a well-known provider, for simple, medium and harder work; providers in the order of preference.
 ///
 /// OpenRouter's are those of another vendor under that vendor's name, so that the price list knows them.
-const CLOUDS: [(&str, [&str; 3]); 3] = [
+const CLOUDS: [(Kind, [&str; 3]); 3] = [
     (
-        "anthropic",
+        Kind::Anthropic,
         ["claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"],
     ),
-    ("openai", ["gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.6-sol"]),
     (
-        "openrouter",
+        Kind::OpenAi,
+        ["gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.6-sol"],
+    ),
+    (
+        Kind::OpenRouter,
         [
             "openai/gpt-5.6-luna",
             "openai/gpt-5.6-terra",
@@ -70,55 +64,54 @@ const NO_CHAT: [&str; 7] = [
     "embed", "rerank", "whisper", "minilm", "bge-", "clip", "tts",
 ];
 
+// === impl Found ===
+
 impl Found {
-    /// What `config` alone tells: the well-known providers that it has a key for.
+    /// What `config` alone tells: the well-known providers that it can call.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        let well_known = |kind: &str| CLOUDS.iter().any(|(name, _)| *name == kind);
         let clouds = config
             .providers
             .iter()
-            .filter(|(_, provider)| well_known(&provider.kind));
+            .filter(|(_, provider)| is_cloud(provider.kind))
+            .map(|(name, provider)| (name.clone(), provider.kind));
         Self {
             servers: Vec::new(),
-            clouds: clouds
-                .map(|(name, provider)| (name.clone(), provider.kind.clone()))
-                .collect(),
+            clouds: clouds.collect(),
         }
     }
 }
 
-/// The servers worth asking: local ones at their usual addresses, and configured ones whose models nobody knows beforehand.
+fn is_cloud(kind: Kind) -> bool {
+    CLOUDS.iter().any(|(cloud, _)| *cloud == kind)
+}
+
+/// The servers worth asking: configured ones whose models nobody knows beforehand, and local ones at their usual addresses.
 #[must_use]
 pub fn candidates(config: &Config) -> Vec<Candidate> {
-    let configured = config.providers.iter().filter_map(|(name, provider)| {
-        let kind = kinds::find(&provider.kind)?;
-        let known = CLOUDS.iter().any(|(cloud, _)| *cloud == kind.name);
-        let url = provider
-            .base_url
-            .clone()
-            .or_else(|| kind.base_url.map(str::to_owned))?;
-        (!known).then(|| candidate(name, kind, url))
+    let configured = config.providers.iter().filter_map(|(provider, settings)| {
+        let base_url = settings.address()?.to_owned();
+        (!is_cloud(settings.kind)).then(|| Candidate {
+            provider: provider.clone(),
+            kind: settings.kind,
+            base_url,
+        })
     });
     let mut all: Vec<Candidate> = configured.collect();
-    for kind in kinds::ALL.iter().filter(|kind| kind.local) {
-        let Some(url) = kind.base_url else { continue };
-        let there = all
-            .iter()
-            .any(|other| other.base_url == url || other.provider == kind.name);
-        if !there && !config.providers.contains_key(kind.name) {
-            all.push(candidate(kind.name, kind, url.to_owned()));
+    for kind in Kind::ALL.iter().filter(|kind| kind.is_local()) {
+        let Some(url) = kind.default_base_url() else {
+            continue;
+        };
+        let asked = all.iter().any(|other| other.base_url == url);
+        if !asked && !config.providers.contains_key(kind.as_str()) {
+            all.push(Candidate {
+                provider: kind.to_string(),
+                kind: *kind,
+                base_url: url.to_owned(),
+            });
         }
     }
     all
-}
-
-fn candidate(name: &str, kind: &Kind, base_url: String) -> Candidate {
-    Candidate {
-        provider: name.to_owned(),
-        kind: kind.name.to_owned(),
-        base_url,
-    }
 }
 
 /// Binds the tiers to what was found: the smallest local model to the simple tier, a well-known provider's models to the harder ones,
@@ -126,26 +119,29 @@ fn candidate(name: &str, kind: &Kind, base_url: String) -> Candidate {
 ///
 /// ```
 /// use tierway::config::{Found, plan};
-/// let found = Found { clouds: vec![("anthropic".into(), "anthropic".into())], ..Found::default() };
-/// assert!(plan(&found).table().contains("anthropic:claude-sonnet"));
+/// use tierway::services::providers::Kind;
+/// let found = Found { clouds: vec![("claude".into(), Kind::Anthropic)], ..Found::default() };
+/// assert!(plan(&found).table().contains("claude:claude-sonnet"));
 /// ```
 #[must_use]
 pub fn plan(found: &Found) -> Plan {
-    let mut local: Vec<(&Candidate, &Model)> = found
-        .servers
-        .iter()
-        .flat_map(|(server, models)| models.iter().map(move |model| (server, model)))
-        .filter(|(_, model)| chats(&model.name))
-        .collect();
-    // Stable, so that models of unknown size keep the order of their list, behind those of a known one.
-    local.sort_by_key(|(_, model)| weight(model).unwrap_or(u64::MAX));
+    let mut local: Vec<(Option<u64>, Target)> = Vec::new();
+    for (server, models) in &found.servers {
+        let models = models.iter().filter(|name| chats(name));
+        local.extend(models.map(|name| {
+            let target = Target::new(&*server.provider, name.as_str());
+            (millions(name), target)
+        }));
+    }
+    // Models of unknown size come last and keep the order of their list: they are neither the smallest nor the largest.
+    local.sort_by_key(|(size, _)| size.unwrap_or(u64::MAX));
+    let small = local.first();
+    let big = local.iter().rev().find(|(size, _)| size.is_some());
+    let big = big.or(local.last());
     let cloud = CLOUDS.iter().find_map(|(kind, models)| {
         let (name, _) = found.clouds.iter().find(|(_, found)| found == kind)?;
         Some((name, models))
     });
-    let known_size = |pair: &&(&Candidate, &Model)| weight(pair.1).is_some();
-    let small = local.first();
-    let big = local.iter().rev().find(known_size).or(local.last());
     let mut plan = Plan::default();
     for tier in Tier::ALL {
         let of_cloud = cloud.map(|(name, [small, medium, big])| {
@@ -156,8 +152,8 @@ pub fn plan(found: &Found) -> Plan {
             };
             (Target::new(name.as_str(), *model), why)
         });
-        let of_local = |pair: Option<&(&Candidate, &Model)>, why| {
-            pair.map(|(server, model)| (Target::new(&*server.provider, &*model.name), why))
+        let of_local = |model: Option<&(Option<u64>, Target)>, why| {
+            model.map(|(_, target)| (target.clone(), why))
         };
         let choice = match tier {
             Tier::Simple => of_local(small, "the smallest local model").or(of_cloud),
@@ -166,17 +162,12 @@ pub fn plan(found: &Found) -> Plan {
         plan.tiers
             .extend(choice.map(|(target, why)| (tier, target, why)));
     }
-    plan.providers = found
-        .servers
-        .iter()
-        .map(|(server, _)| server)
-        .filter(|server| {
-            plan.tiers
-                .iter()
-                .any(|(_, target, _)| *target.provider == *server.provider)
-        })
-        .cloned()
-        .collect();
+    let used = |server: &&Candidate| {
+        let mut targets = plan.tiers.iter().map(|(_, target, _)| &target.provider);
+        targets.any(|provider| **provider == *server.provider)
+    };
+    let servers = found.servers.iter().map(|(server, _)| server);
+    plan.providers = servers.filter(used).cloned().collect();
     plan
 }
 
@@ -186,7 +177,7 @@ impl Plan {
     /// A plan of two built-in models that speak chat completions at `base_url`.
     #[must_use]
     pub fn demo(base_url: &str, small: &str, big: &str) -> Self {
-        let provider = "demo".to_owned();
+        let provider = crate::demo::PROVIDER.to_owned();
         let target = |model: &str| Target::new(&*provider, model);
         let why = "a built-in demo: nothing else was found";
         Self {
@@ -197,7 +188,7 @@ impl Plan {
                 (Tier::Reasoning, target(big), why),
             ],
             providers: vec![Candidate {
-                kind: "openai-compatible".to_owned(),
+                kind: Kind::OpenAiCompatible,
                 base_url: base_url.to_owned(),
                 provider,
             }],
@@ -261,13 +252,8 @@ impl Loaded {
                             .insert(format!("providers.{provider}.{key}"), Origin::Found);
                     }
                     Provider {
-                        kind: kind.clone(),
                         base_url: Some(base_url.clone()),
-                        api_key: None,
-                        pass_credentials: false,
-                        native_messages: None,
-                        headers: Vec::new(),
-                        timeouts: Timeouts::default(),
+                        ..Provider::new(*kind)
                     }
                 });
         }
@@ -285,11 +271,6 @@ impl Loaded {
 fn chats(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     !NO_CHAT.iter().any(|word| name.contains(word))
-}
-
-/// How large a model is: millions of parameters by its name, else its bytes at about half a byte a parameter.
-fn weight(model: &Model) -> Option<u64> {
-    millions(&model.name).or_else(|| model.bytes.map(|bytes| bytes / 500_000))
 }
 
 /// The parameters that a name such as `qwen2.5:3b`, `SmolLM2-135M` or `Mixtral-8x7B` tells, in millions.
@@ -319,15 +300,15 @@ fn millions(name: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn server(provider: &str, models: &[&str]) -> (Candidate, Vec<Model>) {
-        let kind = kinds::find(provider).unwrap();
-        let models = models.iter().map(|name| Model {
-            name: (*name).to_owned(),
-            bytes: None,
-        });
+    fn server(kind: Kind, models: &[&str]) -> (Candidate, Vec<String>) {
+        let server = Candidate {
+            provider: kind.to_string(),
+            kind,
+            base_url: kind.default_base_url().unwrap().to_owned(),
+        };
         (
-            candidate(provider, kind, kind.base_url.unwrap().to_owned()),
-            models.collect(),
+            server,
+            models.iter().map(|name| (*name).to_owned()).collect(),
         )
     }
 
@@ -359,10 +340,10 @@ mod tests {
         let found = Found {
             servers: vec![
                 server(
-                    "ollama",
+                    Kind::Ollama,
                     &["qwen2.5:7b", "nomic-embed-text", "mystery", "qwen2.5:0.5b"],
                 ),
-                server("llamacpp", &["SmolLM2-135M"]),
+                server(Kind::LlamaCpp, &["SmolLM2-135M"]),
             ],
             clouds: vec![],
         };
@@ -379,10 +360,10 @@ mod tests {
     #[test]
     fn a_cloud_takes_the_harder_tiers() {
         let found = Found {
-            servers: vec![server("ollama", &["qwen2.5:7b"])],
+            servers: vec![server(Kind::Ollama, &["qwen2.5:7b"])],
             clouds: vec![
-                ("openai".into(), "openai".into()),
-                ("claude".into(), "anthropic".into()),
+                ("openai".into(), Kind::OpenAi),
+                ("claude".into(), Kind::Anthropic),
             ],
         };
         let got = tiers(&found);
@@ -398,7 +379,7 @@ mod tests {
     #[test]
     fn nothing_found_is_nothing_planned() {
         let found = Found {
-            servers: vec![server("ollama", &["bge-m3"])],
+            servers: vec![server(Kind::Ollama, &["bge-m3"])],
             clouds: vec![],
         };
         assert!(plan(&found).is_empty() && plan(&found).providers.is_empty());
@@ -425,10 +406,21 @@ mod tests {
     }
 
     #[test]
+    fn every_model_of_a_plan_has_a_price() {
+        let prices = tierway_services::prices::PriceList::embedded();
+        for (kind, models) in CLOUDS {
+            for model in models {
+                let target = Target::new(kind.as_str(), model);
+                assert!(prices.price(&target).is_some(), "{target}");
+            }
+        }
+    }
+
+    #[test]
     fn the_table() {
         let found = Found {
-            servers: vec![server("ollama", &["qwen2.5:3b"])],
-            clouds: vec![("anthropic".into(), "anthropic".into())],
+            servers: vec![server(Kind::Ollama, &["qwen2.5:3b"])],
+            clouds: vec![("anthropic".into(), Kind::Anthropic)],
         };
         insta::assert_snapshot!(plan(&found).table());
     }

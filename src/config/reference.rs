@@ -38,48 +38,62 @@ const fn entry(
 #[rustfmt::skip]
 pub const ENTRIES: &[Entry] = &[
     entry("server.listen", "address", "\"127.0.0.1:8787\"", "TIERWAY_LISTEN, PORT", "Where callers connect. Beyond loopback only with `[[keys]]`."),
-    entry("server.admin", "address", "\"127.0.0.1:9787\"", "TIERWAY_ADMIN", "Where metrics and health are."),
+    entry("server.admin", "address", "\"127.0.0.1:9787\"", "TIERWAY_ADMIN", "Where metrics and health are. On a port of its own."),
     entry("server.max_body", "size", "\"32MiB\"", "", "The largest request body."),
-    entry("server.max_concurrent", "count", "4096", "", "How many requests are served at a time."),
+    entry("server.max_connections", "count", "8192", "", "How many connections may be open at a time."),
     entry("server.drain_timeout", "duration", "\"30s\"", "", "How long streams may go on after the signal to stop."),
     entry("providers.*.kind", "kind", "", "", "The kind of server: {kinds}. Needed unless the provider's name is one of these."),
-    entry("providers.*.base_url", "URL", "", "OPENAI_ENDPOINT, OLLAMA_ENDPOINT, LLAMACPP_ENDPOINT, LMSTUDIO_ENDPOINT", "Its address, with or without `/v1`; by default the kind's own."),
-    entry("providers.*.api_key", "text", "", "ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY, LLAMACPP_API_KEY, LMSTUDIO_API_KEY", "The key to send. Better kept out of the file:"),
-    entry("providers.*.api_key_env", "text", "", "", "the environment variable that holds the key, or"),
-    entry("providers.*.api_key_file", "path", "", "", "the file that holds the key, relative to the configuration file."),
+    entry("providers.*.base_url", "URL", "", "OPENAI_ENDPOINT, OPENROUTER_ENDPOINT, OLLAMA_ENDPOINT, LLAMACPP_ENDPOINT, LMSTUDIO_ENDPOINT", "Its address, with or without `/v1`; by default the kind's own."),
+    entry("providers.*.api_key", "text", "", "ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY, OLLAMA_API_KEY, LLAMACPP_API_KEY, LMSTUDIO_API_KEY", "The key to send. Better out of the file, with one of the next two."),
+    entry("providers.*.api_key_env", "text", "", "", "The environment variable that holds the key. Without any key setting and with the kind's own address: the kind's variable."),
+    entry("providers.*.api_key_file", "path", "", "", "The file that holds the key, from the configuration file's folder."),
     entry("providers.*.pass_credentials", "switch", "false", "", "Sends the caller's own credentials on, as a Claude subscription needs."),
     entry("providers.*.native_messages", "switch", "", "", "Whether it speaks Anthropic's dialect itself; unset means: find out."),
     entry("providers.*.headers.*", "text", "", "", "A header to send with each call."),
-    entry("providers.*.timeouts.connect", "duration", "\"10s\"", "", "How long to wait for a connection,"),
-    entry("providers.*.timeouts.first_byte", "duration", "\"10m\"", "", "from the request to the first byte of the answer,"),
-    entry("providers.*.timeouts.idle", "duration", "\"2m\"", "", "and between two pieces of a stream."),
-    entry("tiers.simple", "target", "", "TIER_SIMPLE", "The model for a greeting, a lookup, a one-line edit;"),
-    entry("tiers.medium", "target", "", "TIER_MEDIUM", "for everyday work;"),
-    entry("tiers.complex", "target", "", "TIER_COMPLEX", "for work of many steps;"),
-    entry("tiers.reasoning", "target", "", "TIER_REASONING", "for proofs, audits, root causes."),
+    entry("providers.*.timeouts.connect", "duration", "\"10s\"", "", "How long to wait for a connection, TLS included."),
+    entry("providers.*.timeouts.first_byte", "duration", "\"10m\"", "", "How long to wait for the first byte of the answer."),
+    entry("providers.*.timeouts.idle", "duration", "\"2m\"", "", "How long to wait between two pieces of an answer."),
+    entry("tiers.simple", "target", "", "TIER_SIMPLE", "The model for a greeting, a lookup, a one-line edit."),
+    entry("tiers.medium", "target", "", "TIER_MEDIUM", "The model for everyday work."),
+    entry("tiers.complex", "target", "", "TIER_COMPLEX", "The model for work that spans files, systems or many steps."),
+    entry("tiers.reasoning", "target", "", "TIER_REASONING", "The model for long chains of inference: proofs, audits, root causes."),
     entry("models.*", "route", "", "", "Where a requested model name leads: `\"auto\"`, a tier or a target. The name may end in `*`."),
-    entry("keys[].key", "text", "", "", "A key that callers may use. Better kept out of the file:"),
-    entry("keys[].key_env", "text", "", "", "the environment variable that holds the key, or"),
-    entry("keys[].key_file", "path", "", "", "the file that holds the key, relative to the configuration file."),
+    entry("keys[].key", "text", "", "", "A key that callers may use. Better out of the file, with one of the next two."),
+    entry("keys[].key_env", "text", "", "", "The environment variable that holds the key."),
+    entry("keys[].key_file", "path", "", "", "The file that holds the key, from the configuration file's folder."),
     entry("keys[].tenant", "text", "\"default\"", "", "For whom the key calls: caches and bills are kept apart by it."),
     entry("cascade.enabled", "switch", "false", "LYNKR_CASCADE_ENABLED", "Tries a small model first and keeps its answer when that is good enough."),
     entry("cascade.small", "target", "", "", "The small model; by default the simple tier's."),
-    entry("cascade.tiers", "tiers", "[\"medium\", \"complex\"]", "", "The tiers whose requests may be answered by it."),
-    entry("cascade.threshold", "share", "0.85", "", "The confidence from which on its answer is kept."),
-    entry("cascade.streams", "`false`", "false", "", "Streams go straight to the model of their tier."),
-    entry("cascade.tools", "`false`", "false", "", "So do requests with tools."),
+    entry("cascade.tiers", "tiers", "[\"medium\", \"complex\"]", "", "The tiers whose requests the small model may answer."),
+    entry("cascade.threshold", "share", "0.85", "", "The confidence from which on the small model's answer is kept."),
+    entry("cascade.streams", "`false`", "false", "", "Not for streams: they go straight to the model of their tier."),
+    entry("cascade.tools", "`false`", "false", "", "Not for requests with tools: they go straight to the model of their tier."),
     entry("cache.enabled", "switch", "true", "PROMPT_CACHE_ENABLED", "Answers a repeated request from memory."),
-    entry("cache.max_bytes", "size", "\"256MiB\"", "", "How much memory that may fill."),
+    entry("cache.max_bytes", "size", "\"256MiB\"", "", "How much memory the cache may fill."),
     entry("cache.ttl", "duration", "\"5m\"", "PROMPT_CACHE_TTL_MS", "How long an answer is kept."),
     entry("cache.sampled", "switch", "false", "", "Keeps answers to requests with a temperature above 0 too."),
-    entry("prices.*.input", "price", "", "", "For a model written `\"provider:model\"` that the built-in list does not know: what is sent,"),
-    entry("prices.*.output", "price", "", "", "what is answered,"),
-    entry("prices.*.cache_read", "price", "", "", "what is read from the provider's cache,"),
-    entry("prices.*.cache_write", "price", "", "", "what is written to it."),
+    entry("prices.*.input", "price", "", "", "US dollars for a million tokens sent to a model, written `\"provider:model\"`, that the built-in list does not know."),
+    entry("prices.*.output", "price", "", "", "The same for tokens answered."),
+    entry("prices.*.cache_read", "price", "", "", "The same for tokens read from the provider's cache; by default as `input`."),
+    entry("prices.*.cache_write", "price", "", "", "The same for tokens written to the provider's cache; by default as `input`."),
     entry("savings.baseline", "target", "", "", "What savings are measured against; by default the model that the caller named."),
     entry("log.format", "format", "\"auto\"", "", "`\"human\"`, `\"json\"`, or `\"auto\"`: for people on a terminal, JSON otherwise."),
     entry("log.level", "level", "\"info\"", "TIERWAY_LOG", "`\"error\"` to `\"trace\"`, or a list such as `\"info,tierway=debug\"`."),
 ];
+
+/// What the table alone would not tell.
+const NOTES: &str = "
+A size is a number of bytes or a text such as `\"32MiB\"`; a duration is a text such as `\"30s\"` or `\"5m\"`; a target is
+`\"provider:model\"`, split at its first colon; a price is in US dollars for a million tokens.
+
+The command line (`--listen`, `--admin`) wins over the environment, the environment over the file, the file over the defaults. The
+file is `--config`, else `TIERWAY_CONFIG`, else `./tierway.toml`, else `tierway/tierway.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
+
+A provider named after its kind exists without the file when its address or, unless it is a local server, its key is in the
+environment; a local server also when a tier names it. The environment changes no provider of the file. `PORT` changes the port of
+`server.listen` and keeps its host. A `TIER_` variable without a colon names a model of `MODEL_PROVIDER`; `PROMPT_CACHE_TTL_MS` is in
+milliseconds.
+";
 
 /// The table of all settings for the README, in Markdown.
 #[must_use]
@@ -101,20 +115,20 @@ pub fn markdown() -> String {
         let _ = writeln!(
             table,
             "| `{}` | {} | {} | {} | {} |",
-            entry.key,
+            entry.key.replace('*', "NAME"),
             entry.takes,
             code(entry.default),
             variables.join(", "),
             entry.meaning.replace("{kinds}", &kinds()),
         );
     }
-    table
+    table + NOTES
 }
 
 fn kinds() -> String {
-    let kinds: Vec<String> = super::kinds::ALL
+    let kinds: Vec<String> = tierway_services::providers::Kind::ALL
         .iter()
-        .map(|kind| format!("`\"{}\"`", kind.name))
+        .map(|kind| format!("`\"{kind}\"`"))
         .collect();
     kinds.join(", ")
 }

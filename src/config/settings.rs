@@ -1,13 +1,14 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
-use http::{HeaderName, HeaderValue};
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
-use tierway_services::chat::{Target, Tier, Usd};
-
-pub use super::secrets::Secret;
+use tierway_services::{
+    chat::{Target, Tier},
+    prices::Price,
+    providers::{self, Kind, ProviderError, Secret, Timeouts},
+};
 
 /// A validated configuration.
 ///
@@ -45,8 +46,8 @@ pub struct Server {
     pub admin: SocketAddr,
     /// The largest request body in bytes.
     pub max_body: usize,
-    /// How many requests are served at a time.
-    pub max_concurrent: usize,
+    /// How many connections may be open at a time.
+    pub max_connections: usize,
     /// How long streams may go on after the signal to stop.
     pub drain_timeout: Duration,
 }
@@ -55,7 +56,7 @@ pub struct Server {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provider {
     /// The kind of server.
-    pub kind: String,
+    pub kind: Kind,
     /// Its address, without an endpoint's path; absent means the kind's own.
     pub base_url: Option<String>,
     /// The key to send.
@@ -64,21 +65,10 @@ pub struct Provider {
     pub pass_credentials: bool,
     /// Whether it speaks Anthropic's dialect itself; absent means: find out.
     pub native_messages: Option<bool>,
-    /// Headers to send with each call; their values are marked sensitive.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Headers to send with each call.
+    pub headers: Vec<(String, Secret)>,
     /// How long to wait for it.
     pub timeouts: Timeouts,
-}
-
-/// How long to wait for a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For a connection.
-    pub connect: Duration,
-    /// From the request to the first byte of the answer.
-    pub first_byte: Duration,
-    /// Between two pieces of a stream.
-    pub idle: Duration,
 }
 
 /// Where a requested model name leads.
@@ -127,19 +117,6 @@ pub struct Cache {
     pub sampled: bool,
 }
 
-/// The price of a model's token, by kind of token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Price {
-    /// Of what is sent.
-    pub input: Usd,
-    /// Of what is answered.
-    pub output: Usd,
-    /// Of what is sent and the provider had cached.
-    pub cache_read: Option<Usd>,
-    /// Of what is sent and the provider caches.
-    pub cache_write: Option<Usd>,
-}
-
 /// What savings are measured against.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Savings {
@@ -178,6 +155,53 @@ impl Config {
     }
 }
 
+// === impl Provider ===
+
+impl Provider {
+    /// A provider of this kind that is nothing but that.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            base_url: None,
+            api_key: None,
+            pass_credentials: false,
+            native_messages: None,
+            headers: Vec::new(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// Where it is: its own address, else its kind's.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        let own = self.base_url.as_deref();
+        own.or_else(|| self.kind.default_base_url())
+    }
+
+    /// The provider that can be called, under this name.
+    ///
+    /// # Errors
+    /// Where it cannot; a validated one can.
+    pub fn build(&self, name: &str) -> Result<providers::Provider, ProviderError> {
+        let mut provider = providers::Provider::new(name, self.kind)
+            .pass_credentials(self.pass_credentials)
+            .native_messages(self.native_messages)
+            .timeouts(self.timeouts);
+        if let Some(url) = &self.base_url {
+            provider = provider.base_url(url)?;
+        }
+        if let Some(key) = &self.api_key {
+            provider = provider.api_key(key.clone());
+        }
+        for (header, value) in &self.headers {
+            provider = provider.header(header, value.expose())?;
+        }
+        provider.check()?;
+        Ok(provider)
+    }
+}
+
 // === defaults ===
 
 impl Default for Server {
@@ -187,19 +211,8 @@ impl Default for Server {
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 9787)),
             // What Anthropic accepts, so that no request fails here that would not have failed there.
             max_body: 32 << 20,
-            max_concurrent: 4096,
+            max_connections: 8192,
             drain_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            // A local model may be loaded first, a large one may think first.
-            first_byte: Duration::from_secs(600),
-            idle: Duration::from_secs(120),
         }
     }
 }

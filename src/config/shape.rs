@@ -15,7 +15,7 @@ use toml::{
 /// What may stand at a place of the file.
 #[derive(Debug)]
 enum Shape {
-    /// A value, which `typed` looks at.
+    /// A value, which `values` looks at.
     Value,
     /// A table of these keys.
     Table(BTreeMap<&'static str, Shape>),

@@ -1,5 +1,5 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
-use super::{Loaded, Origin, Provider, kinds};
+use super::{Loaded, Origin, Provider};
 use std::{fmt::Write, time::Duration};
 use toml::Value;
 
@@ -27,7 +27,7 @@ impl Loaded {
         sheet.row("server", "listen", quote(server.listen));
         sheet.row("server", "admin", quote(server.admin));
         sheet.row("server", "max_body", size(server.max_body as u64));
-        sheet.row("server", "max_concurrent", server.max_concurrent);
+        sheet.row("server", "max_connections", server.max_connections);
         sheet.row("server", "drain_timeout", duration(server.drain_timeout));
         sheet.end("[server]");
         for (name, provider) in &config.providers {
@@ -95,9 +95,8 @@ impl Loaded {
 impl Sheet<'_> {
     fn provider(&mut self, name: &str, provider: &Provider) {
         let path = format!("providers.{name}");
-        self.row(&path, "kind", quote(&provider.kind));
-        let own = kinds::find(&provider.kind).and_then(|kind| kind.base_url);
-        if let Some(url) = provider.base_url.as_deref().or(own) {
+        self.row(&path, "kind", quote(provider.kind));
+        if let Some(url) = provider.address() {
             self.row(&path, "base_url", quote(url));
         }
         if provider.api_key.is_some() {
@@ -118,7 +117,7 @@ impl Sheet<'_> {
         self.row(&timeouts, "idle", duration(provider.timeouts.idle));
         self.end(&format!("[providers.{}.timeouts]", key(name)));
         for (header, _) in &provider.headers {
-            self.row(&format!("{path}.headers"), header.as_str(), HIDDEN);
+            self.row(&format!("{path}.headers"), header, HIDDEN);
         }
         self.end(&format!("[providers.{}.headers]", key(name)));
     }

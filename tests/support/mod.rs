@@ -1,5 +1,5 @@
 //! What the tests share: a scripted upstream, the gateway on a real socket, a client, and readers of both event grammars.
-pub mod upstream;
+pub(crate) mod upstream;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -9,37 +9,36 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use std::{net::SocketAddr, time::Duration};
-use tierway::{config::Config, server, stack::Stack};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use tierway::{config, server, stack::Stack};
 use tokio::net::TcpListener;
-pub use upstream::Upstream;
+pub(crate) use upstream::Upstream;
 
 /// The gateway on a free port, with its metrics kept apart from other tests'.
-pub struct Gateway {
-    pub address: SocketAddr,
-    pub stack: Stack,
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
 /// An answer, read to its end.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub bytes: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
     /// The JSON payloads of an event stream; `[DONE]` becomes a string.
-    pub fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         let text = self.text();
         text.split("\n\n")
             .filter_map(|event| event.lines().find_map(|l| l.strip_prefix("data: ")))
@@ -49,7 +48,7 @@ impl Answer {
 }
 
 /// Two providers at one scripted upstream: `a` speaks Messages, `o` chat completions.
-pub fn two_formats(up: &Upstream, extra: &str) -> String {
+pub(crate) fn two_formats(up: &Upstream, extra: &str) -> String {
     let url = up.url();
     format!(
         r#"
@@ -71,43 +70,89 @@ reasoning = "a:text-reason"
 }
 
 impl Gateway {
-    pub async fn start(toml: &str) -> Self {
-        let config = Config::from_toml(toml).unwrap_or_else(|e| panic!("{e}"));
+    pub(crate) async fn start(toml: &str) -> Self {
+        let environment = HashMap::<String, String>::new();
+        let loaded = config::read(
+            "tierway.toml".as_ref(),
+            toml,
+            &config::Flags::default(),
+            &environment,
+        );
+        let config = loaded.unwrap_or_else(|e| panic!("{e}")).config;
         let stack = Stack::new(&config).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = server::Limits { connections: 4096, drain: Duration::from_secs(5) };
-        tokio::spawn(server::serve(listener, stack.service(), limits, std::future::pending()));
+        let limits = server::Limits {
+            connections: 4096,
+            drain: Duration::from_secs(5),
+        };
+        tokio::spawn(server::serve(
+            listener,
+            stack.service(),
+            limits,
+            std::future::pending(),
+        ));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, stack, client }
+        Self { address, client }
     }
 
-    pub fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Request<Full<Bytes>> {
-        let mut req = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Request<Full<Bytes>> {
+        let mut req = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             req = req.header(*name, *value);
         }
         req.body(Full::new(body.into())).unwrap()
     }
 
-    pub async fn send(&self, req: Request<Full<Bytes>>) -> http::Response<hyper::body::Incoming> {
+    pub(crate) async fn send(
+        &self,
+        req: Request<Full<Bytes>>,
+    ) -> http::Response<hyper::body::Incoming> {
         self.client.request(req).await.unwrap()
     }
 
-    pub async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let res = self.send(self.request(method, path, headers, body)).await;
         let (head, body) = res.into_parts();
-        let bytes = tokio::time::timeout(Duration::from_secs(20), body.collect()).await.expect("an end").unwrap().to_bytes();
-        Answer { status: head.status, headers: head.headers, bytes }
+        let bytes = tokio::time::timeout(Duration::from_secs(20), body.collect())
+            .await
+            .expect("an end")
+            .unwrap()
+            .to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            bytes,
+        }
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.call(Method::POST, path, &[("content-type", "application/json")], body.to_string()).await
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call(
+            Method::POST,
+            path,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
     }
-    pub async fn messages(&self, body: &Value) -> Answer {
+    pub(crate) async fn messages(&self, body: &Value) -> Answer {
         self.post("/v1/messages", body).await
     }
-    pub async fn chat(&self, body: &Value) -> Answer {
+    pub(crate) async fn chat(&self, body: &Value) -> Answer {
         self.post("/v1/chat/completions", body).await
     }
 }

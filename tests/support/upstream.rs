@@ -22,17 +22,17 @@ use tokio::net::TcpListener;
 
 /// What arrived.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub path: String,
-    pub headers: HeaderMap,
-    pub raw: Bytes,
-    pub body: Value,
+pub(crate) struct Seen {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) raw: Bytes,
+    pub(crate) body: Value,
 }
 
 /// A running scripted upstream.
 #[derive(Clone)]
-pub struct Upstream {
-    pub address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     open_streams: Arc<AtomicUsize>,
 }
@@ -49,41 +49,72 @@ impl Drop for Open {
 
 impl Upstream {
     /// Starts one on a free port.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let up = Self { address: listener.local_addr().unwrap(), seen: Arc::default(), open_streams: Arc::default() };
+        let up = Self {
+            address: listener.local_addr().unwrap(),
+            seen: Arc::default(),
+            open_streams: Arc::default(),
+        };
         let script = up.clone();
         let service = tower::service_fn(move |req| {
             let script = script.clone();
             async move { Ok::<_, Infallible>(script.answer(req).await) }
         });
-        let limits = tierway::server::Limits { connections: 4096, drain: Duration::ZERO };
-        tokio::spawn(tierway::server::serve(listener, service, limits, std::future::pending()));
+        let limits = tierway::server::Limits {
+            connections: 4096,
+            drain: Duration::ZERO,
+        };
+        tokio::spawn(tierway::server::serve(
+            listener,
+            service,
+            limits,
+            std::future::pending(),
+        ));
         up
     }
     /// Its address as a base URL.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
     /// Every generating request so far.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().iter().filter(|s| s.raw != "{}").cloned().collect()
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|s| s.raw != "{}")
+            .cloned()
+            .collect()
     }
     /// The last request.
-    pub fn last(&self) -> Seen {
+    pub(crate) fn last(&self) -> Seen {
         self.seen().pop().expect("a request")
     }
     /// How many streams are still being written.
-    pub fn open_streams(&self) -> usize {
+    pub(crate) fn open_streams(&self) -> usize {
         self.open_streams.load(Ordering::SeqCst)
     }
 
     async fn answer(&self, req: Request<Incoming>) -> Response<Body> {
         let (head, body) = req.into_parts();
-        let raw = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+        let raw = body
+            .collect()
+            .await
+            .map(|b| b.to_bytes())
+            .unwrap_or_default();
         let body: Value = serde_json::from_slice(&raw).unwrap_or_default();
-        let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-        self.seen.lock().unwrap().push(Seen { path: path.clone(), headers: head.headers, raw, body: body.clone() });
+        let path = head
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        self.seen.lock().unwrap().push(Seen {
+            path: path.clone(),
+            headers: head.headers,
+            raw,
+            body: body.clone(),
+        });
         let path = path.split('?').next().unwrap_or_default();
         let model = body["model"].as_str().unwrap_or_default();
         if let Some(status) = status_of(model) {
@@ -91,9 +122,13 @@ impl Upstream {
         }
         match path {
             "/v1/messages/count_tokens" => whole(json!({"input_tokens": 42})),
-            "/v1/models" => whole(json!({"object": "list", "data": [{"id": "scripted", "object": "model"}]})),
+            "/v1/models" => {
+                whole(json!({"object": "list", "data": [{"id": "scripted", "object": "model"}]}))
+            }
             "/v1/messages" => self.send(&body, messages(model), messages_events(model)),
-            "/v1/chat/completions" => self.send(&body, chat(model), chat_events(model, asks_usage(&body))),
+            "/v1/chat/completions" => {
+                self.send(&body, chat(model), chat_events(model, asks_usage(&body)))
+            }
             _ => error(path, 404),
         }
     }
@@ -105,8 +140,16 @@ impl Upstream {
         }
         self.open_streams.fetch_add(1, Ordering::SeqCst);
         let open = Open(Arc::clone(&self.open_streams));
-        let events = if model.contains("garbage") { vec!["data: {nonsense\n\n".to_owned(); 3] } else { events };
-        let (cut, hang, slow) = (model.contains("cutoff"), model.contains("hang"), model.contains("slow"));
+        let events = if model.contains("garbage") {
+            vec!["data: {nonsense\n\n".to_owned(); 3]
+        } else {
+            events
+        };
+        let (cut, hang, slow) = (
+            model.contains("cutoff"),
+            model.contains("hang"),
+            model.contains("slow"),
+        );
         let state = (events.into_iter().enumerate(), open);
         let frames = futures_util::stream::unfold(state, move |(mut events, open)| async move {
             let (i, event) = events.next()?;
@@ -117,18 +160,28 @@ impl Upstream {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             if cut && i == 3 {
+                // A reset throws away what has not been read yet; what was sent is to arrive first.
+                tokio::time::sleep(Duration::from_millis(30)).await;
                 return Some((Err(io::Error::other("cut")), (events, open)));
             }
             Some((Ok(Frame::data(Bytes::from(event))), (events, open)))
         });
-        respond(StatusCode::OK, "text/event-stream; charset=utf-8", StreamBody::new(frames).boxed_unsync())
+        respond(
+            StatusCode::OK,
+            "text/event-stream; charset=utf-8",
+            StreamBody::new(frames).boxed_unsync(),
+        )
     }
 }
 
 const ARGS: &str = r#"{"command": "echo \"hi\""}"#;
 
 fn calls(model: &str) -> usize {
-    if model.contains("parallel") { 2 } else { usize::from(model.contains("tool")) }
+    if model.contains("parallel") {
+        2
+    } else {
+        usize::from(model.contains("tool"))
+    }
 }
 
 fn text(model: &str) -> &'static str {
@@ -155,9 +208,15 @@ fn messages(model: &str) -> Value {
     }
     for i in 0..calls(model) {
         let input: Value = serde_json::from_str(ARGS).unwrap();
-        content.push(json!({"type": "tool_use", "id": format!("toolu_{i}"), "name": "bash", "input": input}));
+        content.push(
+            json!({"type": "tool_use", "id": format!("toolu_{i}"), "name": "bash", "input": input}),
+        );
     }
-    let stop = if calls(model) > 0 { "tool_use" } else { "end_turn" };
+    let stop = if calls(model) > 0 {
+        "tool_use"
+    } else {
+        "end_turn"
+    };
     json!({"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content, "stop_reason": stop,
         "stop_sequence": null, "usage": {"input_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 5, "output_tokens": 7}})
 }
@@ -169,7 +228,10 @@ fn messages_events(model: &str) -> Vec<String> {
     start["content"] = json!([]);
     start["stop_reason"] = Value::Null;
     start["usage"]["output_tokens"] = 1.into();
-    let mut out = vec![event(json!({"type": "message_start", "message": start})), event(json!({"type": "ping"}))];
+    let mut out = vec![
+        event(json!({"type": "message_start", "message": start})),
+        event(json!({"type": "ping"})),
+    ];
     if model.contains("midfail") {
         out.push(event(json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})));
         return out;
@@ -178,7 +240,9 @@ fn messages_events(model: &str) -> Vec<String> {
         let (empty, deltas) = match block["type"].as_str().unwrap() {
             "text" => (
                 json!({"type": "text", "text": ""}),
-                split(block["text"].as_str().unwrap()).map(|t| json!({"type": "text_delta", "text": t})).collect::<Vec<_>>(),
+                split(block["text"].as_str().unwrap())
+                    .map(|t| json!({"type": "text_delta", "text": t}))
+                    .collect::<Vec<_>>(),
             ),
             "thinking" => (
                 json!({"type": "thinking", "thinking": "", "signature": ""}),
@@ -189,11 +253,19 @@ fn messages_events(model: &str) -> Vec<String> {
             ),
             _ => (
                 json!({"type": "tool_use", "id": block["id"], "name": "bash", "input": {}}),
-                split(ARGS).map(|t| json!({"type": "input_json_delta", "partial_json": t})).collect(),
+                split(ARGS)
+                    .map(|t| json!({"type": "input_json_delta", "partial_json": t}))
+                    .collect(),
             ),
         };
-        out.push(event(json!({"type": "content_block_start", "index": i, "content_block": empty})));
-        out.extend(deltas.into_iter().map(|d| event(json!({"type": "content_block_delta", "index": i, "delta": d}))));
+        out.push(event(
+            json!({"type": "content_block_start", "index": i, "content_block": empty}),
+        ));
+        out.extend(
+            deltas
+                .into_iter()
+                .map(|d| event(json!({"type": "content_block_delta", "index": i, "delta": d}))),
+        );
         out.push(event(json!({"type": "content_block_stop", "index": i})));
     }
     out.push(event(json!({"type": "message_delta", "delta": {"stop_reason": whole["stop_reason"], "stop_sequence": null}, "usage": {"output_tokens": 7}})));
@@ -204,7 +276,11 @@ fn messages_events(model: &str) -> Vec<String> {
 fn chat(model: &str) -> Value {
     let calls: Vec<Value> =
         (0..calls(model)).map(|i| json!({"id": format!("call_{i}"), "type": "function", "function": {"name": "bash", "arguments": ARGS}})).collect();
-    let finish = if calls.is_empty() { "stop" } else { "tool_calls" };
+    let finish = if calls.is_empty() {
+        "stop"
+    } else {
+        "tool_calls"
+    };
     let mut message = json!({"role": "assistant", "content": text(model), "refusal": null});
     if !calls.is_empty() {
         message["tool_calls"] = calls.into();
@@ -223,17 +299,36 @@ fn chat_events(model: &str, usage: bool) -> Vec<String> {
         json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model,
             "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]})
     };
-    let mut chunks = vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
+    let mut chunks = vec![chunk(
+        json!({"role": "assistant", "content": ""}),
+        Value::Null,
+    )];
     if model.contains("think") {
-        chunks.push(chunk(json!({"reasoning_content": "Let me think."}), Value::Null));
+        chunks.push(chunk(
+            json!({"reasoning_content": "Let me think."}),
+            Value::Null,
+        ));
     }
     chunks.extend(split(text(model)).map(|t| chunk(json!({"content": t}), Value::Null)));
-    for (i, call) in whole["choices"][0]["message"]["tool_calls"].as_array().into_iter().flatten().enumerate() {
+    for (i, call) in whole["choices"][0]["message"]["tool_calls"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let head = json!({"tool_calls": [{"index": i, "id": call["id"], "type": "function", "function": {"name": "bash", "arguments": ""}}]});
         chunks.push(chunk(head, Value::Null));
-        chunks.extend(split(ARGS).map(|t| chunk(json!({"tool_calls": [{"index": i, "function": {"arguments": t}}]}), Value::Null)));
+        chunks.extend(split(ARGS).map(|t| {
+            chunk(
+                json!({"tool_calls": [{"index": i, "function": {"arguments": t}}]}),
+                Value::Null,
+            )
+        }));
     }
-    chunks.push(chunk(json!({}), whole["choices"][0]["finish_reason"].clone()));
+    chunks.push(chunk(
+        json!({}),
+        whole["choices"][0]["finish_reason"].clone(),
+    ));
     if usage {
         let mut last = chunk(json!({}), Value::Null);
         last["choices"] = json!([]);
@@ -251,7 +346,9 @@ fn chat_events(model: &str, usage: bool) -> Vec<String> {
 
 /// Pieces of five characters, so that escapes and words are cut anywhere.
 fn split(text: &str) -> impl Iterator<Item = &str> {
-    text.as_bytes().chunks(5).map(|c| std::str::from_utf8(c).unwrap())
+    text.as_bytes()
+        .chunks(5)
+        .map(|c| std::str::from_utf8(c).unwrap())
 }
 
 fn status_of(model: &str) -> Option<u16> {
@@ -267,19 +364,31 @@ fn error(path: &str, status: u16) -> Response<Body> {
     };
     let mut res = whole(body);
     *res.status_mut() = StatusCode::from_u16(status).unwrap();
-    res.headers_mut().insert("retry-after", "7".parse().unwrap());
-    res.headers_mut().insert("anthropic-ratelimit-requests-remaining", "0".parse().unwrap());
+    res.headers_mut()
+        .insert("retry-after", "7".parse().unwrap());
+    res.headers_mut().insert(
+        "anthropic-ratelimit-requests-remaining",
+        "0".parse().unwrap(),
+    );
     res
 }
 
 fn whole(value: Value) -> Response<Body> {
-    respond(StatusCode::OK, "application/json", Full::new(Bytes::from(value.to_string())).map_err(|e| match e {}).boxed_unsync())
+    respond(
+        StatusCode::OK,
+        "application/json",
+        Full::new(Bytes::from(value.to_string()))
+            .map_err(|e| match e {})
+            .boxed_unsync(),
+    )
 }
 
 fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut res = Response::new(body);
     *res.status_mut() = status;
-    res.headers_mut().insert(header::CONTENT_TYPE, content_type.parse().unwrap());
-    res.headers_mut().insert("request-id", "req_upstream".parse().unwrap());
+    res.headers_mut()
+        .insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+    res.headers_mut()
+        .insert("request-id", "req_upstream".parse().unwrap());
     res
 }

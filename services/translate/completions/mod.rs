@@ -1,4 +1,11 @@
 //! OpenAI's chat completions, read into the intermediate form and written from it.
+pub(super) mod answer;
+mod content_out;
+pub(super) mod replay;
+pub(super) mod request_in;
+pub(super) mod request_out;
+pub(super) mod stream_in;
+pub(super) mod stream_out;
 mod usage;
 mod wire;
 
@@ -17,6 +24,19 @@ pub(super) fn stop_of(json: Json<'_>) -> StopReason {
         "tool_calls" | "function_call" => StopReason::ToolUse,
         "content_filter" => StopReason::Refusal,
         _ => StopReason::Other,
+    }
+}
+
+/// The `finish_reason` that says so, to a caller of the deprecated `functions` in the deprecated way.
+const fn stop_word(stop: StopReason, legacy: bool) -> &'static str {
+    match stop {
+        StopReason::MaxTokens | StopReason::ContextWindow => "length",
+        StopReason::ToolUse if legacy => "function_call",
+        StopReason::ToolUse => "tool_calls",
+        StopReason::Refusal => "content_filter",
+        StopReason::EndTurn | StopReason::StopSequence | StopReason::Pause | StopReason::Other => {
+            "stop"
+        }
     }
 }
 

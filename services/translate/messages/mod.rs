@@ -1,4 +1,11 @@
 //! Anthropic's Messages, read into the intermediate form and written from it.
+pub(super) mod answer;
+mod content_out;
+pub(super) mod replay;
+pub(super) mod request_in;
+pub(super) mod request_out;
+pub(super) mod stream_in;
+pub(super) mod stream_out;
 mod usage;
 mod wire;
 
@@ -21,6 +28,19 @@ pub(super) fn stop_of(json: Json<'_>) -> StopReason {
         "pause_turn" => StopReason::Pause,
         "model_context_window_exceeded" => StopReason::ContextWindow,
         _ => StopReason::Other,
+    }
+}
+
+/// The `stop_reason` that says so.
+const fn stop_word(stop: StopReason) -> &'static str {
+    match stop {
+        StopReason::EndTurn | StopReason::Other => "end_turn",
+        StopReason::MaxTokens => "max_tokens",
+        StopReason::StopSequence => "stop_sequence",
+        StopReason::ToolUse => "tool_use",
+        StopReason::Refusal => "refusal",
+        StopReason::Pause => "pause_turn",
+        StopReason::ContextWindow => "model_context_window_exceeded",
     }
 }
 

@@ -1,0 +1,236 @@
+//! Feeding a JSON body to a hash so that what means the same hashes the same.
+//!
+//! Object keys are sorted, white space is nothing, strings count by their value (`"a"` is `"\u0061"`), numbers by how they are written
+//! (`1.0` is not `1`, and no digit is lost). Everything is framed by its length or count, so no two contents give one byte sequence.
+//!
+//! One pass finds where each value begins and ends, a second hashes; both take linear time, and depth and number of values are bounded, so
+//! that no body makes this dear.
+use std::borrow::Cow;
+
+/// The deepest nesting; what is deeper is not cached.
+const MAX_DEPTH: u32 = 128;
+/// The most values; what holds more is not cached.
+const MAX_NODES: usize = 1 << 18;
+
+/// A value, or an object's key.
+#[derive(Clone, Copy)]
+struct Node {
+    start: usize,
+    end: usize,
+    /// The node after this one and all it holds.
+    next: usize,
+}
+
+/// The values of a JSON text in the order in which they begin; a key stands before its value.
+pub(super) struct Tape<'a> {
+    raw: &'a [u8],
+    nodes: Vec<Node>,
+}
+
+impl<'a> Tape<'a> {
+    /// Finds the values of `raw`; `None` where it is no JSON that is worth it.
+    pub(super) fn of(raw: &'a [u8]) -> Option<Self> {
+        let mut tape = Self {
+            raw,
+            nodes: Vec::with_capacity(256),
+        };
+        let end = tape.value(0, 0)?;
+        (tape.blank(end) == raw.len()).then_some(tape)
+    }
+
+    /// Hashes the whole text, top-level members for which `skip` holds aside.
+    pub(super) fn hash(&self, hasher: &mut blake3::Hasher, skip: impl Fn(&str) -> bool) {
+        let mut members = self.members(0);
+        members.retain(|(key, _)| !std::str::from_utf8(key).is_ok_and(&skip));
+        count(hasher, b'{', members.len());
+        for (key, value) in &members {
+            framed(hasher, b'"', key);
+            if **key == *b"system" && self.text(*value).first() == Some(&b'[') {
+                self.array(hasher, *value, |block| !self.is_billing(block));
+            } else {
+                self.feed(hasher, *value);
+            }
+        }
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.raw.get(at).copied()
+    }
+
+    fn blank(&self, mut at: usize) -> usize {
+        while matches!(self.byte(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            at += 1;
+        }
+        at
+    }
+
+    // === finding ===
+
+    /// Notes the value at `at` and what it holds; returns its end.
+    fn value(&mut self, at: usize, depth: u32) -> Option<usize> {
+        let start = self.blank(at);
+        if depth > MAX_DEPTH || self.nodes.len() >= MAX_NODES {
+            return None;
+        }
+        let node = self.nodes.len();
+        self.nodes.push(Node {
+            start,
+            end: start,
+            next: node,
+        });
+        let end = match self.byte(start)? {
+            b'"' => self.string(start)?,
+            b'{' => self.items(start, b'}', depth)?,
+            b'[' => self.items(start, b']', depth)?,
+            _ => {
+                let mut end = start;
+                while !matches!(
+                    self.byte(end),
+                    None | Some(b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t')
+                ) {
+                    end += 1;
+                }
+                end
+            }
+        };
+        let next = self.nodes.len();
+        let noted = self.nodes.get_mut(node)?;
+        (noted.end, noted.next) = (end, next);
+        (end > start).then_some(end)
+    }
+
+    /// Notes the items between brackets; each of an object's is a key and a value.
+    fn items(&mut self, open: usize, close: u8, depth: u32) -> Option<usize> {
+        let mut at = self.blank(open + 1);
+        if self.byte(at) == Some(close) {
+            return Some(at + 1);
+        }
+        loop {
+            if close == b'}' {
+                let key = self.blank(at);
+                if self.byte(key) != Some(b'"') {
+                    return None;
+                }
+                let end = self.value(key, depth + 1)?;
+                at = self.blank(end);
+                if self.byte(at) != Some(b':') {
+                    return None;
+                }
+                at += 1;
+            }
+            let end = self.value(at, depth + 1)?;
+            at = self.blank(end);
+            match self.byte(at)? {
+                b',' => at += 1,
+                b if b == close => return Some(at + 1),
+                _ => return None,
+            }
+        }
+    }
+
+    fn string(&self, open: usize) -> Option<usize> {
+        let mut at = open + 1;
+        loop {
+            at += memchr::memchr2(b'"', b'\\', self.raw.get(at..)?)?;
+            if self.byte(at)? == b'"' {
+                return Some(at + 1);
+            }
+            at += 2;
+        }
+    }
+
+    // === hashing ===
+
+    fn node(&self, i: usize) -> Node {
+        let none = Node {
+            start: 0,
+            end: 0,
+            next: i + 1,
+        };
+        self.nodes.get(i).copied().unwrap_or(none)
+    }
+
+    fn text(&self, i: usize) -> &'a [u8] {
+        let node = self.node(i);
+        self.raw.get(node.start..node.end).unwrap_or_default()
+    }
+
+    /// The value of the string at `i`. One that stands for no text (half a surrogate pair) counts as written.
+    fn string_value(&self, i: usize) -> Cow<'a, [u8]> {
+        let literal = self.text(i);
+        let inside = literal.get(1..literal.len().saturating_sub(1));
+        if !literal.contains(&b'\\') {
+            return inside.unwrap_or_default().into();
+        }
+        match serde_json::from_slice::<String>(literal) {
+            Ok(text) => text.into_bytes().into(),
+            Err(_) => literal.into(),
+        }
+    }
+
+    /// The members of the object at `i`, sorted by key; those of one key stay in order.
+    fn members(&self, i: usize) -> Vec<(Cow<'a, [u8]>, usize)> {
+        let mut members = Vec::new();
+        if self.text(i).first() == Some(&b'{') {
+            let mut at = i + 1;
+            while at < self.node(i).next {
+                members.push((self.string_value(at), at + 1));
+                at = self.node(at + 1).next;
+            }
+        }
+        members.sort_by(|(a, _), (b, _)| a.cmp(b));
+        members
+    }
+
+    fn elements(&self, i: usize) -> impl Iterator<Item = usize> {
+        let end = self.node(i).next;
+        std::iter::successors(Some(i + 1), |at| Some(self.node(*at).next))
+            .take_while(move |at| *at < end)
+    }
+
+    fn object(&self, hasher: &mut blake3::Hasher, members: &[(Cow<'_, [u8]>, usize)]) {
+        count(hasher, b'{', members.len());
+        for (key, value) in members {
+            framed(hasher, b'"', key);
+            self.feed(hasher, *value);
+        }
+    }
+
+    /// Feeds the elements for which `keep` holds; the others do not count, nor are they counted.
+    fn array(&self, hasher: &mut blake3::Hasher, i: usize, keep: impl Fn(usize) -> bool) {
+        count(hasher, b'[', self.elements(i).filter(|e| keep(*e)).count());
+        for element in self.elements(i).filter(|e| keep(*e)) {
+            self.feed(hasher, element);
+        }
+    }
+
+    fn feed(&self, hasher: &mut blake3::Hasher, i: usize) {
+        match self.text(i).first() {
+            Some(b'{') => self.object(hasher, &self.members(i)),
+            Some(b'[') => self.array(hasher, i, |_| true),
+            Some(b'"') => framed(hasher, b'"', &self.string_value(i)),
+            _ => framed(hasher, b'#', self.text(i)),
+        }
+    }
+
+    /// Whether this is the block of bookkeeping that Claude Code puts into its system prompt, anew for each kind of request.
+    fn is_billing(&self, i: usize) -> bool {
+        const PREFIX: &[u8] = b"x-anthropic-billing-header:";
+        self.text(i).first() == Some(&b'{')
+            && self.text(i).len() < 1_024
+            && self.members(i).iter().any(|(key, value)| {
+                **key == *b"text" && self.string_value(*value).starts_with(PREFIX)
+            })
+    }
+}
+
+/// Feeds bytes with their length, so that what follows cannot be taken for part of them.
+pub(super) fn framed(hasher: &mut blake3::Hasher, kind: u8, bytes: &[u8]) {
+    count(hasher, kind, bytes.len());
+    hasher.update(bytes);
+}
+
+fn count(hasher: &mut blake3::Hasher, kind: u8, n: usize) {
+    hasher.update(&[kind]);
+    hasher.update(&(n as u64).to_le_bytes());
+}

@@ -1,0 +1,224 @@
+use super::outcome::{self, Outcome};
+use tierway_services::{
+    chat::{Attempt, AttemptEnd, CacheStatus, JournalEntries, Target, Tier, Usage, Usd},
+    prices::{Price, PriceList},
+};
+
+/// What one call cost, and what it would have cost.
+///
+/// Three prices are put on the tokens of the answer that the caller got: the *baseline*, that of the model that was asked for; the
+/// *plan*, that of the model that the tier is bound to; and the *cost*, of all upstream calls that were really made. From baseline to plan
+/// is the tier's doing. From plan to cost is the cascade's where a small model's answer was kept, or the prompt cache's on a hit; and
+/// where it cost more than planned, for drafts thrown away and calls repeated, deferral's. So always, to the picodollar:
+///
+/// > baseline + extra costs = cost + savings
+///
+/// Nothing is claimed that is not sure: for a call that was cancelled, refused or cut, or where any price is not known, the baseline is
+/// the cost itself. A caller who asks for a tier by its name, or for a model at a provider, has that as the baseline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bill {
+    cost: Usd,
+    baseline: Usd,
+    priced: bool,
+    known: bool,
+    saved: [Usd; Saved::ALL.len()],
+    extra: [Usd; Extra::ALL.len()],
+}
+
+/// Why a call cost less than its baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Saved {
+    /// Its tier is bound to a cheaper model.
+    Tier,
+    /// A small model's answer was kept.
+    Cascade,
+    /// It had been answered before.
+    PromptCache,
+}
+
+/// Why a call cost more than its baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Extra {
+    /// Its tier is bound to a dearer model.
+    Tier,
+    /// Drafts were thrown away, or calls repeated.
+    Deferral,
+}
+
+/// What prices a call.
+#[derive(Clone, Debug)]
+pub(super) struct Books {
+    pub(super) prices: PriceList,
+    pub(super) baseline: Option<Target>,
+}
+
+// === impl Saved, Extra ===
+
+impl Saved {
+    /// All causes.
+    pub const ALL: [Self; 3] = [Self::Tier, Self::Cascade, Self::PromptCache];
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tier => "tier",
+            Self::Cascade => "cascade",
+            Self::PromptCache => "prompt_cache",
+        }
+    }
+}
+
+impl Extra {
+    /// All causes.
+    pub const ALL: [Self; 2] = [Self::Tier, Self::Deferral];
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tier => "tier",
+            Self::Deferral => "deferral",
+        }
+    }
+}
+
+// === impl Bill ===
+
+impl Bill {
+    /// What all upstream calls cost whose price is known.
+    #[must_use]
+    pub const fn cost(&self) -> Usd {
+        self.cost
+    }
+    /// Whether the price of every token is known, so that the cost is whole.
+    #[must_use]
+    pub const fn is_priced(&self) -> bool {
+        self.priced
+    }
+    /// What it would have cost from the model that was asked for; `None` where that cannot be told.
+    #[must_use]
+    pub fn baseline(&self) -> Option<Usd> {
+        self.known.then_some(self.baseline)
+    }
+    /// The baseline as it enters the sums: the cost where nothing else can be told, so that no saving is claimed.
+    #[must_use]
+    pub const fn baseline_or_cost(&self) -> Usd {
+        self.baseline
+    }
+    /// What was saved for this cause.
+    #[must_use]
+    pub const fn saved(&self, cause: Saved) -> Usd {
+        self.saved[cause as usize]
+    }
+    /// What was spent beyond the baseline for this cause.
+    #[must_use]
+    pub const fn extra(&self, cause: Extra) -> Usd {
+        self.extra[cause as usize]
+    }
+
+    fn step(&mut self, from: Usd, to: Usd, saved: Saved, extra: Extra) {
+        if from >= to {
+            self.saved[saved as usize] += from - to;
+        } else {
+            self.extra[extra as usize] += to - from;
+        }
+    }
+}
+
+// === impl Books ===
+
+/// The tokens that the caller got, their price as planned, and to what a saving against that is due.
+struct Plan {
+    usage: Usage,
+    cost: Usd,
+    cause: Saved,
+}
+
+impl Books {
+    /// The bill for a call. `each` is shown every upstream call that used tokens, with its cost where the price is known.
+    pub(super) fn bill(
+        &self,
+        entries: &JournalEntries,
+        outcome: Outcome,
+        mut each: impl FnMut(&Attempt, &Usage, Option<Usd>),
+    ) -> Bill {
+        let (mut cost, mut priced) = (Usd::ZERO, true);
+        for attempt in &entries.attempts {
+            if let Some(usage) = &attempt.usage {
+                let price = self.prices.price(&attempt.target);
+                let amount = price.map(|price| price.cost(usage));
+                each(attempt, usage, amount);
+                priced &= amount.is_some();
+                cost += amount.unwrap_or_default();
+            } else if attempt.end == AttemptEnd::Complete {
+                priced = false;
+            }
+        }
+        let mut bill = Bill {
+            cost,
+            baseline: cost,
+            priced,
+            ..Bill::default()
+        };
+        if priced
+            && outcome == Outcome::Ok
+            && let Some(plan) = self.plan(entries)
+            && let Some(price) = self.baseline(entries)
+        {
+            bill.known = true;
+            bill.baseline = price.cost(&plan.usage);
+            bill.step(bill.baseline, plan.cost, Saved::Tier, Extra::Tier);
+            bill.step(plan.cost, cost, plan.cause, Extra::Deferral);
+        }
+        bill
+    }
+
+    fn plan(&self, entries: &JournalEntries) -> Option<Plan> {
+        let planned = |usage: &Usage| {
+            let price = self.prices.price(entries.target.as_ref()?)?;
+            Some(price.cost(usage))
+        };
+        if let (Some(CacheStatus::Hit), Some((_, usage))) = (entries.cache, &entries.replayed) {
+            return Some(Plan {
+                usage: *usage,
+                cost: planned(usage)?,
+                cause: Saved::PromptCache,
+            });
+        }
+        let served = outcome::served(entries)?;
+        let usage = served.usage?;
+        // Where no small model's answer was kept, whoever answered is the plan, so that no saving can be due to the cascade.
+        let kept = entries.cascade.as_ref().is_some_and(|c| c.accepted);
+        let cost = if kept {
+            planned(&usage)?
+        } else {
+            self.prices.price(&served.target)?.cost(&usage)
+        };
+        Some(Plan {
+            usage,
+            cost,
+            cause: Saved::Cascade,
+        })
+    }
+
+    /// The price of what was asked for.
+    fn baseline(&self, entries: &JournalEntries) -> Option<Price> {
+        let requested = entries.requested_model.as_deref();
+        if entries.tier.is_none() || requested.is_some_and(is_tier) {
+            return self.prices.price(entries.target.as_ref()?);
+        }
+        requested
+            .and_then(|model| self.prices.price_of_model(model))
+            .or_else(|| self.prices.price(self.baseline.as_ref()?))
+    }
+}
+
+/// Whether a caller who asks for `model` asks for a tier.
+fn is_tier(model: &str) -> bool {
+    let name = model.strip_prefix("tierway/").unwrap_or(model);
+    name.parse::<Tier>().is_ok()
+}
+
+#[cfg(test)]
+mod tests;

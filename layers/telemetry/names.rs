@@ -1,0 +1,181 @@
+//! Every metric's name, labels and meaning: the one place where metrics are made.
+//!
+//! All labels are closed sets of words or configured names; nothing that a caller writes becomes a label.
+#![expect(
+    clippy::disallowed_macros,
+    reason = "here and nowhere else are metrics made"
+)]
+use super::{Extra, Outcome, Saved};
+use metrics::{Counter, Gauge, Histogram, Unit};
+use std::sync::Arc;
+use tierway_services::{
+    chat::{CacheStatus, Role, Tier},
+    dialect::Dialect,
+};
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A count that only grows.
+    Counter,
+    /// A sum of money that only grows. The recorder holds it as a gauge, because counters there are whole numbers; an exporter should
+    /// declare it a counter.
+    Money,
+    /// A level.
+    Gauge,
+    /// Times, in seconds.
+    Histogram,
+}
+
+/// A metric of this layer.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($const:ident = $name:literal, $kind:ident, $labels:expr, $help:literal;)*) => {
+        $(#[doc = $help] pub const $const: &str = $name;)*
+        /// All metrics of this layer.
+        pub const ALL: &[Metric] = &[$(Metric { name: $name, kind: Kind::$kind, labels: &$labels, help: $help }),*];
+    };
+}
+
+metrics! {
+    REQUESTS = "tierway_requests_total", Counter, ["dialect", "tier", "provider", "outcome"],
+        "Chat calls, by outcome: ok, client_error, refused, upstream_error, internal_error, cut, cancelled.";
+    IN_FLIGHT = "tierway_requests_in_flight", Gauge, [],
+        "Chat calls whose answer has not ended.";
+    TOKENS = "tierway_tokens_total", Counter, ["kind", "provider", "role"],
+        "Tokens of upstream calls, by kind: input, output, cache_read, cache_write.";
+    UNPRICED_TOKENS = "tierway_unpriced_tokens_total", Counter, ["provider"],
+        "Tokens whose price is not known; they are in no sum of money.";
+    COST = "tierway_cost_usd_total", Money, ["provider", "role"],
+        "What upstream calls cost, rejected drafts included.";
+    BASELINE = "tierway_baseline_usd_total", Money, [],
+        "What the same answers would have cost from the models that were asked for; the cost itself where that cannot be told.";
+    SAVED = "tierway_saved_usd_total", Money, ["cause"],
+        "Savings against the baseline, by cause: tier, cascade, prompt_cache.";
+    EXTRA_COST = "tierway_extra_cost_usd_total", Money, ["cause"],
+        "Costs beyond the baseline, by cause: tier, deferral. Baseline and extra cost are cost and savings.";
+    CACHE = "tierway_cache_total", Counter, ["status"],
+        "What the prompt cache did: hit, miss, bypass.";
+    CASCADE = "tierway_cascade_total", Counter, ["outcome", "reason"],
+        "What the cascade did with small models' drafts: accepted, deferred.";
+    REQUEST_SECONDS = "tierway_request_seconds", Histogram, ["dialect", "tier"],
+        "From a call to the end of its answer.";
+    TIME_TO_FIRST_BYTE_SECONDS = "tierway_time_to_first_byte_seconds", Histogram, ["dialect", "tier"],
+        "From a call to the first piece of its streamed answer.";
+    ATTEMPT_SECONDS = "tierway_attempt_seconds", Histogram, ["provider", "role"],
+        "From an upstream call to its end.";
+}
+
+/// The names of the sums of money, which the recorder holds as gauges and an exporter should declare counters.
+pub const MONEY: [&str; 4] = [COST, BASELINE, SAVED, EXTRA_COST];
+
+/// Tells the recorder what each metric means. Call it once, after the recorder is installed.
+pub fn describe() {
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Money | Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Histogram => {
+                metrics::describe_histogram!(metric.name, Unit::Seconds, metric.help);
+            }
+        }
+    }
+}
+
+/// The label for a tier: its name, `direct` where the caller named a model, `none` where the call did not come that far.
+pub(super) const fn tier_label(tier: Option<Tier>, directed: bool) -> &'static str {
+    match tier {
+        Some(tier) => tier.as_str(),
+        None if directed => "direct",
+        None => "none",
+    }
+}
+
+/// A kind of token, as the label has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum TokenKind {
+    Input,
+    Output,
+    CacheRead,
+    CacheWrite,
+}
+
+// === handles ===
+
+pub(super) fn requests(
+    dialect: Dialect,
+    tier: &'static str,
+    provider: &Arc<str>,
+    outcome: Outcome,
+) -> Counter {
+    metrics::counter!(REQUESTS, "dialect" => dialect.as_str(), "tier" => tier,
+        "provider" => provider.clone(), "outcome" => outcome.as_str())
+}
+
+pub(super) fn in_flight() -> Gauge {
+    metrics::gauge!(IN_FLIGHT)
+}
+
+pub(super) fn tokens(kind: TokenKind, provider: &Arc<str>, role: Role) -> Counter {
+    let kind = match kind {
+        TokenKind::Input => "input",
+        TokenKind::Output => "output",
+        TokenKind::CacheRead => "cache_read",
+        TokenKind::CacheWrite => "cache_write",
+    };
+    metrics::counter!(TOKENS, "kind" => kind, "provider" => provider.clone(), "role" => role.as_str())
+}
+
+pub(super) fn unpriced_tokens(provider: &Arc<str>) -> Counter {
+    metrics::counter!(UNPRICED_TOKENS, "provider" => provider.clone())
+}
+
+pub(super) fn cost(provider: &Arc<str>, role: Role) -> Gauge {
+    metrics::gauge!(COST, "provider" => provider.clone(), "role" => role.as_str())
+}
+
+pub(super) fn baseline() -> Gauge {
+    metrics::gauge!(BASELINE)
+}
+
+pub(super) fn saved(cause: Saved) -> Gauge {
+    metrics::gauge!(SAVED, "cause" => cause.as_str())
+}
+
+pub(super) fn extra_cost(cause: Extra) -> Gauge {
+    metrics::gauge!(EXTRA_COST, "cause" => cause.as_str())
+}
+
+pub(super) fn cache(status: CacheStatus) -> Counter {
+    metrics::counter!(CACHE, "status" => status.as_str())
+}
+
+pub(super) fn cascade(accepted: bool, reason: &'static str) -> Counter {
+    let outcome = if accepted { "accepted" } else { "deferred" };
+    metrics::counter!(CASCADE, "outcome" => outcome, "reason" => reason)
+}
+
+pub(super) fn request_seconds(dialect: Dialect, tier: &'static str) -> Histogram {
+    metrics::histogram!(REQUEST_SECONDS, "dialect" => dialect.as_str(), "tier" => tier)
+}
+
+pub(super) fn first_byte_seconds(dialect: Dialect, tier: &'static str) -> Histogram {
+    metrics::histogram!(TIME_TO_FIRST_BYTE_SECONDS, "dialect" => dialect.as_str(), "tier" => tier)
+}
+
+pub(super) fn attempt_seconds(provider: &Arc<str>, role: Role) -> Histogram {
+    metrics::histogram!(ATTEMPT_SECONDS, "provider" => provider.clone(), "role" => role.as_str())
+}

@@ -1,0 +1,294 @@
+//! Handles of metrics, made on first use and kept, so that counting a call formats and allocates nothing.
+//!
+//! They are not made earlier because a handle that is made before the recorder is installed stays silent for ever.
+use super::{
+    Bill, Extra, Outcome, Saved,
+    names::{self, TokenKind},
+};
+use metrics::{Counter, Gauge, Histogram};
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    time::Duration,
+};
+use tierway_services::{
+    chat::{Attempt, CacheStatus, CascadeStatus, Role, Usage, Usd},
+    dialect::Dialect,
+};
+
+/// More providers or reasons than anybody configures. What comes beyond is counted as `other`, so that no mistake below can make series
+/// without end.
+const MOST: usize = 256;
+
+/// All series of one [`TelemetryLayer`](super::TelemetryLayer) and its clones.
+pub(super) struct Series {
+    in_flight: OnceLock<Gauge>,
+    providers: Cached<Arc<str>, Arc<Provider>>,
+    baseline: OnceLock<Arc<Money>>,
+    saved: Cached<Saved, Arc<Money>>,
+    extra: Cached<Extra, Arc<Money>>,
+    cache: Cached<CacheStatus, Counter>,
+    cascade: Cached<(bool, &'static str), Counter>,
+    request_seconds: Cached<(Dialect, &'static str), Histogram>,
+    first_byte_seconds: Cached<(Dialect, &'static str), Histogram>,
+    none: Arc<str>,
+    other: Arc<str>,
+}
+
+/// The series of one provider.
+struct Provider {
+    name: Arc<str>,
+    requests: Cached<(Dialect, &'static str, Outcome), Counter>,
+    tokens: Cached<(TokenKind, Role), Counter>,
+    unpriced: OnceLock<Counter>,
+    cost: Cached<Role, Arc<Money>>,
+    attempt_seconds: Cached<Role, Histogram>,
+}
+
+/// A sum of money, exact here and rounded only where it is shown.
+struct Money {
+    sum: Mutex<Usd>,
+    gauge: Gauge,
+}
+
+/// Values made once for each key.
+struct Cached<K, V>(RwLock<HashMap<K, V>>);
+
+/// Holds the number of calls in flight up by one.
+pub(super) struct InFlight(Gauge);
+
+/// A call, as it is counted once it has ended.
+pub(super) struct Ended<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) tier: &'static str,
+    pub(super) provider: Option<&'a Arc<str>>,
+    pub(super) outcome: Outcome,
+    pub(super) total: Duration,
+    /// Of streams only.
+    pub(super) first_byte: Option<Duration>,
+    pub(super) cache: Option<CacheStatus>,
+    pub(super) cascade: Option<&'a CascadeStatus>,
+}
+
+// === impl Series ===
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            in_flight: OnceLock::new(),
+            providers: Cached::default(),
+            baseline: OnceLock::new(),
+            saved: Cached::default(),
+            extra: Cached::default(),
+            cache: Cached::default(),
+            cascade: Cached::default(),
+            request_seconds: Cached::default(),
+            first_byte_seconds: Cached::default(),
+            none: "none".into(),
+            other: "other".into(),
+        }
+    }
+}
+
+impl Series {
+    pub(super) fn enter(&self) -> InFlight {
+        let gauge = self.in_flight.get_or_init(names::in_flight).clone();
+        gauge.increment(1);
+        InFlight(gauge)
+    }
+
+    pub(super) fn ended(&self, call: &Ended<'_>) {
+        let &Ended {
+            dialect,
+            tier,
+            outcome,
+            ..
+        } = call;
+        let provider = self.provider(call.provider.unwrap_or(&self.none));
+        provider
+            .requests
+            .get((dialect, tier, outcome), |_| {
+                names::requests(dialect, tier, &provider.name, outcome)
+            })
+            .increment(1);
+        self.request_seconds
+            .get((dialect, tier), |_| names::request_seconds(dialect, tier))
+            .record(call.total);
+        if let Some(first_byte) = call.first_byte {
+            self.first_byte_seconds
+                .get((dialect, tier), |_| {
+                    names::first_byte_seconds(dialect, tier)
+                })
+                .record(first_byte);
+        }
+        if let Some(status) = call.cache {
+            self.cache.get(status, |s| names::cache(*s)).increment(1);
+        }
+        if let Some(cascade) = call.cascade {
+            let (accepted, reason) = (cascade.accepted, cascade.reason);
+            self.cascade
+                .get_or((accepted, reason), (accepted, "other"), |(a, r)| {
+                    names::cascade(*a, r)
+                })
+                .increment(1);
+        }
+    }
+
+    pub(super) fn attempt(&self, attempt: &Attempt) {
+        let provider = self.provider(&attempt.target.provider);
+        provider
+            .attempt_seconds
+            .get(attempt.role, |role| {
+                names::attempt_seconds(&provider.name, *role)
+            })
+            .record(attempt.total);
+    }
+
+    pub(super) fn usage(&self, attempt: &Attempt, usage: &Usage, cost: Option<Usd>) {
+        let provider = self.provider(&attempt.target.provider);
+        let role = attempt.role;
+        for (kind, count) in [
+            (TokenKind::Input, usage.input),
+            (TokenKind::Output, usage.output),
+            (TokenKind::CacheRead, usage.cache_read),
+            (
+                TokenKind::CacheWrite,
+                usage.cache_write + usage.cache_write_1h,
+            ),
+        ] {
+            if count > 0 {
+                provider
+                    .tokens
+                    .get((kind, role), |_| names::tokens(kind, &provider.name, role))
+                    .increment(count);
+            }
+        }
+        match cost {
+            Some(cost) => provider
+                .cost
+                .get(role, |role| Money::new(names::cost(&provider.name, *role)))
+                .add(cost),
+            None => provider
+                .unpriced
+                .get_or_init(|| names::unpriced_tokens(&provider.name))
+                .increment(usage.input_total() + usage.output),
+        }
+    }
+
+    /// Nothing is added where nothing was saved; but then the series is there, at zero, for whoever draws it.
+    pub(super) fn bill(&self, bill: &Bill) {
+        self.baseline
+            .get_or_init(|| Money::new(names::baseline()))
+            .add(bill.baseline_or_cost());
+        for cause in Saved::ALL {
+            self.saved
+                .get(cause, |cause| Money::new(names::saved(*cause)))
+                .add(bill.saved(cause));
+        }
+        for cause in Extra::ALL {
+            self.extra
+                .get(cause, |cause| Money::new(names::extra_cost(*cause)))
+                .add(bill.extra(cause));
+        }
+    }
+
+    /// Makes the sums of money there from the start, at zero.
+    pub(super) fn announce(&self, providers: impl IntoIterator<Item = Arc<str>>) {
+        self.bill(&Bill::default());
+        for name in providers {
+            let provider = self.provider(&name);
+            let role = Role::default();
+            provider
+                .cost
+                .get(role, |role| Money::new(names::cost(&name, *role)));
+            provider
+                .unpriced
+                .get_or_init(|| names::unpriced_tokens(&name));
+        }
+    }
+
+    fn provider(&self, name: &Arc<str>) -> Arc<Provider> {
+        self.providers
+            .get_or(name.clone(), self.other.clone(), |name| {
+                Arc::new(Provider {
+                    name: name.clone(),
+                    requests: Cached::default(),
+                    tokens: Cached::default(),
+                    unpriced: OnceLock::new(),
+                    cost: Cached::default(),
+                    attempt_seconds: Cached::default(),
+                })
+            })
+    }
+}
+
+impl fmt::Debug for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Series").finish_non_exhaustive()
+    }
+}
+
+// === impl Money ===
+
+impl Money {
+    fn new(gauge: Gauge) -> Arc<Self> {
+        Arc::new(Self {
+            sum: Mutex::new(Usd::ZERO),
+            gauge,
+        })
+    }
+    fn add(&self, amount: Usd) {
+        let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        *sum += amount;
+        // Under the lock, lest an older sum overwrite a newer one.
+        self.gauge.set(sum.as_dollars());
+    }
+}
+
+// === impl Cached ===
+
+impl<K, V> Default for Cached<K, V> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Cached<K, V> {
+    /// The value for one of a closed set of keys.
+    fn get(&self, key: K, make: impl FnOnce(&K) -> V) -> V {
+        if let Some(value) = self.find(&key) {
+            return value;
+        }
+        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let value = make(&key);
+        map.entry(key).or_insert(value).clone()
+    }
+    /// The value for `key`, or that for `other` where there are too many keys already.
+    fn get_or(&self, key: K, other: K, make: impl FnOnce(&K) -> V) -> V {
+        if let Some(value) = self.find(&key) {
+            return value;
+        }
+        let full = self.0.read().unwrap_or_else(PoisonError::into_inner).len() >= MOST;
+        self.get(if full { other } else { key }, make)
+    }
+    fn find(&self, key: &K) -> Option<V> {
+        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        map.get(key).cloned()
+    }
+}
+
+// === impl InFlight ===
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InFlight")
+    }
+}

@@ -1,0 +1,125 @@
+use super::{
+    CallRecord, ResponseBody, ResponseFuture,
+    call::{Call, Shared},
+    money::Books,
+    series::Series,
+};
+use http::{Method, Request, Response};
+use http_body::Body;
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tierway_services::{
+    chat::{Operation, Target},
+    dialect::Dialect,
+    prices::PriceList,
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Applies [`Telemetry`].
+#[derive(Clone, Debug)]
+pub struct TelemetryLayer {
+    shared: Shared,
+}
+
+/// Counts every call. See the [module](super).
+#[derive(Clone, Debug)]
+pub struct Telemetry<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+// === impl TelemetryLayer ===
+
+impl TelemetryLayer {
+    /// Prices calls by this list.
+    #[must_use]
+    pub fn new(prices: PriceList) -> Self {
+        Self {
+            shared: Shared {
+                books: Books {
+                    prices,
+                    baseline: None,
+                },
+                dialect: None,
+                on_end: None,
+                series: Arc::new(Series::default()),
+            },
+        }
+    }
+    /// What a call is compared with whose model, as the caller names it, has no price of its own: `auto`, for one. By default such a call
+    /// is compared with nothing.
+    #[must_use]
+    pub fn baseline(mut self, target: Target) -> Self {
+        self.shared.books.baseline = Some(target);
+        self
+    }
+    /// Shows the sums of money from the start, at zero, so that a `rate()` over them sees the first cent too. To be called after the
+    /// recorder has been installed: a metric that is made earlier stays silent for ever.
+    #[must_use]
+    pub fn announce<P: Into<Arc<str>>>(self, providers: impl IntoIterator<Item = P>) -> Self {
+        let providers = providers.into_iter().map(Into::into);
+        self.shared.series.announce(providers);
+        self
+    }
+    /// Counts every `POST` as a call in this dialect, whatever the path. By default the dialects' own paths decide.
+    #[must_use]
+    pub const fn dialect(mut self, dialect: Dialect) -> Self {
+        self.shared.dialect = Some(dialect);
+        self
+    }
+    /// Shows every call that has ended to `hear`: to log it, or to write it down. It runs where the call ended, often within a `drop`, so
+    /// it must neither block nor panic.
+    #[must_use]
+    pub fn on_end(mut self, hear: impl Fn(&CallRecord<'_>) + Send + Sync + 'static) -> Self {
+        self.shared.on_end = Some(Arc::new(hear));
+        self
+    }
+}
+
+impl<S> Layer<S> for TelemetryLayer {
+    type Service = Telemetry<S>;
+    fn layer(&self, inner: S) -> Telemetry<S> {
+        Telemetry {
+            inner,
+            shared: Arc::new(self.shared.clone()),
+        }
+    }
+}
+
+// === impl Telemetry ===
+
+impl<S, ReqB, ResB> Service<Request<ReqB>> for Telemetry<S>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ResB: Body,
+{
+    type Response = Response<ResponseBody<ResB>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut req: Request<ReqB>) -> Self::Future {
+        let call =
+            counted(&self.shared, &req).map(|dialect| Call::begin(&self.shared, dialect, &mut req));
+        ResponseFuture::new(self.inner.call(req), call)
+    }
+}
+
+/// The dialect of a request that counts.
+fn counted<B>(shared: &Shared, req: &Request<B>) -> Option<Dialect> {
+    if req.method() != Method::POST {
+        return None;
+    }
+    let path = req.uri().path();
+    let (dialect, operation) = match shared.dialect {
+        Some(dialect) => (dialect, crate::wire::operation(path)),
+        None => crate::wire::route(path)?,
+    };
+    (operation == Operation::Generate).then_some(dialect)
+}

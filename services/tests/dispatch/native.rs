@@ -1,0 +1,112 @@
+//! Finding out whether a local server speaks Messages itself.
+use super::*;
+use crate::upstream::{Act, Seen, json, response};
+use std::sync::Mutex;
+
+/// A server of the chat dialect that answers a call of Messages with `messages`.
+async fn server(messages: String) -> Upstream {
+    Upstream::start(move |seen: &Seen| {
+        let said = match seen.path.as_str() {
+            "/v1/messages" if seen.body == "{}" => messages.clone(),
+            "/v1/messages" => json(200, MESSAGE),
+            _ => json(200, COMPLETION),
+        };
+        vec![Act::Send(said)]
+    })
+    .await
+}
+
+fn paths(upstream: &Upstream) -> Vec<String> {
+    upstream.seen().into_iter().map(|s| s.path).collect()
+}
+
+#[tokio::test]
+async fn one_question_decides() {
+    for (probed, native) in [
+        (
+            json(400, r#"{"error":{"message":"messages: field required"}}"#),
+            true,
+        ),
+        (json(500, "{}"), true),
+        (response(404, "text/plain", "", "404 page not found"), false),
+        (json(405, "{}"), false),
+        (
+            json(
+                200,
+                r#"{"error":"Unexpected endpoint or method. (POST /v1/messages)"}"#,
+            ),
+            false,
+        ),
+    ] {
+        let upstream = server(probed.clone()).await;
+        let dispatch = dispatch(provider(Kind::LmStudio, &upstream));
+        for _ in 0..2 {
+            let told = ask("/v1/messages", MESSAGES).send(&dispatch).await.unwrap();
+            assert_eq!(told.json()["type"], "message", "{probed}");
+            assert_eq!(told.attempts.len(), 1, "the question is no attempt");
+        }
+        let used = if native {
+            "/v1/messages"
+        } else {
+            "/v1/chat/completions"
+        };
+        assert_eq!(paths(&upstream), ["/v1/messages", used, used], "{probed}");
+    }
+}
+
+#[tokio::test]
+async fn concurrent_calls_share_the_question() {
+    let upstream = server(json(400, "{}")).await;
+    let dispatch = dispatch(provider(Kind::LlamaCpp, &upstream));
+    let call = || ask("/v1/messages", MESSAGES).send(&dispatch);
+    let (a, b, c) = tokio::join!(call(), call(), call());
+    assert!(a.is_ok() && b.is_ok() && c.is_ok());
+    let probes = upstream.seen().iter().filter(|s| s.body == "{}").count();
+    assert_eq!((probes, upstream.seen().len()), (1, 4));
+}
+
+#[tokio::test]
+async fn chat_and_configured_providers_ask_nothing() {
+    let upstream = server(json(500, "{}")).await;
+    let new = || provider(Kind::Ollama, &upstream);
+    ask("/v1/chat/completions", CHAT)
+        .send(&dispatch(new()))
+        .await
+        .unwrap();
+    ask("/v1/messages", MESSAGES)
+        .send(&dispatch(new().native_messages(Some(true))))
+        .await
+        .unwrap();
+    ask("/v1/messages", MESSAGES)
+        .send(&dispatch(new().native_messages(Some(false))))
+        .await
+        .unwrap();
+    assert_eq!(
+        paths(&upstream),
+        [
+            "/v1/chat/completions",
+            "/v1/messages",
+            "/v1/chat/completions"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_still_loading_is_asked_again() {
+    let answers = Mutex::new(vec![json(400, "{}"), json(503, "{}")]);
+    let upstream = Upstream::start(move |seen: &Seen| {
+        let said = match seen.body.as_str() {
+            "{}" => answers.lock().unwrap().pop().unwrap(),
+            _ if seen.path == "/v1/messages" => json(200, MESSAGE),
+            _ => json(200, COMPLETION),
+        };
+        vec![Act::Send(said)]
+    })
+    .await;
+    let dispatch = dispatch(provider(Kind::LlamaCpp, &upstream));
+    for _ in 0..2 {
+        ask("/v1/messages", MESSAGES).send(&dispatch).await.unwrap();
+    }
+    let (messages, chat) = ("/v1/messages", "/v1/chat/completions");
+    assert_eq!(paths(&upstream), [messages, chat, messages, messages]);
+}

@@ -1,0 +1,108 @@
+//! An answer, freed of its dialect, for whoever judges it.
+use super::{
+    form::{Arguments, BlockKind},
+    json::{Fields, elements},
+    read_whole, summary, to_whole,
+};
+use crate::{
+    chat::{Answer, Logprob, StopReason, ToolCall},
+    dialect::Dialect,
+    sse::Splitter,
+};
+use bytes::Bytes;
+
+/// Reads a whole answer, freed of its dialect; `None` where it is none.
+///
+/// ```
+/// use tierway_services::{dialect::Dialect, translate};
+/// let body = br#"{"id":"msg_1","type":"message","role":"assistant","model":"m","stop_reason":"end_turn",
+///     "content":[{"type":"text","text":"Paris."}],"usage":{"input_tokens":9,"output_tokens":2}}"#;
+/// let answer = translate::read_answer(Dialect::Messages, body).unwrap();
+/// assert_eq!(answer.text, "Paris.");
+/// ```
+#[must_use]
+pub fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Answer> {
+    let body = std::str::from_utf8(body).ok()?;
+    let whole = read_whole(dialect, body)?;
+    let mut answer = Answer {
+        stop: summary(dialect, body.as_bytes())
+            .stop
+            .map(|_| whole.settled_stop()),
+        model: whole.model.as_ref().map(|m| m.decode().into_owned()),
+        usage: whole.usage,
+        ..Answer::default()
+    };
+    answer.refused = whole.stop == Some(StopReason::Refusal);
+    for block in &whole.blocks {
+        match &block.kind {
+            BlockKind::Text(text) => {
+                if !answer.text.is_empty() {
+                    answer.text.push('\n');
+                }
+                answer.text.push_str(&text.decode());
+            }
+            BlockKind::ToolUse {
+                id,
+                name,
+                arguments,
+            } => answer.tool_calls.push(ToolCall {
+                id: id.decode().into_owned(),
+                name: name.decode().into_owned(),
+                arguments: match arguments {
+                    Arguments::Object(json) => json.clone().into_owned(),
+                    Arguments::Text(text) => text.decode().into_owned(),
+                },
+            }),
+            _ => {}
+        }
+    }
+    if dialect == Dialect::ChatCompletions {
+        answer.logprobs = logprobs(body).unwrap_or_default();
+    }
+    Some(answer)
+}
+
+/// Reads a recorded stream as the answer that it brought; `None` where it did not end well.
+#[must_use]
+pub fn read_stream_answer(dialect: Dialect, sse: &[u8]) -> Option<Answer> {
+    let mut splitter = Splitter::new(sse.len());
+    splitter.push(Bytes::copy_from_slice(sse)).ok()?;
+    let mut events: Vec<Bytes> = splitter.by_ref().collect();
+    if !splitter.remainder().is_empty() {
+        events.push(Bytes::copy_from_slice(splitter.remainder()));
+    }
+    read_answer(dialect, &to_whole(dialect, &events)?)
+}
+
+fn logprobs(body: &str) -> Option<Vec<Logprob>> {
+    let choices = elements(Fields::parse(body)?.get("choices")?)?;
+    let choice = Fields::parse(choices.first()?.get())?;
+    let tokens = elements(choice.object("logprobs")?.get("content")?)?;
+    Some(
+        tokens
+            .into_iter()
+            .filter_map(|t| logprob(Fields::parse(t.get())?))
+            .collect(),
+    )
+}
+
+fn logprob(token: Fields<'_>) -> Option<Logprob> {
+    let number = |fields: &Fields<'_>| fields.get("logprob")?.get().parse::<f64>().ok();
+    let text = token.string("token")?.into_owned();
+    let top = token.get("top_logprobs").and_then(elements);
+    // The likeliest of the others: the token that was taken need not be the likeliest of all, and stands among them or not.
+    let runner_up = top
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|other| Fields::parse(other.get()))
+        .filter(|other| other.string("token").is_some_and(|t| t != text))
+        .filter_map(|other| number(&other))
+        .fold(None, |best: Option<f64>, p| {
+            Some(best.map_or(p, |b| b.max(p)))
+        });
+    Some(Logprob {
+        logprob: number(&token)?,
+        token: text,
+        runner_up,
+    })
+}

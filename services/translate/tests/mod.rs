@@ -1,0 +1,165 @@
+//! Translation, shown on whole bodies and streams: each fixture in, one snapshot out.
+mod answers;
+mod chunking;
+mod replays;
+mod requests;
+mod streams;
+
+use super::StreamTranslator;
+use crate::{
+    chat::{Operation, Prompt, Refusal},
+    dialect::Dialect,
+    sse::Splitter,
+};
+use bytes::Bytes;
+use std::path::Path;
+
+/// The fixtures of a folder, by name.
+fn fixtures(folder: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("translate/fixtures")
+        .join(folder);
+    let mut all: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    all.sort();
+    assert!(!all.is_empty());
+    all
+}
+
+fn other(dialect: Dialect) -> Dialect {
+    match dialect {
+        Dialect::Messages => Dialect::ChatCompletions,
+        Dialect::ChatCompletions => Dialect::Messages,
+    }
+}
+
+fn folder(kind: &str, dialect: Dialect) -> String {
+    format!("{kind}/{}", dialect.as_str())
+}
+
+fn prompt_of(dialect: Dialect, body: &str) -> Prompt {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    Prompt::parse(dialect, Operation::Generate, body).unwrap()
+}
+
+/// What a caller of this dialect might have asked to get a stream.
+fn asked(dialect: Dialect) -> Prompt {
+    prompt_of(
+        dialect,
+        r#"{"model":"m","max_tokens":9,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}"#,
+    )
+}
+
+/// JSON over several lines, not a byte of its values changed.
+fn pretty(json: &[u8]) -> String {
+    let mut out = String::new();
+    let (mut depth, mut in_string, mut escaped) = (0, false, false);
+    for c in std::str::from_utf8(json).unwrap().chars() {
+        if in_string {
+            out.push(c);
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            continue;
+        }
+        let line = |out: &mut String, depth: usize| {
+            out.push('\n');
+            out.push_str(&"  ".repeat(depth));
+        };
+        match c {
+            '{' | '[' => {
+                depth += 1;
+                out.push(c);
+                line(&mut out, depth);
+            }
+            '}' | ']' => {
+                depth -= 1;
+                line(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                line(&mut out, depth);
+            }
+            c => {
+                in_string = c == '"';
+                out.push(c);
+                if c == ':' {
+                    out.push(' ');
+                }
+            }
+        }
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(&out).unwrap();
+    out
+}
+
+/// What is made anew in every run, made the same.
+fn steady(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    for (key, end) in [("\"created\":", ',')] {
+        while let Some(at) = rest.find(key) {
+            let value = at + key.len();
+            let len = rest[value..].find(end).unwrap();
+            out.push_str(&rest[..value]);
+            let old = rest[value..value + len].trim();
+            // What the upstream wrote stays.
+            out.push_str(
+                if old.len() == 10 && !old.starts_with("176390") && !old.starts_with("175") {
+                    "0"
+                } else {
+                    old
+                },
+            );
+            rest = &rest[value + len..];
+        }
+    }
+    out.push_str(rest);
+    // Ids of our own: 20 hexadecimal digits.
+    let bytes = out.clone().into_bytes();
+    let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    let mut at = 0;
+    while at + 20 <= bytes.len() {
+        if bytes[at..at + 20].iter().all(hex)
+            && (at == 0 || bytes[at - 1] == b'_' || bytes[at - 1] == b'-')
+        {
+            out.replace_range(at..at + 20, "--------------------");
+            at += 20;
+        } else {
+            at += 1;
+        }
+    }
+    out
+}
+
+/// A stream through a translator: what the caller got, how it ended, and what it said about itself.
+fn run(
+    from: Dialect,
+    to: Dialect,
+    prompt: &Prompt,
+    chunks: &[&[u8]],
+) -> (Vec<u8>, Result<(), Refusal>, StreamTranslator) {
+    let mut translator = StreamTranslator::new(from, to, prompt, 42);
+    let mut splitter = Splitter::new(1 << 20);
+    let mut out = Vec::new();
+    for chunk in chunks {
+        splitter.push(Bytes::copy_from_slice(chunk)).unwrap();
+        for event in splitter.by_ref() {
+            translator.push(event, &mut out);
+        }
+    }
+    if !splitter.remainder().is_empty() {
+        translator.push(Bytes::copy_from_slice(splitter.remainder()), &mut out);
+    }
+    let end = translator.finish(&mut out);
+    if let Err(refusal) = &end {
+        out.push(refusal.event(to));
+    }
+    (out.concat(), end, translator)
+}

@@ -1,0 +1,343 @@
+//! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
+mod providers;
+mod secrets;
+
+use super::{
+    environment::Environment,
+    file,
+    origin::{Origin, Problem},
+    settings::{Cache, Cascade, Config, Key, Log, Route, Savings, Server},
+    shape::closest,
+    typed::{Complaint, Named, Typed},
+    values::{Share, Size},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+use tierway_services::{
+    chat::{Target, Tier},
+    prices::Price,
+    providers::Kind,
+};
+
+/// Turns a typed file into a configuration, and collects on the way what is wrong and where each value came from.
+pub(super) struct Resolver<'a, 'e> {
+    environment: &'a mut Environment<'e>,
+    /// Paths of secret files are relative to it.
+    folder: &'a Path,
+    /// The names of all providers, the broken ones too: one mistake is reported once.
+    providers: BTreeSet<String>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) origins: BTreeMap<String, Origin>,
+}
+
+impl<'a, 'e> Resolver<'a, 'e> {
+    pub(super) fn new(environment: &'a mut Environment<'e>, folder: &'a Path) -> Self {
+        Self {
+            environment,
+            folder,
+            providers: BTreeSet::new(),
+            problems: Vec::new(),
+            origins: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn config(&mut self, file: file::File) -> Config {
+        self.providers = file.providers.keys().cloned().collect();
+        let listen = file
+            .server
+            .listen
+            .as_ref()
+            .map(|typed| typed.origin.clone());
+        let admin = file.server.admin.as_ref().map(|typed| typed.origin.clone());
+        let nobody_may_call = file.keys.is_empty();
+        let config = Config {
+            server: self.server(file.server),
+            providers: self.all_providers(file.providers),
+            tiers: self.tiers(file.tiers),
+            models: self.models(file.models),
+            keys: self.keys(file.keys),
+            cascade: self.cascade(file.cascade),
+            cache: self.cache(file.cache),
+            prices: self.prices(file.prices),
+            savings: self.savings(file.savings),
+            log: self.log(file.log),
+        };
+        if nobody_may_call && !config.server.listen.ip().is_loopback() {
+            self.refuse(
+                listen.unwrap_or(Origin::Default),
+                format!("`server.listen` is open to the network, and no key guards it: {}", config.server.listen),
+                "add [[keys]] with key_env = \"NAME\" and tenant = \"name\", or listen on 127.0.0.1",
+            );
+        }
+        if config.server.listen == config.server.admin && config.server.listen.port() != 0 {
+            self.refuse(
+                admin.unwrap_or(Origin::Default),
+                format!(
+                    "`server.admin` is the same address as `server.listen`: {}",
+                    config.server.admin
+                ),
+                "write two different ports",
+            );
+        }
+        self.check_small(&config);
+        config
+    }
+
+    // === helpers ===
+
+    fn refuse(&mut self, origin: Origin, message: impl Into<String>, advice: impl Into<String>) {
+        self.problems.push(Problem {
+            origin,
+            message: message.into(),
+            advice: advice.into(),
+        });
+    }
+
+    /// The value of a setting, where there is one and it is right.
+    fn take<T>(&mut self, path: &str, typed: Option<Typed<T>>) -> Option<T> {
+        let Typed { origin, value } = typed?;
+        match value {
+            Ok(value) => {
+                self.origins.insert(path.to_owned(), origin);
+                Some(value)
+            }
+            Err(Complaint { fault, advice }) => {
+                let subject = match &origin {
+                    Origin::Environment(name) => name.clone(),
+                    Origin::Flag(name) => (*name).to_owned(),
+                    _ => format!("`{path}`"),
+                };
+                self.refuse(origin, format!("{subject} {fault}"), advice);
+                None
+            }
+        }
+    }
+
+    /// A target whose provider exists.
+    fn target(&mut self, path: &str, typed: Option<Typed<Target>>) -> Option<Target> {
+        let origin = typed.as_ref().map(|typed| typed.origin.clone())?;
+        let target = self.take(path, typed)?;
+        self.known(path, origin, target)
+    }
+
+    fn known(&mut self, path: &str, origin: Origin, target: Target) -> Option<Target> {
+        let name: &str = &target.provider;
+        if self.providers.contains(name) {
+            return Some(target);
+        }
+        let advice = match closest(name, self.providers.iter().map(String::as_str)) {
+            Some(close) => format!(
+                "write \"{close}:{}\", or add [providers.{name}]",
+                target.model
+            ),
+            None => match name.parse().ok().and_then(Kind::key_env) {
+                Some(variable) => format!("set {variable}, or add [providers.{name}]"),
+                None => format!("add [providers.{name}] with its kind and base_url"),
+            },
+        };
+        self.refuse(
+            origin,
+            format!("`{path}` names the provider `{name}`, which does not exist"),
+            advice,
+        );
+        None
+    }
+
+    // === sections ===
+
+    fn server(&mut self, typed: file::Server) -> Server {
+        let default = Server::default();
+        let max_body = self.take("server.max_body", typed.max_body);
+        Server {
+            listen: self
+                .take("server.listen", typed.listen)
+                .unwrap_or(default.listen),
+            admin: self
+                .take("server.admin", typed.admin)
+                .unwrap_or(default.admin),
+            max_body: max_body.map_or(default.max_body, |Size(bytes)| {
+                usize::try_from(bytes).unwrap_or(usize::MAX)
+            }),
+            max_connections: self
+                .take("server.max_connections", typed.max_connections)
+                .map_or(default.max_connections, |count| count.0),
+            drain_timeout: self
+                .take("server.drain_timeout", typed.drain_timeout)
+                .unwrap_or(default.drain_timeout),
+        }
+    }
+
+    fn tiers(&mut self, mut typed: file::Tiers) -> BTreeMap<Tier, Target> {
+        let mut tiers = BTreeMap::new();
+        for tier in Tier::ALL {
+            let path = format!("tiers.{tier}");
+            if let Some(target) = self.target(&path, typed.get_mut(tier).take()) {
+                tiers.insert(tier, target);
+            }
+        }
+        tiers
+    }
+
+    fn models(&mut self, typed: BTreeMap<String, Named<Typed<Route>>>) -> BTreeMap<String, Route> {
+        let mut models = BTreeMap::new();
+        for (name, Named { origin, value }) in typed {
+            let path = format!("models.{name}");
+            if name.is_empty() || name[..name.len() - 1].contains('*') {
+                self.refuse(
+                    origin,
+                    format!("`{name}` is not a model's name"),
+                    "write a name, or its beginning and one `*` at the end",
+                );
+            }
+            let origin = value.origin.clone();
+            let route = match self.take(&path, Some(value)) {
+                Some(Route::Target(target)) => self.known(&path, origin, target).map(Route::Target),
+                route => route,
+            };
+            models.extend(route.map(|route| (name, route)));
+        }
+        models
+    }
+
+    fn keys(&mut self, typed: Vec<Named<file::Key>>) -> Vec<Key> {
+        let mut keys: Vec<Key> = Vec::new();
+        for (index, Named { origin, value }) in typed.into_iter().enumerate() {
+            let path = format!("keys.{index}");
+            let set = value.key.is_some() || value.key_env.is_some() || value.key_file.is_some();
+            let key = self.secret(
+                &format!("{path}.key"),
+                value.key,
+                value.key_env,
+                value.key_file,
+            );
+            let tenant = self.take(&format!("{path}.tenant"), value.tenant);
+            let tenant = tenant.unwrap_or_else(|| "default".to_owned());
+            if !set {
+                self.refuse(
+                    origin,
+                    format!("the key of `{tenant}` is missing"),
+                    "add key_env, key_file or key",
+                );
+            } else if let Some(key) = key {
+                if let Some(twin) = keys.iter().find(|other| other.key == key) {
+                    let message =
+                        format!("the key of `{tenant}` is the key of `{}` too", twin.tenant);
+                    self.refuse(origin, message, "give each entry a key of its own");
+                } else {
+                    keys.push(Key { key, tenant });
+                }
+            }
+        }
+        keys
+    }
+
+    fn cascade(&mut self, typed: file::Cascade) -> Cascade {
+        let default = Cascade::default();
+        self.take("cascade.streams", typed.streams);
+        self.take("cascade.tools", typed.tools);
+        Cascade {
+            enabled: self
+                .take("cascade.enabled", typed.enabled)
+                .unwrap_or(default.enabled),
+            small: self.target("cascade.small", typed.small),
+            tiers: self
+                .take("cascade.tiers", typed.tiers)
+                .unwrap_or(default.tiers),
+            threshold: self
+                .take("cascade.threshold", typed.threshold)
+                .map_or(default.threshold, |Share(share)| share),
+        }
+    }
+
+    /// A cascade without a small model would do nothing and say nothing.
+    fn check_small(&mut self, config: &Config) {
+        let bound = !config.tiers.is_empty();
+        if config.cascade.enabled && bound && config.small().is_none() && self.problems.is_empty() {
+            let origin = self.origins.get("cascade.enabled").cloned();
+            self.refuse(
+                origin.unwrap_or(Origin::Default),
+                "`cascade` has no small model",
+                "add tiers.simple or cascade.small",
+            );
+        }
+    }
+
+    fn cache(&mut self, typed: file::Cache) -> Cache {
+        let default = Cache::default();
+        Cache {
+            enabled: self
+                .take("cache.enabled", typed.enabled)
+                .unwrap_or(default.enabled),
+            max_bytes: self
+                .take("cache.max_bytes", typed.max_bytes)
+                .map_or(default.max_bytes, |size| size.0),
+            ttl: self.take("cache.ttl", typed.ttl).unwrap_or(default.ttl),
+            sampled: self
+                .take("cache.sampled", typed.sampled)
+                .unwrap_or(default.sampled),
+        }
+    }
+
+    fn prices(&mut self, typed: BTreeMap<String, Named<file::Price>>) -> BTreeMap<String, Price> {
+        let mut prices = BTreeMap::new();
+        for (name, Named { origin, value }) in typed {
+            let path = format!("prices.{name}");
+            let target = Typed::text(origin.clone(), &name);
+            let target = self.target(&path, Some(target));
+            for (key, missing) in [
+                ("input", value.input.is_none()),
+                ("output", value.output.is_none()),
+            ] {
+                if missing {
+                    self.refuse(
+                        origin.clone(),
+                        format!("`{path}` has no {key} price"),
+                        format!("add {key} = US dollars for a million tokens; 0 if it is free"),
+                    );
+                }
+            }
+            let input = self.take(&format!("{path}.input"), value.input);
+            let output = self.take(&format!("{path}.output"), value.output);
+            let cache_read = self.take(&format!("{path}.cache_read"), value.cache_read);
+            let cache_write = self.take(&format!("{path}.cache_write"), value.cache_write);
+            if let (Some(input), Some(output), Some(_)) = (input, output, target) {
+                let price = Price {
+                    input,
+                    output,
+                    cache_read,
+                    cache_write,
+                    ..Price::FREE
+                };
+                prices.insert(name, price);
+            }
+        }
+        prices
+    }
+
+    /// The baseline is only priced, never called: its provider need not be configured, but a kind's name or a provider's it must be.
+    fn savings(&mut self, typed: file::Savings) -> Savings {
+        let origin = typed.baseline.as_ref().map(|typed| typed.origin.clone());
+        let baseline = self.take("savings.baseline", typed.baseline);
+        let baseline = baseline.zip(origin).and_then(|(target, origin)| {
+            if target.provider.parse::<Kind>().is_ok() {
+                return Some(target);
+            }
+            self.known("savings.baseline", origin, target)
+        });
+        Savings { baseline }
+    }
+
+    fn log(&mut self, typed: file::Log) -> Log {
+        let default = Log::default();
+        Log {
+            format: self
+                .take("log.format", typed.format)
+                .unwrap_or(default.format),
+            level: self
+                .take("log.level", typed.level)
+                .map_or(default.level, |level| level.0),
+        }
+    }
+}

@@ -1,0 +1,397 @@
+mod problems;
+
+use super::*;
+use std::collections::{BTreeSet, HashMap};
+use tierway_services::providers::Secret;
+
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
+    let environment: HashMap<&str, &str> = variables.iter().copied().collect();
+    read(
+        "tierway.toml".as_ref(),
+        text,
+        &Flags::default(),
+        &environment,
+    )
+}
+
+fn sound(text: &str, variables: &[(&str, &str)]) -> Loaded {
+    read_with(text, variables).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+const WHOLE: &str = r#"
+[server]
+listen = "0.0.0.0:80"
+admin = "localhost:9787"
+max_body = "1MB"
+max_connections = 10
+drain_timeout = "1m 30s"
+[providers.local]
+kind = "llamacpp"
+base_url = "http://127.0.0.1:8080/v1/chat/completions"
+[providers.cloud]
+kind = "anthropic"
+base_url = "https://example.com/"
+api_key_env = "CLOUD_KEY"
+pass_credentials = true
+native_messages = true
+headers = { x-team = "secret-team" }
+timeouts = { connect = "1s", first_byte = "2s", idle = "3s" }
+[tiers]
+simple = "local:qwen2.5:0.5b"
+medium = "local:qwen2.5:3b"
+complex = "cloud:claude"
+reasoning = "cloud:claude"
+[models]
+"claude-haiku*" = "simple"
+"gpt-4o" = "local:qwen2.5:3b"
+fast = "auto"
+[[keys]]
+key = "sk-alice"
+tenant = "alice"
+[[keys]]
+key_env = "BOB_KEY"
+[cascade]
+enabled = true
+small = "local:tiny"
+tiers = ["complex"]
+threshold = 0.5
+streams = "off"
+tools = false
+[cache]
+enabled = false
+max_bytes = 1000
+ttl = "250ms"
+sampled = true
+[prices."local:qwen2.5:3b"]
+input = 0.15
+output = 1
+cache_read = 0.0375
+cache_write = 0
+[savings]
+baseline = "openai:gpt-4o"
+[log]
+format = "json"
+level = "warn,tierway=debug"
+"#;
+const WHOLE_ENVIRONMENT: [(&str, &str); 2] = [("CLOUD_KEY", "sk-cloud\n"), ("BOB_KEY", "sk-bob")];
+
+#[test]
+fn every_setting_is_read_and_shown_without_secrets() {
+    let loaded = sound(WHOLE, &WHOLE_ENVIRONMENT);
+    let shown = loaded.show();
+    insta::assert_snapshot!("whole", shown);
+    for text in [shown, format!("{loaded:?}")] {
+        assert!(
+            !text.contains("sk-") && !text.contains("secret-team"),
+            "{text}"
+        );
+    }
+    assert_eq!(loaded.config.keys[1].key.expose(), "sk-bob");
+    assert_eq!(loaded.config.keys[1].tenant, "default");
+}
+
+#[test]
+fn what_is_shown_can_be_typed() {
+    let mut first = sound(WHOLE, &WHOLE_ENVIRONMENT).config;
+    // Two keys shown as the same stars would be one key.
+    first.keys.truncate(1);
+    let shown = sound(
+        &WHOLE.replace("[[keys]]\nkey_env = \"BOB_KEY\"", ""),
+        &WHOLE_ENVIRONMENT,
+    )
+    .show();
+    let second = sound(&shown, &[]).config;
+    let without_secrets = |mut config: Config| {
+        for provider in config.providers.values_mut() {
+            provider.api_key = None;
+            provider.headers.clear();
+        }
+        config
+            .keys
+            .iter_mut()
+            .for_each(|key| key.key = Secret::new("***"));
+        config
+    };
+    assert_eq!(without_secrets(first), without_secrets(second));
+}
+
+#[test]
+fn nothing_typed_is_the_default() {
+    assert_eq!(sound("", &[]).config, Config::default());
+    assert_eq!(sound("keys = []", &[]).config, Config::default());
+    insta::assert_snapshot!("nothing", sound("", &[]).show());
+}
+
+#[test]
+fn the_reference_tells_the_defaults() {
+    let toml = "[providers.p]\nkind = \"ollama\"\n[[keys]]\nkey = \"k\"";
+    let shown: toml::Table = sound(toml, &[]).show().parse().unwrap();
+    for entry in reference::ENTRIES {
+        let path: Vec<&str> = entry
+            .key
+            .split('.')
+            .map(|part| part.trim_end_matches("[]"))
+            .collect();
+        let mut at = Some(&toml::Value::Table(shown.clone())).cloned();
+        for part in path {
+            let part = if part == "*" { "p" } else { part };
+            at = at.and_then(|value| match value {
+                toml::Value::Table(table) => table.get(part).cloned(),
+                toml::Value::Array(list) => list.first()?.get(part).cloned(),
+                _ => None,
+            });
+        }
+        if !entry.default.is_empty() {
+            let typed: toml::Table = format!("v = {}", entry.default).parse().unwrap();
+            assert_eq!(at.as_ref(), typed.get("v"), "{}", entry.key);
+        }
+    }
+}
+
+#[test]
+fn the_reference_names_the_keys_of_the_file() {
+    let mut keys = BTreeSet::new();
+    let mut add = |section: &str, fields: &[&str]| {
+        keys.extend(fields.iter().map(|field| format!("{section}{field}")));
+    };
+    add("", fields::<file::File>());
+    add("server.", fields::<file::Server>());
+    add("providers.*.", fields::<file::Provider>());
+    add("providers.*.timeouts.", fields::<file::Timeouts>());
+    add("providers.*.headers.", &["*"]);
+    add("tiers.", fields::<file::Tiers>());
+    add("models.", &["*"]);
+    add("keys[].", fields::<file::Key>());
+    add("cascade.", fields::<file::Cascade>());
+    add("cache.", fields::<file::Cache>());
+    add("prices.*.", fields::<file::Price>());
+    add("savings.", fields::<file::Savings>());
+    add("log.", fields::<file::Log>());
+    // A section is documented by its keys.
+    let leaves: BTreeSet<&str> = keys
+        .iter()
+        .map(String::as_str)
+        .filter(|key| {
+            !keys.iter().any(|other| {
+                other.starts_with(&format!("{key}.")) || other.starts_with(&format!("{key}[]"))
+            })
+        })
+        .collect();
+    let documented: BTreeSet<&str> = reference::ENTRIES.iter().map(|entry| entry.key).collect();
+    assert_eq!(documented, leaves);
+    assert_eq!(
+        documented.len(),
+        reference::ENTRIES.len(),
+        "a key is documented twice"
+    );
+}
+
+/// The field names that serde knows of `T`.
+fn fields<'de, T: serde::Deserialize<'de>>() -> &'static [&'static str] {
+    struct Fields<'a>(&'a mut &'static [&'static str]);
+    impl<'de> serde::Deserializer<'de> for Fields<'_> {
+        type Error = serde::de::value::Error;
+        fn deserialize_any<V: serde::de::Visitor<'de>>(
+            self,
+            _: V,
+        ) -> Result<V::Value, Self::Error> {
+            Err(serde::de::Error::custom("only structs have fields"))
+        }
+        fn deserialize_struct<V: serde::de::Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            visitor: V,
+        ) -> Result<V::Value, Self::Error> {
+            *self.0 = fields;
+            self.deserialize_any(visitor)
+        }
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq
+            tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+    let mut fields: &[&str] = &[];
+    let _ = T::deserialize(Fields(&mut fields));
+    fields
+}
+
+#[test]
+fn the_reference_names_the_variables_that_are_read() {
+    #[derive(Default)]
+    struct Asked(std::cell::RefCell<BTreeSet<String>>);
+    impl Strings for Asked {
+        fn get(&self, name: &str) -> Result<Option<String>, NotUnicode> {
+            self.0.borrow_mut().insert(name.to_owned());
+            Ok(None)
+        }
+    }
+    let asked = Asked::default();
+    read("t".as_ref(), "", &Flags::default(), &asked).unwrap();
+    let documented = reference::ENTRIES
+        .iter()
+        .flat_map(|entry| entry.environment.split(", "));
+    let documented: BTreeSet<String> = documented
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(asked.0.into_inner(), documented);
+}
+
+#[test]
+fn the_reference_reads_well() {
+    insta::assert_snapshot!("reference", reference::markdown());
+}
+
+#[test]
+fn the_readme_has_the_reference() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
+        .unwrap_or_default();
+    let between = readme
+        .split_once("<!-- config-reference -->")
+        .and_then(|(_, rest)| rest.split_once("<!-- /config-reference -->"));
+    if let Some((table, _)) = between {
+        assert!(
+            table.trim() == reference::markdown().trim(),
+            "the README's configuration table is old: put what `tierway check --reference` prints between its markers"
+        );
+    }
+}
+
+#[test]
+fn the_environment_of_the_replaced_system_works() {
+    let loaded = sound(
+        "",
+        &[
+            ("TIER_SIMPLE", "ollama:qwen2.5:3b"),
+            ("TIER_MEDIUM", "openai/gpt-4o-mini"),
+            ("MODEL_PROVIDER", "openrouter"),
+            ("TIER_COMPLEX", "openai:gpt-4o"),
+            ("OPENROUTER_API_KEY", "sk-or"),
+            ("OPENAI_API_KEY", "sk-oa"),
+            ("OLLAMA_API_KEY", "sk-ol"),
+            ("LMSTUDIO_API_KEY", "sk-lm"),
+            ("OPENAI_ENDPOINT", "https://oa.example/v1/chat/completions"),
+            ("LLAMACPP_ENDPOINT", "http://localhost:8080"),
+            ("LLAMACPP_API_KEY", "sk-ll"),
+            ("ANTHROPIC_API_KEY", ""),
+            ("LYNKR_CASCADE_ENABLED", "true"),
+            ("PROMPT_CACHE_ENABLED", "0"),
+            ("PROMPT_CACHE_TTL_MS", "60000"),
+            ("PORT", "8081"),
+        ],
+    );
+    insta::assert_snapshot!("environment", loaded.show());
+}
+
+#[test]
+fn the_command_line_beats_the_environment_beats_the_file() {
+    let text = "[server]\nlisten = '127.0.0.2:1'\nadmin = '127.0.0.2:2'\n[tiers]\nsimple = 'ollama:a'\nmedium = 'ollama:b'";
+    let variables = [
+        ("TIERWAY_LISTEN", "127.0.0.1:11"),
+        ("TIERWAY_ADMIN", "127.0.0.1:12"),
+        ("TIER_SIMPLE", "ollama:e"),
+    ];
+    let environment = HashMap::from(variables);
+    let flags = Flags {
+        listen: Some("127.0.0.1:21".into()),
+        ..Flags::default()
+    };
+    let loaded = read("t".as_ref(), text, &flags, &environment).unwrap();
+    let server = &loaded.config.server;
+    assert_eq!((server.listen.port(), server.admin.port()), (21, 12));
+    let tiers: Vec<String> = loaded
+        .config
+        .tiers
+        .values()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(tiers, ["ollama:e", "ollama:b"]);
+    assert_eq!(loaded.origin("server.listen"), &Origin::Flag("--listen"));
+    assert_eq!(
+        loaded.origin("server.admin"),
+        &Origin::Environment("TIERWAY_ADMIN".into())
+    );
+    // `PORT` keeps the host, and so opens nothing.
+    let loaded = sound(text, &[("PORT", "99")]);
+    assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.2:99");
+}
+
+#[test]
+fn a_provider_of_the_file_is_not_changed_by_the_environment() {
+    let text = "[providers.openai]\nbase_url = 'http://127.0.0.1:1'\napi_key = 'sk-file'";
+    let loaded = sound(
+        text,
+        &[
+            ("OPENAI_API_KEY", "sk-env"),
+            ("OLLAMA_API_KEY", "sk-ol"),
+            ("LMSTUDIO_API_KEY", "sk-lm"),
+            ("OPENAI_ENDPOINT", "http://evil"),
+        ],
+    );
+    let provider = &loaded.config.providers["openai"];
+    assert_eq!(provider.base_url.as_deref(), Some("http://127.0.0.1:1"));
+    assert_eq!(
+        provider.api_key.as_ref().map(Secret::expose),
+        Some("sk-file")
+    );
+}
+
+#[test]
+fn a_key_of_the_environment_goes_to_its_own_address_only() {
+    let key = |text: &str| {
+        let loaded = sound(text, &[("OPENAI_API_KEY", "sk-env")]);
+        loaded.config.providers["p"]
+            .api_key
+            .as_ref()
+            .map(|key| key.expose().to_owned())
+    };
+    assert_eq!(
+        key("[providers.p]\nkind = 'openai'").as_deref(),
+        Some("sk-env")
+    );
+    assert_eq!(
+        key("[providers.p]\nkind = 'openai'\nbase_url = 'http://other'"),
+        None
+    );
+    assert_eq!(
+        key("[providers.p]\nkind = 'openai'\npass_credentials = true"),
+        None
+    );
+}
+
+#[test]
+fn keys_are_read_from_files_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("alice.key"), "sk-alice\n").unwrap();
+    let file = folder.path().join("tierway.toml");
+    std::fs::write(&file, "[[keys]]\nkey_file = 'alice.key'\ntenant = 'alice'").unwrap();
+    let flags = Flags {
+        config: Some(file.clone()),
+        ..Flags::default()
+    };
+    let loaded = load(&flags, &HashMap::<String, String>::new()).unwrap();
+    assert_eq!(loaded.config.keys[0].key.expose(), "sk-alice");
+    assert_eq!(loaded.path(), Some(&*file));
+}
+
+#[test]
+fn the_file_is_looked_for_where_users_put_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("tierway");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(home.join("tierway.toml"), "[log]\nlevel = 'debug'").unwrap();
+    let home = folder.path().display().to_string();
+    let environment = HashMap::from([("XDG_CONFIG_HOME", &home)]);
+    let loaded = load(&Flags::default(), &environment).unwrap();
+    assert_eq!(loaded.config.log.level, "debug");
+    let missing = format!("{home}/no.toml");
+    let environment = HashMap::from([("XDG_CONFIG_HOME", &home), ("TIERWAY_CONFIG", &missing)]);
+    let problems = load(&Flags::default(), &environment)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        problems.contains("TIERWAY_CONFIG") && problems.contains("no.toml cannot be read"),
+        "{problems}"
+    );
+}
