@@ -61,6 +61,10 @@ impl Dialect {
         let error_type = refusal
             .error_type()
             .filter(|word| self.has_error_type(word))
+            // OpenAI says this of a wrong key and of an unknown model too, Anthropic of neither.
+            .filter(|word| {
+                *word != "invalid_request_error" || self.error_type(refusal.kind()) == *word
+            })
             .unwrap_or_else(|| self.error_type(refusal.kind()));
         match self {
             Self::Messages => json(&Envelope {
