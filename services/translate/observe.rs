@@ -1,6 +1,6 @@
 //! Watching a stream that passes in its own dialect. Almost every event is looked at with a few substring searches and forwarded; only
 //! those that tell something about the answer are parsed.
-use super::{Summary, completions, messages};
+use super::{Summary, completions, error, messages};
 use crate::{chat::Prompt, dialect::Dialect, sse::Event};
 use bytes::Bytes;
 use memchr::{memchr2, memmem};
@@ -43,6 +43,14 @@ impl Observer {
                     forward = !(usage_only && self.hide_usage);
                 }
             }
+        }
+        if std::str::from_utf8(&event).is_err() {
+            summary.error = Some(error::garbage());
+        }
+        if let Some(refusal) = summary.error.as_ref().filter(|e| **e == error::garbage()) {
+            // Forwarded, it would break the caller's parser, and the reason would be lost.
+            out.push(refusal.event(self.dialect));
+            return 0;
         }
         let brought = output(self.dialect, &event);
         if forward {

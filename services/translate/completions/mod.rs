@@ -83,6 +83,7 @@ pub(super) fn observe(data: &str, summary: &mut Summary) -> bool {
         return false;
     }
     let Some(chunk) = Chunk::parse(data) else {
+        summary.error = Some(error::garbage());
         return false;
     };
     look_at(&chunk, summary);

@@ -69,6 +69,10 @@ fn look_at(head: &Head<'_>, summary: &mut Summary) {
 /// Looks at an event that passes, for what it says about the answer. Whether it was the last one is in [`Summary::complete`].
 pub(super) fn observe(data: &str, summary: &mut Summary) {
     let Some(event) = Event::parse(data) else {
+        // Some servers end every stream in chat completions' way.
+        if data.trim() != "[DONE]" {
+            summary.error = Some(error::garbage());
+        }
         return;
     };
     match event.kind() {

@@ -45,7 +45,12 @@ fn in_the_same_dialect_the_very_bytes_pass() {
             let (sent, end, translator) =
                 run(dialect, dialect, &asked(dialect), &[stream.as_bytes()]);
             let sent = String::from_utf8(sent).unwrap();
-            assert!(sent.starts_with(&stream), "{name}: {sent}");
+            if name == "garbage" {
+                // What would break the caller's parser does not pass.
+                assert!(!sent.starts_with(&stream) && translator.summary().error.is_some());
+            } else {
+                assert!(sent.starts_with(&stream), "{name}: {sent}");
+            }
             let (_, crossed_end, crossed) = run(
                 dialect,
                 other(dialect),
