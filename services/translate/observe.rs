@@ -29,10 +29,13 @@ impl Observer {
         summary: &mut Summary,
         out: &mut Vec<Bytes>,
     ) -> usize {
-        let plain = match self.dialect {
-            Dialect::Messages => is_block_delta(&event),
-            Dialect::ChatCompletions => self.seen && is_plain_chunk(&event),
-        };
+        // A line that was cut off is looked at closely, and found out.
+        let closed = event.trim_ascii_end().ends_with(b"}");
+        let plain = closed
+            && match self.dialect {
+                Dialect::Messages => is_block_delta(&event),
+                Dialect::ChatCompletions => self.seen && is_plain_chunk(&event),
+            };
         let mut forward = true;
         if !plain && let Some(Event { data, .. }) = Event::parse(&event) {
             self.seen = true;
