@@ -116,22 +116,24 @@ fn last_user_text(ask: &Value) -> String {
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let content = messages
-        .iter()
-        .rev()
-        .find(|m| m["role"] == "user")
-        .map_or(&Value::Null, |m| &m["content"]);
-    let texts = match content {
+    let user = messages.iter().rev().filter(|m| m["role"] == "user");
+    let texts = user.flat_map(|message| match &message["content"] {
         Value::String(text) => vec![text.as_str()],
-        Value::Array(parts) => parts.iter().filter_map(|p| p["text"].as_str()).collect(),
+        Value::Array(parts) => parts
+            .iter()
+            .rev()
+            .filter_map(|p| p["text"].as_str())
+            .collect(),
         _ => Vec::new(),
-    };
-    texts
-        .into_iter()
-        .rev()
-        .find(|t| !t.trim_start().starts_with('<'))
+    });
+    let mut said = texts.map(|text| {
+        text.rsplit("</system-reminder>")
+            .next()
+            .unwrap_or_default()
+            .trim()
+    });
+    said.find(|text| !text.is_empty())
         .unwrap_or_default()
-        .trim()
         .to_owned()
 }
 
