@@ -21,7 +21,8 @@ impl Dialect {
                 Kind::Timeout => "timeout_error",
                 Kind::Upstream | Kind::Internal => "api_error",
             },
-            Self::ChatCompletions => match kind {
+            // Nobody calls in the dialects of providers alone; they are told errors as `OpenAI` tells them.
+            _ => match kind {
                 Kind::RateLimit => "rate_limit_error",
                 Kind::Overloaded | Kind::Timeout | Kind::Upstream | Kind::Internal => {
                     "server_error"
@@ -64,7 +65,7 @@ impl Dialect {
                     message: refusal.message(),
                 },
             }),
-            Self::ChatCompletions => json(&Envelope {
+            _ => json(&Envelope {
                 r#type: None,
                 error: &OpenAiError {
                     message: refusal.message(),
@@ -80,7 +81,7 @@ impl Dialect {
         let body = self.error_body(refusal);
         let name: &[u8] = match self {
             Self::Messages => b"event: error\ndata: ",
-            Self::ChatCompletions => b"data: ",
+            _ => b"data: ",
         };
         [name, &body, b"\n\n"].concat().into()
     }

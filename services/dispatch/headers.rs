@@ -105,12 +105,14 @@ fn credentials(
             }
         }
     }
-    if let Some(key) = provider.key().filter(|_| !passed) {
-        let auth = provider.spec().auth;
+    let auth = provider.spec().auth;
+    if let Some(key) = provider.key().filter(|_| !passed)
+        && let Some(header) = auth.header()
+    {
         let value = key
             .header(auth.prefix())
             .ok_or("api_key holds characters that no header can carry")?;
-        out.insert(auth.header(), value);
+        out.insert(header, value);
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod answer;
 mod body;
 mod collect;
 mod count;
+mod cutter;
 mod entry;
 mod error;
 mod finding;
@@ -190,6 +191,7 @@ impl<'a> Call<'a> {
         Outgoing {
             dialect,
             operation: facts.operation,
+            model: &self.target.model,
             same: dialect == facts.dialect,
             stream: facts.stream,
             headers: &self.head.headers,

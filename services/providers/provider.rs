@@ -1,6 +1,10 @@
 //! One configured provider.
-use super::{Kind, Secret, address::Address, spec::Spec};
-use crate::{chat::Operation, dialect::Dialect};
+use super::{
+    Kind, Secret,
+    address::Address,
+    spec::{Ask, Path, Spec},
+};
+use crate::dialect::Dialect;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -196,20 +200,27 @@ impl Provider {
     pub(crate) fn uri(&self, path: &str, query: Option<&str>) -> Result<Uri, ProviderError> {
         self.check()?;
         let address = self.address.as_ref();
-        address
-            .and_then(|a| a.uri(path, query).ok())
-            .ok_or_else(|| self.error("base_url: no URL can be made of it".into()))
+        self.made(address.and_then(|a| a.uri(path, query).ok()))
+    }
+    fn made(&self, uri: Option<Uri>) -> Result<Uri, ProviderError> {
+        uri.ok_or_else(|| self.error("base_url: no URL can be made of it".into()))
     }
     /// The URI of an operation in a dialect that it speaks.
     pub(crate) fn endpoint(
         &self,
         dialect: Dialect,
-        operation: Operation,
+        ask: &Ask<'_>,
         query: Option<&str>,
     ) -> Result<Uri, ProviderError> {
-        let path = self.spec().native(dialect).and_then(|n| n.path(operation));
-        match path {
-            Some(path) => self.uri(path, query),
+        let native = self.spec().native(dialect);
+        match native.and_then(|n| n.path(ask.operation)) {
+            Some(Path::Fixed(path)) => self.uri(path, query),
+            Some(Path::Made(path)) => self.uri(&path(ask), query),
+            Some(Path::Rooted(path)) => {
+                self.check()?;
+                let address = self.address.as_ref();
+                self.made(address.and_then(|a| a.rooted(&path(ask), query).ok()))
+            }
             None => Err(self.error(format!("kind {} does not do this", self.kind))),
         }
     }
@@ -258,6 +269,7 @@ impl std::error::Error for ProviderError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Operation;
 
     #[test]
     fn nothing_secret_is_shown() {
@@ -292,8 +304,13 @@ mod tests {
     #[test]
     fn endpoints_by_kind() {
         let uri = |kind, dialect, operation| {
+            let ask = Ask {
+                operation,
+                model: "m",
+                stream: false,
+            };
             Provider::new("p", kind)
-                .endpoint(dialect, operation, None)
+                .endpoint(dialect, &ask, None)
                 .map(|u| u.to_string())
                 .ok()
         };

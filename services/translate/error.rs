@@ -201,6 +201,14 @@ fn bounded(mut message: String) -> String {
     message
 }
 
+/// A dialect that cannot be translated from, or into.
+pub(super) fn not_spoken(dialect: Dialect) -> Refusal {
+    Refusal::new(
+        Kind::NotSupported,
+        format!("{} cannot be translated here", dialect.as_str()),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

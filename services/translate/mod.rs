@@ -1,18 +1,22 @@
 //! From one dialect to another.
 mod capabilities;
 mod completions;
+mod converse;
 mod count;
 mod error;
 mod event;
 mod form;
+mod gemini;
 pub mod grammar;
 mod ids;
 mod json;
 mod messages;
 mod observe;
+mod ollama;
 mod parts;
 mod read;
 mod replay;
+mod responses;
 mod schema;
 mod sequence;
 mod stream;
@@ -60,10 +64,15 @@ pub fn request(
     let form = match facts.dialect {
         Dialect::Messages => messages::request_in::read(body, facts),
         Dialect::ChatCompletions => completions::request_in::read(body, facts),
+        from => Err(error::not_spoken(from)),
     }?;
     match to {
         Dialect::Messages => messages::request_out::write(&form, model, caps),
         Dialect::ChatCompletions => completions::request_out::write(&form, model, caps),
+        Dialect::Responses => responses::write_request(&form, model, caps),
+        Dialect::Converse => converse::write_request(&form, model, caps),
+        Dialect::Gemini => gemini::write_request(&form, model, caps),
+        Dialect::Ollama => ollama::write_request(&form, model, caps),
     }
 }
 
@@ -97,6 +106,7 @@ pub fn answer(
     let body = match to {
         Dialect::Messages => messages::answer::write(&whole),
         Dialect::ChatCompletions => completions::answer::write(&whole, wants_functions(prompt)),
+        to => return Err(error::not_spoken(to)),
     };
     Ok((body, summary))
 }
@@ -105,6 +115,10 @@ fn read_whole(dialect: Dialect, body: &str) -> Option<form::Whole<'_>> {
     match dialect {
         Dialect::Messages => messages::answer::read(body),
         Dialect::ChatCompletions => completions::answer::read(body),
+        Dialect::Responses => responses::read_answer(body),
+        Dialect::Converse => converse::read_answer(body),
+        Dialect::Gemini => gemini::read_answer(body),
+        Dialect::Ollama => ollama::read_answer(body),
     }
 }
 

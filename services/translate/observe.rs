@@ -31,14 +31,15 @@ impl Observer {
     ) -> usize {
         let plain = match self.dialect {
             Dialect::Messages => is_block_delta(&event),
-            Dialect::ChatCompletions => self.seen && is_plain_chunk(&event),
+            _ => self.seen && is_plain_chunk(&event),
         };
         let mut forward = true;
         if !plain && let Some(Event { data, .. }) = Event::parse(&event) {
             self.seen = true;
             match self.dialect {
                 Dialect::Messages => messages::observe(data, summary),
-                Dialect::ChatCompletions => {
+                // Nobody calls in the dialects of providers alone, so that their streams never pass unread.
+                _ => {
                     let usage_only = completions::observe(data, summary);
                     forward = !(usage_only && self.hide_usage);
                 }
@@ -60,7 +61,7 @@ impl Observer {
     pub(super) const fn terminal(&self) -> Bytes {
         match self.dialect {
             Dialect::Messages => Bytes::from_static(messages::STOP),
-            Dialect::ChatCompletions => Bytes::from_static(completions::DONE),
+            _ => Bytes::from_static(completions::DONE),
         }
     }
 }
@@ -98,7 +99,7 @@ fn value_of<'a>(json: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 fn output(dialect: Dialect, event: &[u8]) -> usize {
     let keys: &[&[u8]] = match dialect {
         Dialect::Messages => &[b"\"text\"", b"\"partial_json\"", b"\"thinking\""],
-        Dialect::ChatCompletions => &[
+        _ => &[
             b"\"content\"",
             b"\"reasoning_content\"",
             b"\"arguments\"",
@@ -109,7 +110,7 @@ fn output(dialect: Dialect, event: &[u8]) -> usize {
     match dialect {
         // A block's delta is of one kind.
         Dialect::Messages => keys.iter().map(length).find(|l| *l > 0).unwrap_or(0),
-        Dialect::ChatCompletions => keys.iter().map(length).sum(),
+        _ => keys.iter().map(length).sum(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! One stream, on its way from an upstream to a caller.
 use super::{
-    Summary, completions, error,
+    Summary, completions, converse, error,
     event::{Event, Open, Payload, Sink},
-    ids, messages,
+    gemini, ids, messages,
     observe::Observer,
+    ollama, responses,
     text::{Text, split_half},
     wants_functions, wants_usage,
 };
@@ -68,6 +69,10 @@ struct Writing<'c> {
 enum Reader {
     Messages(messages::stream_in::Reader),
     ChatCompletions(completions::stream_in::Reader),
+    Responses(responses::Reader),
+    Converse(converse::Reader),
+    Gemini(gemini::Reader),
+    Ollama(ollama::Reader),
 }
 
 #[derive(Debug)]
@@ -263,24 +268,40 @@ impl Reader {
             Dialect::ChatCompletions => {
                 Self::ChatCompletions(completions::stream_in::Reader::default())
             }
+            Dialect::Responses => Self::Responses(responses::Reader::default()),
+            Dialect::Converse => Self::Converse(converse::Reader::default()),
+            Dialect::Gemini => Self::Gemini(gemini::Reader::default()),
+            Dialect::Ollama => Self::Ollama(ollama::Reader::default()),
         }
     }
     fn push(&mut self, data: &str, sink: Sink<'_>) {
         match self {
             Self::Messages(reader) => reader.push(data, sink),
             Self::ChatCompletions(reader) => reader.push(data, sink),
+            Self::Responses(reader) => reader.push(data, sink),
+            Self::Converse(reader) => reader.push(data, sink),
+            Self::Gemini(reader) => reader.push(data, sink),
+            Self::Ollama(reader) => reader.push(data, sink),
         }
     }
     fn finish(&mut self, sink: Sink<'_>) -> Result<(), Refusal> {
         match self {
             Self::Messages(reader) => reader.finish(sink),
             Self::ChatCompletions(reader) => reader.finish(sink),
+            Self::Responses(reader) => reader.finish(sink),
+            Self::Converse(reader) => reader.finish(sink),
+            Self::Gemini(reader) => reader.finish(sink),
+            Self::Ollama(reader) => reader.finish(sink),
         }
     }
     const fn usage(&self) -> Option<Usage> {
         match self {
             Self::Messages(reader) => reader.usage,
             Self::ChatCompletions(reader) => reader.usage,
+            Self::Responses(reader) => reader.usage,
+            Self::Converse(reader) => reader.usage,
+            Self::Gemini(reader) => reader.usage,
+            Self::Ollama(reader) => reader.usage,
         }
     }
 }
@@ -289,9 +310,11 @@ impl Writer {
     fn new(dialect: Dialect, prompt: &Prompt, input_estimate: u64) -> Self {
         match dialect {
             Dialect::Messages => Self::Messages(messages::stream_out::Writer::new(input_estimate)),
-            Dialect::ChatCompletions => Self::ChatCompletions(
-                completions::stream_out::Writer::new(wants_usage(prompt), wants_functions(prompt)),
-            ),
+            // Nobody calls in the dialects of providers alone.
+            _ => Self::ChatCompletions(completions::stream_out::Writer::new(
+                wants_usage(prompt),
+                wants_functions(prompt),
+            )),
         }
     }
     fn write(&mut self, event: Event<'_>, out: &mut BytesMut) {
