@@ -109,6 +109,10 @@ fn holds_call(output: Json<'_>) -> bool {
 /// Looks at an event that passes, for what it says about the answer.
 pub(super) fn observe(data: &str, summary: &mut Summary) {
     let Some(event) = Fields::parse(data) else {
+        // Some servers end every stream in chat completions' way.
+        if data.trim() != "[DONE]" {
+            summary.error = Some(error::garbage());
+        }
         return;
     };
     let kind = event.string("type").unwrap_or_default();
