@@ -183,11 +183,7 @@ impl Place {
         self.turn_at(format_args!("messages[{i}]"), message)
     }
 
-    fn turn_at(
-        &self,
-        at: std::fmt::Arguments<'_>,
-        message: &Message<'_>,
-    ) -> Result<Turn, Refusal> {
+    fn turn_at(&self, at: std::fmt::Arguments<'_>, message: &Message<'_>) -> Result<Turn, Refusal> {
         let speaker = match message.role.as_deref() {
             Some("user") => Speaker::User,
             Some("assistant") => Speaker::Assistant,
@@ -205,8 +201,7 @@ impl Place {
             None => Vec::new(),
         };
         if let Some(calls) = message.tool_calls.filter(|c| c.get() != "null") {
-            let calls: Vec<&RawValue> =
-                read(format_args!("{at}.tool_calls"), "an array", calls)?;
+            let calls: Vec<&RawValue> = read(format_args!("{at}.tool_calls"), "an array", calls)?;
             parts.extend(calls.into_iter().map(|c| Part {
                 kind: PartKind::ToolUse,
                 span: self.span(c),

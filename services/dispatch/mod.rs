@@ -33,7 +33,10 @@ pub use error::{Cause, Error};
 pub use models::{Model, probe};
 
 use crate::{
-    chat::{self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role, Target},
+    chat::{
+        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
+        Target,
+    },
     providers::Provider,
     translate,
     upstream::Client,
@@ -157,7 +160,10 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
-        let dialect = self.entry.dialect_for(self.prompt, &self.head.headers).await;
+        let dialect = self
+            .entry
+            .dialect_for(self.prompt, &self.head.headers)
+            .await;
         let capabilities = self.entry.provider.spec().capabilities();
         let body = translate::request(self.prompt, dialect, &self.target.model, &capabilities);
         let body = match body {
@@ -181,7 +187,11 @@ impl<'a> Call<'a> {
         let dialect = self.prompt.facts().dialect;
         let counted = match self.entry.counter(dialect) {
             Some(presence)
-                if self.entry.dialect_for(self.prompt, &self.head.headers).await == dialect =>
+                if self
+                    .entry
+                    .dialect_for(self.prompt, &self.head.headers)
+                    .await
+                    == dialect =>
             {
                 let body = self.prompt.with_model(&self.target.model, false);
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;

@@ -311,9 +311,10 @@ impl Writer {
     fn new(dialect: Dialect, prompt: &Prompt, input_estimate: u64) -> Self {
         match dialect {
             Dialect::Messages => Self::Messages(messages::stream_out::Writer::new(input_estimate)),
-            Dialect::Responses => Self::Responses(Box::new(
-                responses::stream_out::Writer::new(prompt, input_estimate),
-            )),
+            Dialect::Responses => Self::Responses(Box::new(responses::stream_out::Writer::new(
+                prompt,
+                input_estimate,
+            ))),
             // Nobody calls in the dialects of providers alone.
             _ => Self::ChatCompletions(completions::stream_out::Writer::new(
                 wants_usage(prompt),

@@ -6,8 +6,8 @@ use crate::{
         Capabilities,
         form::{Arguments, Block, BlockKind, Form, RAW_ARGUMENTS, Role, Source},
         ids,
-        responses::is_signature,
         json::{Array, Json, Object, write_str},
+        responses::is_signature,
         text::Text,
     },
 };

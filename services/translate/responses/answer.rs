@@ -37,7 +37,11 @@ pub(crate) fn read(body: &str) -> Option<Whole<'_>> {
             .get("created_at")
             .filter(|c| c.get().bytes().all(|b| b.is_ascii_digit())),
         blocks,
-        stop: if refused { Some(StopReason::Refusal) } else { stop },
+        stop: if refused {
+            Some(StopReason::Refusal)
+        } else {
+            stop
+        },
         stop_sequence: None,
         usage: response.get("usage").and_then(usage::read),
     })
@@ -91,15 +95,16 @@ pub(super) fn reasoning<'a>(item: &Fields<'a>) -> Option<BlockKind<'a>> {
 fn call<'a>(item: &Fields<'a>) -> Option<BlockKind<'a>> {
     let name = item.text("name")?;
     let name = match item.string("namespace") {
-        Some(namespace) => {
-            Text::Plain(Cow::Owned(tools::flat(Some(&namespace), &name.decode())))
-        }
+        Some(namespace) => Text::Plain(Cow::Owned(tools::flat(Some(&namespace), &name.decode()))),
         None => name,
     };
     Some(BlockKind::ToolUse {
         id: item.text("call_id").or(item.text("id"))?,
         name,
-        arguments: match item.get("input").filter(|_| item.get("arguments").is_none()) {
+        arguments: match item
+            .get("input")
+            .filter(|_| item.get("arguments").is_none())
+        {
             Some(input) => wrapped(input),
             None => arguments(item.get("arguments")),
         },
@@ -136,7 +141,13 @@ pub(crate) fn write(whole: &Whole<'_>, prompt: &Prompt) -> Bytes {
         if before > 0 {
             items.put_u8(b',');
         }
-        if items::block(block, index, echo::status(state), (&echo, &names), &mut items) {
+        if items::block(
+            block,
+            index,
+            echo::status(state),
+            (&echo, &names),
+            &mut items,
+        ) {
             index += 1;
         } else {
             items.truncate(before);

@@ -69,7 +69,9 @@ impl Unwrapper {
             State::Inside | State::After => return String::new(),
             State::Before | State::Other => self.held,
         };
-        let input = of(&Arguments::of_text(Text::plain(&plain))).decode().into_owned();
+        let input = of(&Arguments::of_text(Text::plain(&plain)))
+            .decode()
+            .into_owned();
         let mut out = BytesMut::new();
         escape(&mut out, &input);
         String::from_utf8(out.to_vec()).unwrap_or_default()
@@ -105,7 +107,11 @@ fn scan(literal: &str) -> (usize, bool) {
         if bytes.get(at) == Some(&b'"') {
             return (at, true);
         }
-        let length = if bytes.get(at + 1) == Some(&b'u') { 6 } else { 2 };
+        let length = if bytes.get(at + 1) == Some(&b'u') {
+            6
+        } else {
+            2
+        };
         if at + length > bytes.len() {
             return (at, false);
         }
@@ -137,7 +143,10 @@ mod tests {
         for piece in pieces {
             let inside = unwrapper.push(piece);
             let literal = format!("\"{inside}\"");
-            assert!(serde_json::from_str::<String>(&literal).is_ok(), "{literal}");
+            assert!(
+                serde_json::from_str::<String>(&literal).is_ok(),
+                "{literal}"
+            );
             all.push_str(&inside);
         }
         all.push_str(&unwrapper.finish());

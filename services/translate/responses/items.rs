@@ -1,5 +1,10 @@
 //! The items of an answer.
-use super::{custom, echo::Echo, encrypted, tools::{Known, Names}};
+use super::{
+    custom,
+    echo::Echo,
+    encrypted,
+    tools::{Known, Names},
+};
 use crate::translate::{
     form::{Arguments, Block, BlockKind},
     json::Object,

@@ -162,7 +162,7 @@ pub(super) fn is_particular(prompt: &Prompt) -> bool {
     tools::offers(&fields)
         .iter()
         .any(|offer| offer.namespace.is_some() || !matches!(offer.kind, tools::Kind::Function))
-        || fields
-            .get("input")
-            .is_some_and(|i| memchr::memmem::find(i.get().as_bytes(), b"\"custom_tool_call").is_some())
+        || fields.get("input").is_some_and(|i| {
+            memchr::memmem::find(i.get().as_bytes(), b"\"custom_tool_call").is_some()
+        })
 }

@@ -1,10 +1,7 @@
 //! Answers, from whole to stream and back. Fields that nobody knows are kept on both ways.
 use crate::{
     sse,
-    translate::{
-        json::{Fields, Json, Object, elements, write_raw},
-
-    },
+    translate::json::{Fields, Json, Object, elements, write_raw},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -121,7 +118,11 @@ fn item(index: u64, json: Json<'_>, events: &mut Events) -> Option<()> {
     let fields = Fields::parse(json.get())?;
     let kind = fields.string("type").unwrap_or_default();
     let grows = GROWING.iter().find(|(of, ..)| *of == kind);
-    let parted = |name: &str| PARTS.iter().any(|(of, field, ..)| *of == kind && *field == name);
+    let parted = |name: &str| {
+        PARTS
+            .iter()
+            .any(|(of, field, ..)| *of == kind && *field == name)
+    };
     events.push("response.output_item.added", |event| {
         event.number("output_index", index);
         let mut item = event.object("item");
@@ -249,7 +250,10 @@ pub(crate) fn to_whole(events: &[Bytes]) -> Option<Bytes> {
         }
     }
     let response = Fields::parse(ended?.get())?;
-    let told = response.get("output").and_then(elements).unwrap_or_default();
+    let told = response
+        .get("output")
+        .and_then(elements)
+        .unwrap_or_default();
     let mut out = BytesMut::with_capacity(1024);
     if !told.is_empty() || items.is_empty() {
         write_raw(&mut out, ended?.get());
@@ -267,4 +271,3 @@ pub(crate) fn to_whole(events: &[Bytes]) -> Option<Bytes> {
     }
     Some(out.freeze())
 }
-

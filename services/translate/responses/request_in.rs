@@ -19,8 +19,16 @@ use std::borrow::Cow;
 
 /// Top-level fields that ask for what only the provider that keeps it can give, each with the value that asks for nothing.
 const KEPT_ELSEWHERE: &[(&str, &str, &str)] = &[
-    ("background", "false", "answers are given while the caller waits"),
-    ("conversation", "", "conversations are kept at their provider"),
+    (
+        "background",
+        "false",
+        "answers are given while the caller waits",
+    ),
+    (
+        "conversation",
+        "",
+        "conversations are kept at their provider",
+    ),
     ("prompt", "", "prompt templates are kept at their provider"),
 ];
 
@@ -59,9 +67,7 @@ pub(crate) fn read<'a>(body: &'a str, facts: &Facts) -> Result<Form<'a>, Refusal
         turns: settle_tool_results(turns),
         tools: offered(&offers, &allowed)?,
         tool_choice,
-        parallel_tools: fields
-            .get("parallel_tool_calls")
-            .map(|p| p.get() == "true"),
+        parallel_tools: fields.get("parallel_tool_calls").map(|p| p.get() == "true"),
         max_tokens: facts.max_tokens,
         temperature: fields.get("temperature"),
         top_p: fields.get("top_p"),

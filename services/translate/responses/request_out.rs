@@ -267,7 +267,9 @@ fn write_part(
             part.str("type", "input_image");
             match source {
                 Source::Url(url) => part.text("image_url", url),
-                Source::Base64 { media_type, data } => data_url(media_type, data, part.key("image_url")),
+                Source::Base64 { media_type, data } => {
+                    data_url(media_type, data, part.key("image_url"))
+                }
                 _ => return Err(elsewhere()),
             }
         }

@@ -49,7 +49,11 @@ impl Reader {
 
     /// The body has ended.
     pub(crate) fn finish(&mut self, _: Sink<'_>) -> Result<(), Refusal> {
-        if self.finished { Ok(()) } else { Err(error::cut()) }
+        if self.finished {
+            Ok(())
+        } else {
+            Err(error::cut())
+        }
     }
 
     fn event(&mut self, data: &str, sink: Sink<'_>) -> Result<(), Refusal> {
@@ -227,7 +231,11 @@ impl Reader {
                 }
                 let place = self.calls.iter().rposition(|c| c.index == index);
                 let whole = item.get("arguments").or(item.get("input"));
-                let call = |calls: &[Call]| place.and_then(|key| calls.get(key)).map(|c| (c.argued, c.ended, c.custom));
+                let call = |calls: &[Call]| {
+                    place
+                        .and_then(|key| calls.get(key))
+                        .map(|c| (c.argued, c.ended, c.custom))
+                };
                 if call(&self.calls).is_some_and(|(argued, ended, _)| !argued && !ended) {
                     self.argue(event, whole, sink)?;
                 }

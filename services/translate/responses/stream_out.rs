@@ -43,7 +43,10 @@ struct Item {
 enum Kind {
     Message,
     /// Begun where it says something or has been signed: some models think without a word.
-    Reasoning { begun: bool, signature: String },
+    Reasoning {
+        begun: bool,
+        signature: String,
+    },
     Function(Call),
     Custom(Call, Unwrapper),
 }
@@ -337,12 +340,7 @@ impl Item {
 }
 
 /// Writes one event.
-fn event(
-    name: &str,
-    sequence: &mut u64,
-    out: &mut BytesMut,
-    write: impl FnOnce(&mut Object<'_>),
-) {
+fn event(name: &str, sequence: &mut u64, out: &mut BytesMut, write: impl FnOnce(&mut Object<'_>)) {
     out.put_slice(b"event: ");
     out.put_slice(name.as_bytes());
     out.put_slice(b"\ndata: ");

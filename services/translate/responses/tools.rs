@@ -56,9 +56,9 @@ pub(super) fn offers<'a>(body: &Fields<'a>) -> Vec<Offer<'a>> {
     for tool in body.get("tools").and_then(elements).unwrap_or_default() {
         offer(None, tool.get(), &mut offers);
     }
-    let added = body
-        .get("input")
-        .filter(|input| memchr::memmem::find(input.get().as_bytes(), b"additional_tools").is_some());
+    let added = body.get("input").filter(|input| {
+        memchr::memmem::find(input.get().as_bytes(), b"additional_tools").is_some()
+    });
     for item in added.and_then(elements).unwrap_or_default() {
         let Some(item) = Fields::parse(item.get()) else {
             continue;

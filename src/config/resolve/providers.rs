@@ -61,7 +61,8 @@ impl Resolver<'_, '_> {
             }
         }
         let native_messages = self.take(&format!("{path}.native_messages"), value.native_messages);
-        let native_responses = self.take(&format!("{path}.native_responses"), value.native_responses);
+        let native_responses =
+            self.take(&format!("{path}.native_responses"), value.native_responses);
         let headers = self.headers(&path, value.headers);
         let timeouts = self.timeouts(&path, value.timeouts);
         let provider = Provider {
