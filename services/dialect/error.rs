@@ -21,7 +21,8 @@ impl Dialect {
                 Kind::Timeout => "timeout_error",
                 Kind::Upstream | Kind::Internal => "api_error",
             },
-            Self::ChatCompletions => match kind {
+            // Nobody calls in the dialects of providers alone; they are told errors as `OpenAI` tells them.
+            _ => match kind {
                 Kind::RateLimit => "rate_limit_error",
                 Kind::Overloaded | Kind::Timeout | Kind::Upstream | Kind::Internal => {
                     "server_error"
@@ -53,7 +54,7 @@ impl Dialect {
         );
         match self {
             Self::Messages => shared || anthropic || word == "not_supported",
-            Self::ChatCompletions => shared || !anthropic,
+            _ => shared || !anthropic,
         }
     }
 
@@ -74,7 +75,7 @@ impl Dialect {
                     message: refusal.message(),
                 },
             }),
-            Self::ChatCompletions => json(&Envelope {
+            _ => json(&Envelope {
                 r#type: None,
                 error: &OpenAiError {
                     message: refusal.message(),
@@ -86,11 +87,27 @@ impl Dialect {
         }
     }
 
+    /// An `error` event of Responses, whose fields are the event's own.
+    fn stated(self, refusal: &Refusal) -> Bytes {
+        let body = json(&Stated {
+            r#type: "error",
+            code: refusal
+                .code()
+                .or_else(|| default_code(refusal.kind()))
+                .unwrap_or_else(|| self.error_type(refusal.kind())),
+            message: refusal.message(),
+            param: refusal.param(),
+            sequence_number: 0,
+        });
+        [b"event: error\ndata: ", &*body, b"\n\n"].concat().into()
+    }
+
     pub(crate) fn error_event(self, refusal: &Refusal) -> Bytes {
         let body = self.error_body(refusal);
         let name: &[u8] = match self {
             Self::Messages => b"event: error\ndata: ",
-            Self::ChatCompletions => b"data: ",
+            Self::Responses => return self.stated(refusal),
+            _ => b"data: ",
         };
         [name, &body, b"\n\n"].concat().into()
     }
@@ -113,6 +130,14 @@ struct Envelope<'a, E> {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'a str>,
     error: &'a E,
+}
+#[derive(Serialize)]
+struct Stated<'a> {
+    r#type: &'a str,
+    code: &'a str,
+    message: &'a str,
+    param: Option<&'a str>,
+    sequence_number: u64,
 }
 #[derive(Serialize)]
 struct MessagesError<'a> {

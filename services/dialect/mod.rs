@@ -16,15 +16,27 @@ pub enum Dialect {
     Messages,
     /// `OpenAI`'s chat completions: `POST /v1/chat/completions`.
     ChatCompletions,
+    /// `OpenAI`'s Responses: `POST /v1/responses`.
+    Responses,
+    /// Amazon Bedrock's Converse. Providers speak it, callers do not.
+    Converse,
+    /// Google's `generateContent`. Providers speak it, callers do not.
+    Gemini,
+    /// Ollama's own `/api/chat`. Providers speak it, callers do not.
+    Ollama,
 }
 
 impl Dialect {
-    /// The name in metrics and settings: `messages`, `chat`.
+    /// The name in metrics and settings: `messages`, `chat`, `responses`, ...
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Messages => "messages",
             Self::ChatCompletions => "chat",
+            Self::Responses => "responses",
+            Self::Converse => "converse",
+            Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
         }
     }
 
@@ -43,6 +55,8 @@ impl Dialect {
         let path = uri.path();
         if path == "/v1/messages" || path.starts_with("/v1/messages/") {
             Self::Messages
+        } else if path == "/v1/responses" || path.starts_with("/v1/responses/") {
+            Self::Responses
         } else if path.starts_with("/v1/chat/") {
             Self::ChatCompletions
         } else if headers.contains_key("anthropic-version") {
@@ -65,7 +79,7 @@ impl Dialect {
             Kind::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Kind::Overloaded => match self {
                 Self::Messages => OVERLOADED,
-                Self::ChatCompletions => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
             },
             Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Kind::Upstream => StatusCode::BAD_GATEWAY,

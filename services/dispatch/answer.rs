@@ -2,6 +2,7 @@
 use super::{
     body::Streaming,
     collect::{self, collect},
+    cutter::Cutter,
     entry::Entry,
     error::Error,
     headers,
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     chat::{AttemptEnd, Prompt, Refusal, Reply, Response, Target, Usage},
     dialect::Dialect,
-    sse::{Event, Splitter},
+    providers::Framing,
     translate::{self, StreamTranslator, Summary},
 };
 use bytes::Bytes;
@@ -43,6 +44,12 @@ enum Shape {
 impl Answering<'_> {
     fn caller(&self) -> Dialect {
         self.prompt.facts().dialect
+    }
+
+    /// How the provider's streams are cut into events.
+    fn framing(&self) -> Framing {
+        let native = self.entry.provider.spec().native(self.from);
+        native.map_or(Framing::Sse, |n| n.framing)
     }
 
     pub(super) async fn answer(
@@ -82,6 +89,10 @@ impl Answering<'_> {
         let called = String::from_utf8_lossy(called.unwrap_or_default()).to_ascii_lowercase();
         match called.trim() {
             "text/event-stream" => Ok(Shape::Events),
+            "application/vnd.amazon.eventstream" if self.framing() == Framing::EventStream => {
+                Ok(Shape::Events)
+            }
+            "application/x-ndjson" if self.framing() == Framing::Ndjson => Ok(Shape::Events),
             json if json.ends_with("json") => Ok(Shape::Json),
             "" | "text/plain" | "application/octet-stream" if self.prompt.facts().stream => {
                 Ok(Shape::Events)
@@ -97,6 +108,7 @@ impl Answering<'_> {
         let mut response = Response::new(Reply::stream(Streaming::new(
             body,
             self.entry.provider.clone(),
+            self.framing(),
             translator,
             self.recorder,
             input,
@@ -145,7 +157,7 @@ impl Answering<'_> {
         let whole = match shape {
             Shape::Json => body.clone(),
             Shape::Events => {
-                let events = events(body);
+                let events = events(body, self.framing());
                 let whole = translate::to_whole(self.from, &events);
                 whole.ok_or_else(|| {
                     Wrong::Nonsense("streamed an answer that breaks off or cannot be read".into())
@@ -257,13 +269,11 @@ fn is_error_object(body: &[u8]) -> bool {
 }
 
 /// The events of a stream that has ended.
-fn events(body: &Bytes) -> Vec<Bytes> {
-    let mut splitter = Splitter::new(collect::WHOLE);
+fn events(body: &Bytes, framing: Framing) -> Vec<Bytes> {
+    let mut cutter = Cutter::new(framing, collect::WHOLE);
     // Cannot fail: the body is no longer than the limit.
-    let _ = splitter.push(body.clone());
-    let mut events: Vec<Bytes> = splitter.by_ref().collect();
-    if Event::parse(splitter.remainder()).is_some() {
-        events.push(super::ended(splitter.remainder()));
-    }
+    let _ = cutter.push(body.clone());
+    let mut events: Vec<Bytes> = cutter.by_ref().collect();
+    events.extend(cutter.rest());
     events
 }

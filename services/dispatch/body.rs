@@ -1,10 +1,9 @@
 //! A streaming answer on its way from the provider to the caller.
-use super::{error::Error, record::Recorder};
+use super::{cutter::Cutter, error::Error, record::Recorder};
 use crate::{
     BoxError,
     chat::{AttemptEnd, Refusal, Usage},
-    providers::Provider,
-    sse::{Event, Splitter},
+    providers::{Framing, Provider},
     translate::StreamTranslator,
 };
 use bytes::{Bytes, BytesMut};
@@ -43,7 +42,7 @@ pin_project_lite::pin_project! {
 #[derive(Debug)]
 struct State {
     provider: Arc<Provider>,
-    splitter: Splitter,
+    cutter: Cutter,
     translator: StreamTranslator,
     recorder: Recorder,
     input_estimate: u64,
@@ -59,6 +58,7 @@ impl<B> Streaming<B> {
     pub(super) fn new(
         upstream: B,
         provider: Arc<Provider>,
+        framing: Framing,
         translator: StreamTranslator,
         recorder: Recorder,
         input_estimate: u64,
@@ -70,7 +70,7 @@ impl<B> Streaming<B> {
             waiting_until: None,
             state: State {
                 provider,
-                splitter: Splitter::new(EVENT_LIMIT),
+                cutter: Cutter::new(framing, EVENT_LIMIT),
                 translator,
                 recorder,
                 input_estimate,
@@ -186,9 +186,9 @@ impl State {
     fn chunk(&mut self, chunk: Bytes) {
         self.first_byte_until = None;
         self.recorder.first_byte();
-        let pushed = self.splitter.push(chunk.clone());
+        let pushed = self.cutter.push(chunk.clone());
         let mut out = std::mem::take(&mut self.scratch);
-        for event in self.splitter.by_ref() {
+        for event in self.cutter.by_ref() {
             self.translator.push(event, &mut out);
         }
         join(&chunk, &mut out, &mut self.ready);
@@ -214,10 +214,8 @@ impl State {
 
     fn close(&mut self, error: impl FnOnce(&Provider, &Refusal) -> Error) {
         let mut out = std::mem::take(&mut self.scratch);
-        let rest = self.splitter.remainder();
-        if Event::parse(rest).is_some() {
-            // Some servers forget the blank line after the last event.
-            self.translator.push(super::ended(rest), &mut out);
+        if let Some(rest) = self.cutter.rest() {
+            self.translator.push(rest, &mut out);
         }
         let finished = self.translator.finish(&mut out);
         join(&Bytes::new(), &mut out, &mut self.ready);

@@ -1,9 +1,10 @@
 //! A provider at work: its connections, and what was found out about it.
 use super::{error::Error, finding::Finding, headers, models::ModelCache};
 use crate::{
-    chat::Operation,
+    chat::{Operation, Prompt},
     dialect::Dialect,
-    providers::{Native, Presence, Provider},
+    providers::{Ask, Auth, Native, Presence, Provider},
+    translate::is_particular,
     upstream::Client,
 };
 use bytes::Bytes;
@@ -21,6 +22,7 @@ pub(super) struct Entry {
     pub(super) provider: Arc<Provider>,
     client: Client,
     messages: Finding,
+    responses: Finding,
     pub(super) counts_tokens: Finding,
     pub(super) models: ModelCache,
 }
@@ -30,6 +32,8 @@ pub(super) struct Entry {
 pub(super) struct Outgoing<'a> {
     pub(super) dialect: Dialect,
     pub(super) operation: Operation,
+    /// The provider's name for the model.
+    pub(super) model: &'a str,
     /// Whether `dialect` is the caller's own.
     pub(super) same: bool,
     pub(super) stream: bool,
@@ -50,23 +54,33 @@ impl Entry {
             provider: Arc::new(provider),
             client,
             messages: Finding::default(),
+            responses: Finding::default(),
             counts_tokens: Finding::default(),
             models: ModelCache::default(),
         }
     }
 
     /// The dialect in which to speak to the provider: the caller's own where it can.
-    pub(super) async fn dialect_for(&self, caller: Dialect, headers: &HeaderMap) -> Dialect {
+    pub(super) async fn dialect_for(&self, prompt: &Prompt, headers: &HeaderMap) -> Dialect {
+        let caller = prompt.facts().dialect;
         let spec = self.provider.spec();
         let to_translate_into = spec.dialects.first().map_or(caller, |n| n.dialect);
         match spec.native(caller) {
+            // Other servers know the plainer half of a vendor's dialect; what they would refuse, the translation can say.
+            Some(native)
+                if native.presence == Presence::Found
+                    && self.provider.says_native(caller).is_none()
+                    && is_particular(prompt) =>
+            {
+                to_translate_into
+            }
             Some(native) if self.speaks(native, headers).await => caller,
             _ => to_translate_into,
         }
     }
 
     async fn speaks(&self, native: &Native, headers: &HeaderMap) -> bool {
-        let said = self.provider.says_native_messages();
+        let said = self.provider.says_native(native.dialect);
         match native.presence {
             Presence::Always => true,
             Presence::Configured => said == Some(true),
@@ -74,7 +88,11 @@ impl Entry {
                 Some(said) => said,
                 None => {
                     let ask = || self.probe(native.dialect, headers);
-                    self.messages.get(ask).await.unwrap_or(false)
+                    let finding = match native.dialect {
+                        Dialect::Responses => &self.responses,
+                        _ => &self.messages,
+                    };
+                    finding.get(ask).await.unwrap_or(false)
                 }
             },
         }
@@ -87,6 +105,7 @@ impl Entry {
             .request(Outgoing {
                 dialect,
                 operation: Operation::Generate,
+                model: "none",
                 same: false,
                 stream: false,
                 headers,
@@ -95,6 +114,7 @@ impl Entry {
             })
             .ok()?;
         let found = timeout(PROBE, async {
+            let request = self.proven(request).await.ok()?;
             let response = self.client.request(request).await.ok()?;
             let (head, body) = response.into_parts();
             match head.status.as_u16() {
@@ -122,7 +142,7 @@ impl Entry {
         found
     }
 
-    pub(super) fn request(&self, call: Outgoing<'_>) -> Result<Request<Full<Bytes>>, Error> {
+    pub(super) fn request(&self, call: Outgoing<'_>) -> Result<Request<Bytes>, Error> {
         let provider = &self.provider;
         let Some(native) = provider.spec().native(call.dialect) else {
             let what = format!("it does not speak {}", call.dialect.as_str());
@@ -130,27 +150,48 @@ impl Entry {
         };
         // A query belongs to the dialect (`?beta=true`).
         let query = call.query.filter(|_| call.same);
+        let ask = Ask {
+            operation: call.operation,
+            model: call.model,
+            stream: call.stream,
+        };
         let uri = provider
-            .endpoint(call.dialect, call.operation, query)
+            .endpoint(call.dialect, &ask, query)
             .map_err(|e| Error::misconfigured(provider, e.what()))?;
         let headers = headers::up(provider, native, call.headers, call.same, call.stream)
             .map_err(|what| Error::misconfigured(provider, what))?;
-        let mut request = Request::new(Full::new(call.body));
+        let mut request = Request::new(call.body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Ok(request)
     }
 
+    /// The request with what proves who calls, where that takes a step of its own.
+    async fn proven(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
+        let request = match self.provider.spec().auth {
+            Auth::Step(step) => step(&self.provider, &self.client, request)
+                .await
+                .map_err(|what| Error::misconfigured(&self.provider, &what))?,
+            _ => request,
+        };
+        Ok(request.map(Full::new))
+    }
+
     /// Sends it, and waits for the head of the answer until `until`.
     pub(super) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Bytes>,
         until: Instant,
     ) -> Result<Response<Incoming>, Error> {
-        match timeout_at(until, self.client.request(request)).await {
+        let sent = async {
+            let request = self.proven(request).await?;
+            let answer = self.client.request(request).await;
+            answer.map_err(|error| Error::before_head(&self.provider, &error))
+        };
+        match timeout_at(until, sent).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(Error::before_head(&self.provider, &error)),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::first_byte(&self.provider)),
         }
     }

@@ -44,6 +44,8 @@ const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-upstr
 const PROVIDER: HeaderName = HeaderName::from_static("x-tierway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-tierway-model");
 
+const DROPPED: HeaderName = HeaderName::from_static("x-tierway-dropped");
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
@@ -105,14 +107,25 @@ fn credentials(
             }
         }
     }
-    if let Some(key) = provider.key().filter(|_| !passed) {
-        let auth = provider.spec().auth;
+    let auth = provider.spec().auth;
+    if let Some(key) = provider.key().filter(|_| !passed)
+        && let Some(header) = auth.header()
+    {
         let value = key
             .header(auth.prefix())
             .ok_or("api_key holds characters that no header can carry")?;
-        out.insert(auth.header(), value);
+        out.insert(header, value);
     }
     Ok(())
+}
+
+/// Says what of the request was left out.
+pub(super) fn dropped(what: &[&str], out: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(&what.join(", "))
+        && !value.is_empty()
+    {
+        out.insert(DROPPED, value);
+    }
 }
 
 /// Takes over what comes back from the upstream, and says who answered.

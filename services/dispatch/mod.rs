@@ -21,6 +21,7 @@ mod answer;
 mod body;
 mod collect;
 mod count;
+mod cutter;
 mod entry;
 mod error;
 mod finding;
@@ -32,7 +33,10 @@ pub use error::{Cause, Error};
 pub use models::{Model, probe};
 
 use crate::{
-    chat::{self, AttemptEnd, Journal, Kind, Operation, Prompt, Refusal, Response, Role, Target},
+    chat::{
+        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
+        Target,
+    },
     providers::Provider,
     translate,
     upstream::Client,
@@ -156,7 +160,10 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
-        let dialect = self.entry.dialect_for(caller, &self.head.headers).await;
+        let dialect = self
+            .entry
+            .dialect_for(self.prompt, &self.head.headers)
+            .await;
         let capabilities = self.entry.provider.spec().capabilities();
         let body = translate::request(self.prompt, dialect, &self.target.model, &capabilities);
         let body = match body {
@@ -164,14 +171,27 @@ impl<'a> Call<'a> {
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
-        answering.answer(upstream).await
+        let mut response = answering.answer(upstream).await?;
+        headers::dropped(
+            &translate::dropped(self.prompt, dialect),
+            response.headers_mut(),
+        );
+        let native = self.entry.provider.spec().native(dialect);
+        if dialect == caller && native.is_some_and(|n| n.keeps) {
+            response.extensions_mut().insert(KeptUpstream);
+        }
+        Ok(response)
     }
 
     async fn count_tokens(self) -> Result<Response, Error> {
         let dialect = self.prompt.facts().dialect;
         let counted = match self.entry.counter(dialect) {
             Some(presence)
-                if self.entry.dialect_for(dialect, &self.head.headers).await == dialect =>
+                if self
+                    .entry
+                    .dialect_for(self.prompt, &self.head.headers)
+                    .await
+                    == dialect =>
             {
                 let body = self.prompt.with_model(&self.target.model, false);
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
@@ -190,6 +210,7 @@ impl<'a> Call<'a> {
         Outgoing {
             dialect,
             operation: facts.operation,
+            model: &self.target.model,
             same: dialect == facts.dialect,
             stream: facts.stream,
             headers: &self.head.headers,

@@ -9,8 +9,8 @@ use crate::{
     providers::{Kind, Provider},
     upstream::Client,
 };
+use bytes::Bytes;
 use http::{HeaderMap, Request};
-use http_body_util::Full;
 use serde::Deserialize;
 use std::{
     future::poll_fn,
@@ -81,7 +81,7 @@ impl Entry {
     async fn fetch_models(&self) -> Option<Vec<Model>> {
         let provider = &self.provider;
         let native = provider.spec().dialects.first()?;
-        let mut request = Request::new(Full::default());
+        let mut request = Request::new(Bytes::new());
         *request.uri_mut() = provider.uri(provider.spec().models, None).ok()?;
         *request.headers_mut() =
             headers::up(provider, native, &HeaderMap::new(), false, false).ok()?;

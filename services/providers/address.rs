@@ -52,13 +52,28 @@ impl Address {
         })
     }
 
-    /// The URI of a path after the version.
+    /// The URI of a path after the version. The path may bring a query of its own.
     pub(super) fn uri(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
-        let (mark, query) = query.map_or(("", ""), |q| ("?", q));
+        self.build(&self.path, path, query)
+    }
+
+    /// The URI of a path that stands where the version would.
+    pub(super) fn rooted(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
+        let base = self.path.rsplit_once('/').map_or("", |(base, _)| base);
+        self.build(base, path, query)
+    }
+
+    fn build(&self, base: &str, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
+        let mark = match query {
+            Some(_) if path.contains('?') => "&",
+            Some(_) => "?",
+            None => "",
+        };
+        let query = query.unwrap_or_default();
         Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())
-            .path_and_query(format!("{}{path}{mark}{query}", self.path))
+            .path_and_query(format!("{base}{path}{mark}{query}"))
             .build()
     }
 
@@ -110,6 +125,9 @@ mod tests {
             with_query.unwrap().to_string(),
             "http://h/v1/messages?beta=true"
         );
+        let rooted = Address::parse("http://h/prefix/v1").unwrap();
+        let rooted = rooted.rooted("/api/chat?a=1", Some("b=2")).unwrap();
+        assert_eq!(rooted.to_string(), "http://h/prefix/api/chat?a=1&b=2");
     }
 
     #[test]

@@ -30,4 +30,4 @@ mod spec;
 pub use kind::{Kind, ParseKindError};
 pub use provider::{Provider, ProviderError, Timeouts};
 pub use secret::Secret;
-pub(crate) use spec::{Native, Presence};
+pub(crate) use spec::{Ask, Auth, Framing, Native, Presence};

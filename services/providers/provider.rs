@@ -1,6 +1,10 @@
 //! One configured provider.
-use super::{Kind, Secret, address::Address, spec::Spec};
-use crate::{chat::Operation, dialect::Dialect};
+use super::{
+    Kind, Secret,
+    address::Address,
+    spec::{Ask, Path, Spec},
+};
+use crate::dialect::Dialect;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -49,6 +53,7 @@ pub struct Provider {
     key: Option<Secret>,
     pass_credentials: bool,
     native_messages: Option<bool>,
+    native_responses: Option<bool>,
     timeouts: Timeouts,
     headers: HeaderMap,
 }
@@ -66,6 +71,7 @@ impl Provider {
             key: None,
             pass_credentials: false,
             native_messages: None,
+            native_responses: None,
             timeouts: Timeouts::default(),
             headers: HeaderMap::new(),
         }
@@ -101,6 +107,12 @@ impl Provider {
     #[must_use]
     pub const fn native_messages(mut self, native: Option<bool>) -> Self {
         self.native_messages = native;
+        self
+    }
+    /// Whether it speaks `OpenAI`'s Responses itself; as with [`native_messages`](Self::native_messages).
+    #[must_use]
+    pub const fn native_responses(mut self, native: Option<bool>) -> Self {
+        self.native_responses = native;
         self
     }
     /// How long it may take.
@@ -183,8 +195,13 @@ impl Provider {
     pub(crate) const fn passes_credentials(&self) -> bool {
         self.pass_credentials
     }
-    pub(crate) const fn says_native_messages(&self) -> Option<bool> {
-        self.native_messages
+    /// What the user says of whether it speaks a dialect.
+    pub(crate) const fn says_native(&self, dialect: Dialect) -> Option<bool> {
+        match dialect {
+            Dialect::Messages => self.native_messages,
+            Dialect::Responses => self.native_responses,
+            _ => None,
+        }
     }
     pub(crate) const fn headers(&self) -> &HeaderMap {
         &self.headers
@@ -196,20 +213,27 @@ impl Provider {
     pub(crate) fn uri(&self, path: &str, query: Option<&str>) -> Result<Uri, ProviderError> {
         self.check()?;
         let address = self.address.as_ref();
-        address
-            .and_then(|a| a.uri(path, query).ok())
-            .ok_or_else(|| self.error("base_url: no URL can be made of it".into()))
+        self.made(address.and_then(|a| a.uri(path, query).ok()))
+    }
+    fn made(&self, uri: Option<Uri>) -> Result<Uri, ProviderError> {
+        uri.ok_or_else(|| self.error("base_url: no URL can be made of it".into()))
     }
     /// The URI of an operation in a dialect that it speaks.
     pub(crate) fn endpoint(
         &self,
         dialect: Dialect,
-        operation: Operation,
+        ask: &Ask<'_>,
         query: Option<&str>,
     ) -> Result<Uri, ProviderError> {
-        let path = self.spec().native(dialect).and_then(|n| n.path(operation));
-        match path {
-            Some(path) => self.uri(path, query),
+        let native = self.spec().native(dialect);
+        match native.and_then(|n| n.path(ask.operation)) {
+            Some(Path::Fixed(path)) => self.uri(path, query),
+            Some(Path::Made(path)) => self.uri(&path(ask), query),
+            Some(Path::Rooted(path)) => {
+                self.check()?;
+                let address = self.address.as_ref();
+                self.made(address.and_then(|a| a.rooted(&path(ask), query).ok()))
+            }
             None => Err(self.error(format!("kind {} does not do this", self.kind))),
         }
     }
@@ -258,6 +282,7 @@ impl std::error::Error for ProviderError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Operation;
 
     #[test]
     fn nothing_secret_is_shown() {
@@ -292,8 +317,13 @@ mod tests {
     #[test]
     fn endpoints_by_kind() {
         let uri = |kind, dialect, operation| {
+            let ask = Ask {
+                operation,
+                model: "m",
+                stream: false,
+            };
             Provider::new("p", kind)
-                .endpoint(dialect, operation, None)
+                .endpoint(dialect, &ask, None)
                 .map(|u| u.to_string())
                 .ok()
         };

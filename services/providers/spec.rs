@@ -1,10 +1,14 @@
 //! What is peculiar to a kind of provider, as data.
+use super::Provider;
 use crate::{
     chat::Operation,
     dialect::Dialect,
     translate::{Capabilities, MaxTokensField},
+    upstream::Client,
 };
-use http::{HeaderName, header};
+use bytes::Bytes;
+use http::{HeaderName, Request, header};
+use std::pin::Pin;
 
 /// What is peculiar to a kind of provider.
 #[derive(Debug)]
@@ -40,12 +44,49 @@ pub(crate) struct Native {
     pub(crate) dialect: Dialect,
     /// Whether every server of this kind does.
     pub(crate) presence: Presence,
-    /// The path that generates, after the version.
-    pub(crate) generate: &'static str,
+    /// The path that generates.
+    pub(crate) generate: Path,
+    /// How its streams are cut into events.
+    pub(crate) framing: Framing,
     /// The path that counts tokens, after the version, and whether every server of this kind has it.
     pub(crate) count_tokens: Option<(&'static str, Presence)>,
     /// Headers that it wants, unless the caller sent them.
     pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// Whether it keeps its answers, to be gone on from by id.
+    pub(crate) keeps: bool,
+}
+
+/// Where a provider takes calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Path {
+    /// Always here, after the version.
+    Fixed(&'static str),
+    /// Made for each call, after the version; with a query, if it needs one.
+    Made(fn(&Ask<'_>) -> String),
+    /// Made for each call, after the address without its version; with a query, if it needs one.
+    Rooted(fn(&Ask<'_>) -> String),
+}
+
+/// What the path of a call may depend on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    /// What is wanted.
+    pub(crate) operation: Operation,
+    /// The provider's name for the model.
+    pub(crate) model: &'a str,
+    /// Whether a stream is wanted.
+    pub(crate) stream: bool,
+}
+
+/// How a stream is cut into events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Server-sent events.
+    Sse,
+    /// Amazon's binary event stream.
+    EventStream,
+    /// One JSON object a line.
+    Ndjson,
 }
 
 /// Whether a server of a kind has something.
@@ -60,13 +101,25 @@ pub(crate) enum Presence {
 }
 
 /// How a provider takes its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Auth {
     /// `authorization: Bearer ...`
     Bearer,
     /// `x-api-key: ...`
     XApiKey,
+    /// In a header of this name (in lower case), by itself.
+    Header(&'static str),
+    /// By a step of its own, which is given each request when nothing else will change it: to sign it, or to fetch a token for it.
+    Step(Step),
 }
+
+/// A step that gives a request what proves who calls. What is wrong is said without the key.
+pub(crate) type Step =
+    for<'a> fn(
+        &'a Provider,
+        &'a Client,
+        Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Request<Bytes>, String>> + Send + 'a>>;
 
 impl Native {
     /// Anthropic's Messages on its usual paths.
@@ -77,9 +130,11 @@ impl Native {
         Self {
             dialect: Dialect::Messages,
             presence,
-            generate: "/messages",
+            generate: Path::Fixed("/messages"),
+            framing: Framing::Sse,
             count_tokens,
             headers: &[("anthropic-version", "2023-06-01")],
+            keeps: false,
         }
     }
     /// `OpenAI`'s chat completions on their usual path.
@@ -87,19 +142,30 @@ impl Native {
         Self {
             dialect: Dialect::ChatCompletions,
             presence: Presence::Always,
-            generate: "/chat/completions",
+            generate: Path::Fixed("/chat/completions"),
+            framing: Framing::Sse,
             count_tokens: None,
             headers: &[],
+            keeps: false,
+        }
+    }
+    /// `OpenAI`'s Responses on their usual path.
+    pub(super) const fn responses(presence: Presence, keeps: bool) -> Self {
+        Self {
+            dialect: Dialect::Responses,
+            presence,
+            generate: Path::Fixed("/responses"),
+            framing: Framing::Sse,
+            count_tokens: None,
+            headers: &[],
+            keeps,
         }
     }
     /// The path for an operation.
-    pub(crate) const fn path(&self, operation: Operation) -> Option<&'static str> {
+    pub(crate) fn path(&self, operation: Operation) -> Option<Path> {
         match operation {
             Operation::Generate => Some(self.generate),
-            Operation::CountTokens => match self.count_tokens {
-                Some((path, _)) => Some(path),
-                None => None,
-            },
+            Operation::CountTokens => self.count_tokens.map(|(path, _)| Path::Fixed(path)),
         }
     }
 }
@@ -123,18 +189,20 @@ impl Spec {
 }
 
 impl Auth {
-    /// The header that carries the key.
-    pub(crate) const fn header(self) -> HeaderName {
+    /// The header that carries the key, unless a step sees to that.
+    pub(crate) const fn header(self) -> Option<HeaderName> {
         match self {
-            Self::Bearer => header::AUTHORIZATION,
-            Self::XApiKey => HeaderName::from_static("x-api-key"),
+            Self::Bearer => Some(header::AUTHORIZATION),
+            Self::XApiKey => Some(HeaderName::from_static("x-api-key")),
+            Self::Header(name) => Some(HeaderName::from_static(name)),
+            Self::Step(_) => None,
         }
     }
     /// What stands before the key.
     pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Bearer => "Bearer ",
-            Self::XApiKey => "",
+            Self::XApiKey | Self::Header(_) | Self::Step(_) => "",
         }
     }
 }

@@ -55,6 +55,7 @@ pub fn check(dialect: Dialect, sse: &[u8]) -> Result<(), Violation> {
         match dialect {
             Dialect::Messages => grammar.message_event(&event),
             Dialect::ChatCompletions => grammar.chunk(&event),
+            other => Err(format!("no caller gets a stream of {}", other.as_str())),
         }
         .map_err(|what| fail(number, what))?;
         number += 1;

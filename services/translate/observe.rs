@@ -1,6 +1,6 @@
 //! Watching a stream that passes in its own dialect. Almost every event is looked at with a few substring searches and forwarded; only
 //! those that tell something about the answer are parsed.
-use super::{Summary, completions, error, messages};
+use super::{Summary, completions, error, messages, responses};
 use crate::{chat::Prompt, dialect::Dialect, sse::Event};
 use bytes::Bytes;
 use memchr::{memchr2, memmem};
@@ -34,14 +34,17 @@ impl Observer {
         let plain = closed
             && match self.dialect {
                 Dialect::Messages => is_block_delta(&event),
-                Dialect::ChatCompletions => self.seen && is_plain_chunk(&event),
+                Dialect::Responses => is_delta(&event),
+                _ => self.seen && is_plain_chunk(&event),
             };
         let mut forward = true;
         if !plain && let Some(Event { data, .. }) = Event::parse(&event) {
             self.seen = true;
             match self.dialect {
                 Dialect::Messages => messages::observe(data, summary),
-                Dialect::ChatCompletions => {
+                Dialect::Responses => responses::observe(data, summary),
+                // Nobody calls in the dialects of providers alone, so that their streams never pass unread.
+                _ => {
                     let usage_only = completions::observe(data, summary);
                     forward = !(usage_only && self.hide_usage);
                 }
@@ -71,7 +74,9 @@ impl Observer {
     pub(super) const fn terminal(&self) -> Bytes {
         match self.dialect {
             Dialect::Messages => Bytes::from_static(messages::STOP),
-            Dialect::ChatCompletions => Bytes::from_static(completions::DONE),
+            // Its last event tells why it ends.
+            Dialect::Responses => Bytes::new(),
+            _ => Bytes::from_static(completions::DONE),
         }
     }
 }
@@ -81,6 +86,12 @@ fn is_block_delta(event: &[u8]) -> bool {
     let head = event.get(..64).unwrap_or(event);
     head.starts_with(b"event: content_block_delta")
         || memmem::find(head, b"content_block_delta").is_some()
+}
+
+/// Whether an event of Responses adds to an item, told from its first bytes.
+fn is_delta(event: &[u8]) -> bool {
+    let head = event.get(..96).unwrap_or(event);
+    memmem::find(head, b".delta").is_some()
 }
 
 /// Whether a chunk brings neither a finish reason nor usage nor an error. The keys searched for cannot stand inside text, where their
@@ -109,7 +120,8 @@ fn value_of<'a>(json: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 fn output(dialect: Dialect, event: &[u8]) -> usize {
     let keys: &[&[u8]] = match dialect {
         Dialect::Messages => &[b"\"text\"", b"\"partial_json\"", b"\"thinking\""],
-        Dialect::ChatCompletions => &[
+        Dialect::Responses => &[b"\"delta\""],
+        _ => &[
             b"\"content\"",
             b"\"reasoning_content\"",
             b"\"arguments\"",
@@ -120,7 +132,7 @@ fn output(dialect: Dialect, event: &[u8]) -> usize {
     match dialect {
         // A block's delta is of one kind.
         Dialect::Messages => keys.iter().map(length).find(|l| *l > 0).unwrap_or(0),
-        Dialect::ChatCompletions => keys.iter().map(length).sum(),
+        _ => keys.iter().map(length).sum(),
     }
 }
 

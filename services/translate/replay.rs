@@ -1,5 +1,5 @@
 //! A stored whole answer, told again as a stream.
-use super::{completions, messages};
+use super::{completions, converse, gemini, messages, ollama, responses};
 use crate::dialect::Dialect;
 use bytes::Bytes;
 
@@ -20,6 +20,8 @@ pub fn to_stream(dialect: Dialect, whole: &[u8], include_usage: bool) -> Option<
     match dialect {
         Dialect::Messages => messages::replay::to_stream(whole),
         Dialect::ChatCompletions => completions::replay::to_stream(whole, include_usage),
+        Dialect::Responses => responses::replay::to_stream(whole),
+        _ => None,
     }
 }
 
@@ -29,5 +31,9 @@ pub fn to_whole(dialect: Dialect, events: &[Bytes]) -> Option<Bytes> {
     match dialect {
         Dialect::Messages => messages::fold::to_whole(events),
         Dialect::ChatCompletions => completions::fold::to_whole(events),
+        Dialect::Responses => responses::replay::to_whole(events),
+        Dialect::Converse => converse::to_whole(events),
+        Dialect::Gemini => gemini::to_whole(events),
+        Dialect::Ollama => ollama::to_whole(events),
     }
 }

@@ -1,9 +1,10 @@
 //! One stream, on its way from an upstream to a caller.
 use super::{
-    Summary, completions, error,
+    Summary, completions, converse, error,
     event::{Event, Open, Payload, Sink},
-    ids, messages,
+    gemini, ids, messages,
     observe::Observer,
+    ollama, responses,
     text::{Text, split_half},
     wants_functions, wants_usage,
 };
@@ -68,12 +69,17 @@ struct Writing<'c> {
 enum Reader {
     Messages(messages::stream_in::Reader),
     ChatCompletions(completions::stream_in::Reader),
+    Responses(responses::stream_in::Reader),
+    Converse(converse::Reader),
+    Gemini(gemini::Reader),
+    Ollama(ollama::Reader),
 }
 
 #[derive(Debug)]
 enum Writer {
     Messages(messages::stream_out::Writer),
     ChatCompletions(completions::stream_out::Writer),
+    Responses(Box<responses::stream_out::Writer>),
 }
 
 // === impl StreamTranslator ===
@@ -263,24 +269,40 @@ impl Reader {
             Dialect::ChatCompletions => {
                 Self::ChatCompletions(completions::stream_in::Reader::default())
             }
+            Dialect::Responses => Self::Responses(responses::stream_in::Reader::default()),
+            Dialect::Converse => Self::Converse(converse::Reader::default()),
+            Dialect::Gemini => Self::Gemini(gemini::Reader::default()),
+            Dialect::Ollama => Self::Ollama(ollama::Reader::default()),
         }
     }
     fn push(&mut self, data: &str, sink: Sink<'_>) {
         match self {
             Self::Messages(reader) => reader.push(data, sink),
             Self::ChatCompletions(reader) => reader.push(data, sink),
+            Self::Responses(reader) => reader.push(data, sink),
+            Self::Converse(reader) => reader.push(data, sink),
+            Self::Gemini(reader) => reader.push(data, sink),
+            Self::Ollama(reader) => reader.push(data, sink),
         }
     }
     fn finish(&mut self, sink: Sink<'_>) -> Result<(), Refusal> {
         match self {
             Self::Messages(reader) => reader.finish(sink),
             Self::ChatCompletions(reader) => reader.finish(sink),
+            Self::Responses(reader) => reader.finish(sink),
+            Self::Converse(reader) => reader.finish(sink),
+            Self::Gemini(reader) => reader.finish(sink),
+            Self::Ollama(reader) => reader.finish(sink),
         }
     }
     const fn usage(&self) -> Option<Usage> {
         match self {
             Self::Messages(reader) => reader.usage,
             Self::ChatCompletions(reader) => reader.usage,
+            Self::Responses(reader) => reader.usage,
+            Self::Converse(reader) => reader.usage,
+            Self::Gemini(reader) => reader.usage,
+            Self::Ollama(reader) => reader.usage,
         }
     }
 }
@@ -289,15 +311,22 @@ impl Writer {
     fn new(dialect: Dialect, prompt: &Prompt, input_estimate: u64) -> Self {
         match dialect {
             Dialect::Messages => Self::Messages(messages::stream_out::Writer::new(input_estimate)),
-            Dialect::ChatCompletions => Self::ChatCompletions(
-                completions::stream_out::Writer::new(wants_usage(prompt), wants_functions(prompt)),
-            ),
+            Dialect::Responses => Self::Responses(Box::new(responses::stream_out::Writer::new(
+                prompt,
+                input_estimate,
+            ))),
+            // Nobody calls in the dialects of providers alone.
+            _ => Self::ChatCompletions(completions::stream_out::Writer::new(
+                wants_usage(prompt),
+                wants_functions(prompt),
+            )),
         }
     }
     fn write(&mut self, event: Event<'_>, out: &mut BytesMut) {
         match self {
             Self::Messages(writer) => writer.write(event, out),
             Self::ChatCompletions(writer) => writer.write(event, out),
+            Self::Responses(writer) => writer.write(event, out),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What an answer says about itself.
-use super::{completions, messages};
+use super::{completions, converse, gemini, messages, ollama, responses};
 use crate::{
     chat::{Refusal, StopReason, Usage},
     dialect::Dialect,
@@ -43,5 +43,9 @@ pub fn summary(dialect: Dialect, body: &[u8]) -> Summary {
     match dialect {
         Dialect::Messages => messages::summary(body),
         Dialect::ChatCompletions => completions::summary(body),
+        Dialect::Responses => responses::summary(body),
+        Dialect::Converse => converse::summary(body),
+        Dialect::Gemini => gemini::summary(body),
+        Dialect::Ollama => ollama::summary(body),
     }
 }

@@ -35,7 +35,7 @@ fn fixtures(folder: &str) -> Vec<(String, String)> {
 fn other(dialect: Dialect) -> Dialect {
     match dialect {
         Dialect::Messages => Dialect::ChatCompletions,
-        Dialect::ChatCompletions => Dialect::Messages,
+        _ => Dialect::Messages,
     }
 }
 
