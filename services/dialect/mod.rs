@@ -4,6 +4,7 @@
 //! read, how an answer is read. Translation *between* dialects is the business of [`translate`](crate::translate).
 mod error;
 mod facts;
+pub(crate) mod literal;
 
 use crate::chat::Kind;
 use http::{HeaderMap, StatusCode, Uri};
