@@ -60,7 +60,8 @@ impl Stack {
     /// # Errors
     /// Where a provider's address or key cannot be used.
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
-        let dispatch = Dispatch::new(providers(config)?, Client::new());
+        let dispatch = Dispatch::new(providers(config)?, Client::new())
+            .estimate_tokens(config.count_tokens.estimate);
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
@@ -203,12 +204,14 @@ fn names(config: &Config) -> Names {
 }
 
 fn bindings(config: &Config, names: &Names) -> Bindings {
-    config
-        .tiers
-        .iter()
-        .fold(Bindings::new(names.clone()), |bindings, (tier, target)| {
-            bindings.tier(*tier, target.clone())
-        })
+    let mut bindings = Bindings::new(names.clone());
+    for (tier, target) in &config.tiers {
+        bindings = bindings.tier(*tier, target.clone());
+    }
+    match &config.embeddings.default {
+        Some(target) => bindings.embeddings(target.clone()),
+        None => bindings,
+    }
 }
 
 fn prices(config: &Config) -> PriceList {

@@ -154,6 +154,16 @@ impl Answering<'_> {
     }
 
     fn translated(&self, shape: Shape, body: &Bytes) -> Result<(Bytes, Summary), Wrong> {
+        let facts = self.prompt.facts();
+        if !facts.operation.is_conversation() && (shape == Shape::Events) != facts.stream {
+            // Only a conversation's answer can be retold in the other way.
+            let what = if facts.stream {
+                "answered as a whole, though it was asked for a stream"
+            } else {
+                "answered as a stream, though it was not asked for one"
+            };
+            return Err(Wrong::Nonsense(what.into()));
+        }
         let whole = match shape {
             Shape::Json => body.clone(),
             Shape::Events => {
@@ -171,7 +181,6 @@ impl Answering<'_> {
         if let Some(refusal) = summary.error {
             return Err(Wrong::Error(refusal));
         }
-        let facts = self.prompt.facts();
         if !facts.stream {
             return Ok((answer, summary));
         }
