@@ -40,7 +40,12 @@ pub(crate) const fn road(dialect: Dialect, operation: Operation) -> &'static str
 }
 
 /// Whether an answer with these headers is a stream of server-sent events.
-#[cfg(any(feature = "recode", feature = "rescue", feature = "telemetry"))]
+#[cfg(any(
+    feature = "keep-alive",
+    feature = "recode",
+    feature = "rescue",
+    feature = "telemetry"
+))]
 pub(crate) fn is_event_stream(headers: &http::HeaderMap) -> bool {
     const EVENTS: &[u8] = b"text/event-stream";
     headers

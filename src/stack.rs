@@ -18,6 +18,7 @@ use tierway_layers::{
     cascade::{CascadeLayer, Vetoes},
     classify::{ClassifyLayer, Heuristic},
     decode::DecodeLayer,
+    keep_alive::KeepAliveLayer,
     names::{Names, Wish},
     prompt_cache::{Memory, PromptCacheLayer},
     rescue::RescueLayer,
@@ -79,6 +80,8 @@ impl Stack {
             .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
+            // Below whoever adds to the head, which it may send early; above whoever may be silent for long.
+            .layer(KeepAliveLayer::new(config.server.keep_alive))
             // Said by the layers below where they are on; every answer says something.
             .layer(SetResponseHeaderLayer::if_not_present(
                 CACHE,

@@ -4,7 +4,7 @@
 use super::{
     settings::{LogFormat, Route},
     typed::{Named, Typed, listed, named},
-    values::{BaseUrl, Count, LogLevel, Off, Share, Size},
+    values::{BaseUrl, Count, LogLevel, Off, Pause, Share, Size},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -44,7 +44,7 @@ pub(super) struct Server {
     pub(super) max_body: Set<Size>,
     pub(super) max_connections: Set<Count>,
     pub(super) drain_timeout: Set<Duration>,
-    pub(super) keep_alive: Set<Duration>,
+    pub(super) keep_alive: Set<Pause>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -172,7 +172,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 .unwrap_or(default.drain_timeout),
             keep_alive: self
                 .take("server.keep_alive", typed.keep_alive)
-                .unwrap_or(default.keep_alive),
+                .map_or(default.keep_alive, |pause| pause.0),
         }
     }
 
