@@ -9,7 +9,7 @@ use super::{
     record::Recorder,
 };
 use crate::{
-    chat::{AttemptEnd, Prompt, Refusal, Reply, Response, Target, Usage},
+    chat::{AttemptEnd, Operation, Prompt, Refusal, Reply, Response, Target, Usage},
     dialect::Dialect,
     providers::Framing,
     translate::{self, StreamTranslator, Summary},
@@ -131,11 +131,18 @@ impl Answering<'_> {
             Ok((answer, summary)) => {
                 self.bill(&summary, &answer);
                 self.recorder.end(AttemptEnd::Complete);
+                let facts = self.prompt.facts();
+                let flagged = facts.operation == Operation::Generate
+                    && !facts.stream
+                    && translate::has_invalid_arguments(self.caller(), &answer);
                 let mut response = Response::new(Reply::whole(answer));
-                if self.prompt.facts().stream {
+                if facts.stream {
                     event_stream(response.headers_mut());
                 } else {
                     json(response.headers_mut());
+                }
+                if flagged {
+                    headers::flag(response.headers_mut(), "invalid_tool_arguments");
                 }
                 Ok(response)
             }
@@ -179,7 +186,8 @@ impl Answering<'_> {
                 Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}"))
             })?;
         if let Some(refusal) = summary.error {
-            return Err(Wrong::Error(refusal));
+            let told = translate::summary(self.from, &self.entry.scrub(&whole)).error;
+            return Err(Wrong::Error(told.unwrap_or(refusal)));
         }
         if !facts.stream {
             return Ok((answer, summary));
@@ -205,6 +213,7 @@ impl Answering<'_> {
             Some(key) => key.redact(body),
             None => body,
         };
+        let body = self.entry.scrub(&body);
         let caller = self.caller();
         if self.from == caller && is_error_object(&body) {
             let mut response = Response::new(Reply::whole(body));

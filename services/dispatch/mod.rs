@@ -28,6 +28,7 @@ mod finding;
 mod headers;
 mod models;
 mod record;
+mod scrub;
 
 pub use error::{Cause, Error};
 pub use models::{Model, probe};
