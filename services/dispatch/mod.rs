@@ -27,14 +27,19 @@ mod error;
 mod finding;
 mod headers;
 mod models;
+mod passage;
 mod record;
 mod scrub;
+mod signatures;
 
 pub use error::{Cause, Error};
 pub use models::{Model, probe};
 
 use crate::{
-    chat::{self, AttemptEnd, Journal, Kind, Operation, Prompt, Refusal, Response, Role, Target},
+    chat::{
+        self, AttemptEnd, Edit, Journal, Kind, Operation, Prompt, Refusal, Response, Role, Target,
+    },
+    dialect::Dialect,
     providers::Provider,
     translate,
     upstream::Client,
@@ -44,6 +49,7 @@ use bytes::Bytes;
 use entry::{Entry, Outgoing};
 use http::request;
 use record::Recorder;
+use signatures::{Signatures, Signer};
 use std::{
     fmt,
     pin::Pin,
@@ -56,6 +62,7 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct Dispatch {
     entries: Arc<[Entry]>,
+    signatures: Arc<Signatures>,
     estimate_tokens: bool,
 }
 
@@ -67,6 +74,7 @@ impl Dispatch {
                 .into_iter()
                 .map(|provider| Entry::new(provider, &client))
                 .collect(),
+            signatures: Arc::default(),
             estimate_tokens: true,
         }
     }
@@ -148,6 +156,7 @@ async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Resul
         target,
         head: &head,
         prompt: &prompt,
+        signatures: &this.signatures,
         estimate_tokens: this.estimate_tokens,
     };
     match prompt.facts().operation {
@@ -164,21 +173,66 @@ struct Call<'a> {
     target: &'a Target,
     head: &'a request::Parts,
     prompt: &'a Prompt,
+    signatures: &'a Arc<Signatures>,
     estimate_tokens: bool,
 }
 
 impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
-        let dialect = self.entry.dialect_for(caller, &self.head.headers).await;
+        let dialect = self.dialect().await;
         let capabilities = self.entry.provider.spec().capabilities();
-        let body = translate::request(self.prompt, dialect, &self.target.model, &capabilities);
+        let edits = if dialect == caller {
+            self.edits()
+        } else {
+            Vec::new()
+        };
+        let body = if edits.is_empty() {
+            translate::request(self.prompt, dialect, &self.target.model, &capabilities)
+        } else {
+            let ask_usage = dialect == Dialect::ChatCompletions && capabilities.streaming_usage;
+            let model = &self.target.model;
+            Ok(self.prompt.with_model_and(model, ask_usage, edits))
+        };
         let body = match body {
             Ok(body) => body,
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
         answering.answer(upstream).await
+    }
+
+    /// The dialect in which to ask: the caller's own where the provider speaks it, and sees in it all that there is to see.
+    async fn dialect(self) -> Dialect {
+        let facts = self.prompt.facts();
+        let dialect = self
+            .entry
+            .dialect_for(facts.dialect, &self.head.headers)
+            .await;
+        let provider = &self.entry.provider;
+        let blind = provider.kind().passage().blind_to;
+        let unseen = || {
+            let mut turns = facts.turns.iter();
+            turns.any(|turn| blind.iter().any(|kind| turn.has(*kind)))
+        };
+        match provider.spec().dialects.first() {
+            Some(other) if dialect == facts.dialect && unseen() => other.dialect,
+            _ => dialect,
+        }
+    }
+
+    /// What must be cut out of the body where it passes in its own dialect.
+    fn edits(self) -> Vec<Edit<'a>> {
+        let passage = self.entry.provider.kind().passage();
+        let (house, signatures) = (self.house(), self.signatures);
+        passage::edits(self.prompt, passage, house, signatures, &self.head.headers)
+    }
+
+    /// Under whose name the target's thoughts are signed.
+    fn house(self) -> &'a str {
+        let kind = self.entry.provider.kind();
+        kind.signs_as(&self.target.model)
+            .unwrap_or(&self.target.provider)
     }
 
     /// What is about no conversation passes as it is: to whoever takes it so.
@@ -209,7 +263,9 @@ impl<'a> Call<'a> {
             Some(presence)
                 if self.entry.dialect_for(dialect, &self.head.headers).await == dialect =>
             {
-                let body = self.prompt.with_model(&self.target.model, false);
+                let body = self
+                    .prompt
+                    .with_model_and(&self.target.model, false, self.edits());
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
                 answering.count(presence, upstream).await
             }
@@ -228,7 +284,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn outgoing(self, dialect: crate::dialect::Dialect, body: Bytes) -> Outgoing<'a> {
+    fn outgoing(self, dialect: Dialect, body: Bytes) -> Outgoing<'a> {
         let facts = self.prompt.facts();
         Outgoing {
             dialect,
@@ -262,6 +318,10 @@ impl<'a> Call<'a> {
                     prompt: self.prompt,
                     target: self.target,
                     from,
+                    signer: (from == Dialect::Messages).then(|| Signer {
+                        signatures: self.signatures.clone(),
+                        house: self.house().into(),
+                    }),
                     recorder,
                     first_byte_until,
                 },
