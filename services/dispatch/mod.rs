@@ -37,7 +37,8 @@ pub use models::{Model, probe};
 
 use crate::{
     chat::{
-        self, AttemptEnd, Edit, Journal, Kind, Operation, Prompt, Refusal, Response, Role, Target,
+        self, AttemptEnd, Edit, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response,
+        Role, Target,
     },
     dialect::Dialect,
     providers::Provider,
@@ -199,7 +200,16 @@ impl<'a> Call<'a> {
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
-        answering.answer(upstream).await
+        let mut response = answering.answer(upstream).await?;
+        headers::dropped(
+            &translate::dropped(self.prompt, dialect),
+            response.headers_mut(),
+        );
+        let native = self.entry.provider.spec().native(dialect);
+        if dialect == caller && native.is_some_and(|n| n.keeps) {
+            response.extensions_mut().insert(KeptUpstream);
+        }
+        Ok(response)
     }
 
     /// The dialect in which to ask: the caller's own where the provider speaks it, and sees in it all that there is to see.
@@ -207,7 +217,7 @@ impl<'a> Call<'a> {
         let facts = self.prompt.facts();
         let dialect = self
             .entry
-            .dialect_for(facts.dialect, &self.head.headers)
+            .dialect_for(self.prompt, &self.head.headers)
             .await;
         let provider = &self.entry.provider;
         let blind = provider.kind().passage().blind_to;
@@ -261,7 +271,11 @@ impl<'a> Call<'a> {
         let dialect = self.prompt.facts().dialect;
         let counted = match self.entry.counter(dialect) {
             Some(presence)
-                if self.entry.dialect_for(dialect, &self.head.headers).await == dialect =>
+                if self
+                    .entry
+                    .dialect_for(self.prompt, &self.head.headers)
+                    .await
+                    == dialect =>
             {
                 let body = self
                     .prompt

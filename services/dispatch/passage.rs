@@ -4,6 +4,7 @@ use crate::{
     chat::{Edit, PartKind, Prompt, Turn},
     dialect::Dialect,
     providers::{BETA_FIELDS, Passage},
+    translate,
 };
 use http::HeaderMap;
 use serde::Deserialize;
@@ -36,7 +37,10 @@ pub(super) fn edits<'p>(
         if passage.signed {
             let foreign = |block: &Thought<'_>| match block.signature() {
                 None => !block.redacted(),
-                Some(signature) => signatures.house(signature).is_some_and(|h| &*h != house),
+                Some(signature) => {
+                    translate::is_our_signature(signature)
+                        || signatures.house(signature).is_some_and(|h| &*h != house)
+                }
             };
             for turn in &facts.turns {
                 cuts.thinking(turn, foreign);

@@ -42,6 +42,8 @@ const SIGNED: &str = r#"{"type":"thinking","thinking":"t","signature":"a1"}"#;
 const UNSIGNED: &str = r#"{"type":"thinking","thinking":"\u0074 \"q\"","signature":""}"#;
 const BARE: &str = r#"{ "type":"thinking", "thinking":"x"}"#;
 const FOREIGN: &str = r#"{"type":"thinking","thinking":"k","signature":"k1"}"#;
+/// What a Responses upstream said in secret, carried through Messages.
+const CARRIED: &str = r#"{"type":"thinking","thinking":"c","signature":"encrypted.gAAAA"}"#;
 const UNSEEN: &str = r#"{"type":"thinking","thinking":"u","signature":"who knows"}"#;
 const REDACTED: &str = r#"{"type":"redacted_thinking","data":"ZGF0YQ=="}"#;
 const TEXT: &str = r#"{"type":"text", "text":"x"}"#;
@@ -70,6 +72,7 @@ fn what_its_reader_would_refuse_is_cut_out() {
         (format!("{TEXT},{UNSIGNED}"), TEXT.to_owned()),
         (format!("{TEXT} , {FOREIGN} "), format!("{TEXT}  ")),
         (format!("{BARE},{UNSIGNED},{CALL}"), CALL.to_owned()),
+        (format!("{CARRIED},{TEXT}"), TEXT.to_owned()),
         (
             format!("{SIGNED},{FOREIGN},{CALL}"),
             format!("{SIGNED},{CALL}"),
