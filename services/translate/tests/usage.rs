@@ -127,7 +127,14 @@ fn told(dialect: Dialect, usage: &str) -> Option<Usage> {
 #[test]
 fn each_providers_count_comes_to_one_form() {
     for (provider, dialect, usage, expected) in ROWS {
-        let [input, cache_read, cache_write, cache_write_1h, output, reasoning] = *expected;
+        let [
+            input,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            output,
+            reasoning,
+        ] = *expected;
         let expected = Usage {
             input,
             output,
