@@ -3,7 +3,7 @@ use crate::chat::{Kind, Refusal};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub(super) fn read<'a, T: Deserialize<'a>>(
+pub(in crate::dialect) fn read<'a, T: Deserialize<'a>>(
     name: impl std::fmt::Display,
     expected: &str,
     json: &'a RawValue,
@@ -11,7 +11,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(
     serde_json::from_str(json.get()).map_err(|_| wrong(name, expected))
 }
 
-pub(super) fn optional<'a, T: Deserialize<'a>>(
+pub(in crate::dialect) fn optional<'a, T: Deserialize<'a>>(
     name: &str,
     expected: &str,
     json: Option<&'a RawValue>,
@@ -19,7 +19,7 @@ pub(super) fn optional<'a, T: Deserialize<'a>>(
     json.map_or(Ok(None), |json| read(name, expected, json))
 }
 
-pub(super) fn wrong(name: impl std::fmt::Display, expected: &str) -> Refusal {
+pub(in crate::dialect) fn wrong(name: impl std::fmt::Display, expected: &str) -> Refusal {
     Refusal::new(
         Kind::InvalidRequest,
         format!("{name}: {expected} is expected"),
@@ -27,12 +27,12 @@ pub(super) fn wrong(name: impl std::fmt::Display, expected: &str) -> Refusal {
     .with_param(name.to_string())
 }
 
-pub(super) fn missing(name: impl std::fmt::Display) -> Refusal {
+pub(in crate::dialect) fn missing(name: impl std::fmt::Display) -> Refusal {
     Refusal::new(Kind::InvalidRequest, format!("{name}: field required"))
         .with_param(name.to_string())
 }
 
-pub(super) fn malformed(error: &serde_json::Error) -> Refusal {
+pub(in crate::dialect) fn malformed(error: &serde_json::Error) -> Refusal {
     Refusal::new(
         Kind::InvalidRequest,
         format!("request body is not valid: {error}"),

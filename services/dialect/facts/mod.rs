@@ -2,8 +2,8 @@
 mod fault;
 mod place;
 
-use self::{
-    fault::{malformed, missing, optional, read},
+pub(super) use self::{
+    fault::{malformed, missing, optional, read, wrong},
     place::Place,
 };
 use super::Dialect;
@@ -18,6 +18,9 @@ impl Dialect {
     /// # Errors
     /// A [`Refusal`] of kind [`InvalidRequest`](Kind::InvalidRequest) that names the field at fault.
     pub(crate) fn read_facts(self, operation: Operation, raw: &[u8]) -> Result<Facts, Refusal> {
+        if !operation.is_conversation() {
+            return super::inputs::read_facts(self, operation, raw);
+        }
         let mut body: Body<'_, Vec<Message<'_>>> =
             serde_json::from_slice(raw).map_err(|error| explain(raw, &error))?;
         let place = Place::of(raw)?;
@@ -61,6 +64,8 @@ impl Dialect {
             json_output: wants_json(&body),
             choices: optional("n", "a whole number", body.n)?.unwrap_or(1),
             metadata_span: body.metadata.map(|m| place.span(m)),
+            tool_choice_span: body.tool_choice.map(|c| place.span(c)),
+            inputs: 0,
         })
     }
 }
@@ -98,6 +103,8 @@ struct Body<'a, M> {
     tools: Option<&'a RawValue>,
     #[serde(borrow)]
     functions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_choice: Option<&'a RawValue>,
     #[serde(borrow)]
     thinking: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -168,7 +175,7 @@ fn added_tools(turns: &[Turn]) -> usize {
     parts.filter(|p| p.kind == PartKind::Tools).count()
 }
 
-fn asks_usage(options: &RawValue) -> bool {
+pub(super) fn asks_usage(options: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Options {
         include_usage: Option<bool>,

@@ -11,12 +11,12 @@ use serde_json::value::RawValue;
 use std::ops::Range;
 
 /// Where the body begins, so that a borrowed part's place can be told.
-pub(super) struct Place {
+pub(in crate::dialect) struct Place {
     start: usize,
 }
 
 impl Place {
-    pub(super) fn of(raw: &[u8]) -> Result<Self, Refusal> {
+    pub(in crate::dialect) fn of(raw: &[u8]) -> Result<Self, Refusal> {
         if u32::try_from(raw.len()).is_err() {
             return Err(Refusal::new(Kind::TooLarge, "request body is over 4 GiB"));
         }
@@ -25,7 +25,7 @@ impl Place {
         })
     }
 
-    pub(super) fn span(&self, json: &RawValue) -> Range<u32> {
+    pub(in crate::dialect) fn span(&self, json: &RawValue) -> Range<u32> {
         self.place(json.get())
     }
 
@@ -35,7 +35,10 @@ impl Place {
         from..from + json.len() as u32
     }
 
-    pub(super) fn turns(&self, messages: Vec<Message<'_>>) -> Result<Vec<Turn>, Refusal> {
+    pub(super) fn turns(
+        &self,
+        messages: Vec<Message<'_>>,
+    ) -> Result<Vec<Turn>, Refusal> {
         messages
             .into_iter()
             .enumerate()
@@ -75,7 +78,7 @@ impl Place {
     }
 
     /// The items of a Responses input: a string, or an array; an answer's items are one turn.
-    pub(super) fn items(&self, input: Option<&RawValue>) -> Result<Vec<Turn>, Refusal> {
+    pub(in crate::dialect) fn items(&self, input: Option<&RawValue>) -> Result<Vec<Turn>, Refusal> {
         let Some(input) = input.filter(|i| i.get() != "null") else {
             return Ok(Vec::new());
         };
@@ -135,7 +138,7 @@ impl Place {
     }
 
     /// The parts of a content: a string, an array of blocks, or null.
-    pub(super) fn parts(
+    pub(in crate::dialect) fn parts(
         &self,
         name: impl std::fmt::Display,
         content: &RawValue,
