@@ -10,5 +10,6 @@ mod support;
 mod bad_input;
 mod cache_and_cascade;
 mod passthrough;
+mod responses;
 mod streams;
 mod translation;
