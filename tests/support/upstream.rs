@@ -131,6 +131,17 @@ impl Upstream {
             }
             "/v1/embeddings" => whole(embeddings(&body)),
             "/v1/completions" => self.send(&body, completion(), completion_events()),
+            "/v1/responses" => {
+                let answer = responses(model);
+                let told = tierway::services::translate::to_stream(
+                    tierway::services::dialect::Dialect::Responses,
+                    answer.to_string().as_bytes(),
+                    false,
+                );
+                let told = told.unwrap_or_default();
+                let events = told.iter().map(|e| String::from_utf8_lossy(e).into_owned());
+                self.send(&body, answer, events.collect())
+            }
             _ => error(path, 404),
         }
     }
@@ -198,6 +209,14 @@ fn text(model: &str) -> &'static str {
 
 fn asks_usage(body: &Value) -> bool {
     body["stream_options"]["include_usage"] == true
+}
+
+fn responses(model: &str) -> Value {
+    json!({"id": "resp_native", "object": "response", "created_at": 1, "status": "completed", "model": model, "odd": 1.50,
+        "output": [{"id": "msg_1", "type": "message", "status": "completed", "role": "assistant",
+            "content": [{"type": "output_text", "annotations": [], "logprobs": [], "text": text(model)}]}],
+        "usage": {"input_tokens": 25, "input_tokens_details": {"cached_tokens": 5}, "output_tokens": 7,
+            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 32}})
 }
 
 fn messages(model: &str) -> Value {
