@@ -6,8 +6,8 @@ pub(super) mod request_in;
 pub(super) mod request_out;
 pub(super) mod stream_in;
 pub(super) mod stream_out;
-mod usage;
-mod wire;
+pub(super) mod usage;
+pub(super) mod wire;
 
 use super::{Summary, error, json::Json, text::string};
 use crate::{chat::StopReason, dialect::Dialect};
