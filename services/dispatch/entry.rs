@@ -138,6 +138,7 @@ impl Entry {
             operation: call.operation,
             model: call.model,
             stream: call.stream,
+            settings: provider.told(),
         };
         let uri = provider
             .endpoint(call.dialect, &ask, query)
@@ -153,7 +154,7 @@ impl Entry {
 
     /// The request with what proves who calls, where that takes a step of its own.
     async fn proven(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
-        let request = match self.provider.spec().auth {
+        let request = match self.provider.auth() {
             Auth::Step(step) => step(&self.provider, &self.client, request)
                 .await
                 .map_err(|what| Error::misconfigured(&self.provider, &what))?,

@@ -29,12 +29,13 @@ const SAME_DIALECT: [&str; 14] = [
 ];
 const SAME_DIALECT_PREFIXES: [&str; 3] = ["x-stainless-", "x-claude-code-", "x-codex-"];
 /// Come back from the upstream: what a client needs to behave well, and what it is asked for when it complains.
-const BACK: [&str; 5] = [
+const BACK: [&str; 6] = [
     "retry-after",
     "retry-after-ms",
     "request-id",
     "openai-processing-ms",
     "x-should-retry",
+    "x-generation-id",
 ];
 const BACK_PREFIXES: [&str; 2] = ["anthropic-ratelimit-", "x-ratelimit-"];
 
@@ -61,6 +62,7 @@ pub(super) fn up(
     let mut out = HeaderMap::with_capacity(caller.len() + 8);
     for (name, value) in caller {
         let travels = ALWAYS.contains(&name.as_str())
+            || provider.spec().passes.contains(&name.as_str())
             || same_dialect
                 && (SAME_DIALECT.contains(&name.as_str())
                     || SAME_DIALECT_PREFIXES
@@ -105,7 +107,7 @@ fn credentials(
             }
         }
     }
-    let auth = provider.spec().auth;
+    let auth = provider.auth();
     if let Some(key) = provider.key().filter(|_| !passed)
         && let Some(header) = auth.header()
     {

@@ -158,7 +158,7 @@ impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
         let dialect = self.entry.dialect_for(caller, &self.head.headers).await;
-        let capabilities = self.entry.provider.spec().capabilities();
+        let capabilities = self.entry.provider.capabilities(&self.target.model);
         let body = translate::request(self.prompt, dialect, &self.target.model, &capabilities);
         let body = match body {
             Ok(body) => body,

@@ -82,7 +82,7 @@ impl Entry {
         let provider = &self.provider;
         let native = provider.spec().dialects.first()?;
         let mut request = Request::new(Bytes::new());
-        *request.uri_mut() = provider.uri(provider.spec().models, None).ok()?;
+        *request.uri_mut() = provider.models_uri()?;
         *request.headers_mut() =
             headers::up(provider, native, &HeaderMap::new(), false, false).ok()?;
         let until = Instant::now() + PATIENCE;

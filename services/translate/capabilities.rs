@@ -24,6 +24,10 @@ pub struct Capabilities {
     pub vision: bool,
     /// Whether documents (PDF) can be shown; without, a request with one is refused. Text documents always pass, as text.
     pub documents: bool,
+    /// Whether the probabilities of tokens are told; without, a request that wants them is refused.
+    pub logprobs: bool,
+    /// Whether the model can be told to call one tool at a time; without, it is told so in the instructions.
+    pub parallel_tools: bool,
     /// Whether `role: "system"` may stand inside `messages` (Messages). Newer Claude models take it, others do not: off by default.
     pub system_in_messages: bool,
     /// Whether a JSON schema for the answer is enforced by the provider; without, it is put into the instructions.
@@ -32,22 +36,32 @@ pub struct Capabilities {
     pub reasoning: Reasoning,
     /// Whether a stream may be asked to report its usage (chat completions' `stream_options`).
     pub streaming_usage: bool,
+    /// Top-level fields of the provider's own, which pass into chat completions whatever the caller's dialect.
+    pub own_fields: &'static [&'static str],
+}
+
+impl Capabilities {
+    /// A model that can do everything and cannot be told how much to think.
+    pub(crate) const ALL: Self = Self {
+        max_tokens_field: MaxTokensField::MaxTokens,
+        default_max_tokens: 4096,
+        max_output: None,
+        tools: true,
+        vision: true,
+        documents: true,
+        logprobs: true,
+        parallel_tools: true,
+        system_in_messages: false,
+        structured_output: true,
+        reasoning: Reasoning::Unsupported,
+        streaming_usage: true,
+        own_fields: &[],
+    };
 }
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self {
-            max_tokens_field: MaxTokensField::MaxTokens,
-            default_max_tokens: 4096,
-            max_output: None,
-            tools: true,
-            vision: true,
-            documents: true,
-            system_in_messages: false,
-            structured_output: true,
-            reasoning: Reasoning::Unsupported,
-            streaming_usage: true,
-        }
+        Self::ALL
     }
 }
 
@@ -61,7 +75,9 @@ pub enum MaxTokensField {
 }
 
 impl MaxTokensField {
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// The field's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::MaxTokens => "max_tokens",
             Self::MaxCompletionTokens => "max_completion_tokens",

@@ -60,7 +60,7 @@ pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result
             body.str("reasoning_effort", effort.as_str());
         }
         for (name, json) in &form.rest.0 {
-            if PASSED.contains(&&**name) {
+            if PASSED.contains(&&**name) || caps.own_fields.contains(&&**name) {
                 body.raw(name, json.get());
             }
         }
