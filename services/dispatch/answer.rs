@@ -218,6 +218,9 @@ impl Answering<'_> {
     }
 
     fn bill(&mut self, summary: &Summary, answer: &Bytes) {
+        if self.entry.provider.spec().tells_cost {
+            self.recorder.cost(summary.cost);
+        }
         match summary.usage {
             Some(usage) => self.recorder.usage(usage, false),
             None => self.recorder.usage(

@@ -235,6 +235,9 @@ impl State {
         self.done = true;
         let (usage, estimated) = self.usage();
         self.recorder.usage(usage, estimated);
+        if self.provider.spec().tells_cost {
+            self.recorder.cost(self.translator.summary().cost);
+        }
         self.recorder.end(end);
     }
 

@@ -60,7 +60,9 @@ impl Entry {
     /// The dialect in which to speak to the provider: the caller's own where it can.
     pub(super) async fn dialect_for(&self, caller: Dialect, headers: &HeaderMap) -> Dialect {
         let spec = self.provider.spec();
-        let to_translate_into = spec.dialects.first().map_or(caller, |n| n.dialect);
+        let own = spec.own.filter(|_| self.provider.told().native_chat);
+        let first = own.or(spec.dialects.first());
+        let to_translate_into = first.map_or(caller, |n| n.dialect);
         match spec.native(caller) {
             Some(native) if self.speaks(native, headers).await => caller,
             _ => to_translate_into,

@@ -34,6 +34,7 @@ pub use models::{Model, probe};
 
 use crate::{
     chat::{self, AttemptEnd, Journal, Kind, Operation, Prompt, Refusal, Response, Role, Target},
+    dialect::Dialect,
     providers::Provider,
     translate,
     upstream::Client,
@@ -157,15 +158,39 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
-        let dialect = self.entry.dialect_for(caller, &self.head.headers).await;
-        let capabilities = self.entry.provider.capabilities(&self.target.model);
-        let body = translate::request(self.prompt, dialect, &self.target.model, &capabilities);
-        let body = match body {
+        let provider = &self.entry.provider;
+        let dialect = match provider.own_dialect(self.prompt) {
+            Some(own) => own,
+            None => self.entry.dialect_for(caller, &self.head.headers).await,
+        };
+        let body = match self.body(dialect) {
             Ok(body) => body,
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
         answering.answer(upstream).await
+    }
+
+    /// The body for the provider, in this dialect.
+    fn body(self, dialect: Dialect) -> Result<Bytes, Refusal> {
+        let (provider, model) = (&self.entry.provider, &*self.target.model);
+        let same = dialect == self.prompt.facts().dialect;
+        let said = provider.said_of(model).filter(|_| same);
+        if let Some(said) = &said {
+            translate::guard(self.prompt, &said.all())?;
+        }
+        let body = translate::request(
+            self.prompt,
+            dialect,
+            model,
+            &provider.capabilities(model),
+        )?;
+        Ok(match said.and_then(|said| said.max_tokens_field) {
+            Some(field) if dialect == Dialect::ChatCompletions => {
+                translate::with_limit_as(body, field)
+            }
+            _ => body,
+        })
     }
 
     async fn count_tokens(self) -> Result<Response, Error> {
@@ -186,7 +211,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn outgoing(self, dialect: crate::dialect::Dialect, body: Bytes) -> Outgoing<'a> {
+    fn outgoing(self, dialect: Dialect, body: Bytes) -> Outgoing<'a> {
         let facts = self.prompt.facts();
         Outgoing {
             dialect,

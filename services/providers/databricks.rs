@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{dialect::Dialect, upstream::Client};
 use bytes::Bytes;
-use http::{Request, header};
+use http::Request;
 use std::pin::Pin;
 
 pub(super) static SPEC: Spec = Spec {

@@ -44,4 +44,4 @@ pub use provider::{Provider, ProviderError, Timeouts};
 pub use secret::Secret;
 pub use settings::{AuthStyle, ParseAuthStyleError, Settings};
 pub use spec::Setting;
-pub(crate) use spec::{Ask, Auth, Framing, Native, Path, Presence};
+pub(crate) use spec::{Ask, Auth, Framing, Native, Presence};

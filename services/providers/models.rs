@@ -80,6 +80,13 @@ impl Abilities {
         }
     }
 
+    /// The same of a model that can all else.
+    pub(crate) fn all(&self) -> Capabilities {
+        let mut caps = Capabilities::ALL;
+        self.apply(&mut caps);
+        caps
+    }
+
     /// Writes what is known here over what was known before.
     pub(super) fn apply(&self, to: &mut Capabilities) {
         fn set<T: Copy>(place: &mut T, told: Option<T>) {

@@ -24,6 +24,7 @@ pub(super) static SPEC: Spec = Spec {
         ],
         ..Capabilities::ALL
     },
+    tells_cost: true,
     passes: &["http-referer", "x-title"],
     ..Spec::BASE
 };

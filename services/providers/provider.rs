@@ -6,7 +6,11 @@ use super::{
     spec::{Ask, Auth, Path, Spec},
     token::Token,
 };
-use crate::{chat::Operation, dialect::Dialect, translate::Capabilities};
+use crate::{
+    chat::{Operation, Prompt},
+    dialect::Dialect,
+    translate::{self, Capabilities},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -209,15 +213,21 @@ impl Provider {
         }
         caps
     }
-    /// What the user has said of this model.
-    pub(crate) fn said_of(&self, model: &str) -> Abilities {
-        let mut said = Abilities::UNKNOWN;
-        for (pattern, abilities) in self.own_models() {
-            if models::fits(pattern, model) {
-                said = abilities.or(said);
-            }
-        }
-        said
+    /// What the user has said of this model, if anything.
+    pub(crate) fn said_of(&self, model: &str) -> Option<Abilities> {
+        self.own_models()
+            .filter(|(pattern, _)| models::fits(pattern, model))
+            .fold(None, |said, (_, more)| {
+                Some(more.or(said.unwrap_or_default()))
+            })
+    }
+    /// The dialect of its own in which this request is to be asked, where chat completions would not do.
+    pub(crate) fn own_dialect(&self, prompt: &Prompt) -> Option<Dialect> {
+        let own = self.spec().own?;
+        let asked_in_chat = prompt.facts().dialect == Dialect::ChatCompletions;
+        let wanted = self.settings.native_chat
+            || asked_in_chat && translate::has_field(prompt, self.spec().own_marks);
+        (asked_in_chat && wanted).then_some(own.dialect)
     }
     fn own_models(&self) -> impl Iterator<Item = (&str, &Abilities)> {
         self.models.iter().map(|(pattern, a)| (&**pattern, a))

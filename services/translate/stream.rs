@@ -9,7 +9,7 @@ use super::{
     wants_functions, wants_usage,
 };
 use crate::{
-    chat::{Prompt, Refusal, Usage},
+    chat::{Prompt, Refusal, Usage, Usd},
     dialect::Dialect,
 };
 use bytes::{Bytes, BytesMut};
@@ -133,6 +133,7 @@ impl StreamTranslator {
                     Payload::Garbage => sink(Event::Error(error::garbage())),
                     Payload::Nothing => {}
                 }
+                self.summary.cost = crossing.reader.cost();
                 crossing.deliver(out);
             }
         }
@@ -162,6 +163,7 @@ impl StreamTranslator {
                 };
                 let end = reader.finish(&mut sink);
                 self.summary.usage = reader.usage().or(self.summary.usage);
+                self.summary.cost = crossing.reader.cost();
                 crossing.deliver(out);
                 end
             }
@@ -292,6 +294,12 @@ impl Reader {
             Self::Converse(reader) => reader.finish(sink),
             Self::Gemini(reader) => reader.finish(sink),
             Self::Ollama(reader) => reader.finish(sink),
+        }
+    }
+    const fn cost(&self) -> Option<Usd> {
+        match self {
+            Self::ChatCompletions(reader) => reader.cost,
+            _ => None,
         }
     }
     const fn usage(&self) -> Option<Usage> {

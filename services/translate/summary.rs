@@ -1,7 +1,7 @@
 //! What an answer says about itself.
 use super::{completions, converse, gemini, messages, ollama, responses};
 use crate::{
-    chat::{Refusal, StopReason, Usage},
+    chat::{Refusal, StopReason, Usage, Usd},
     dialect::Dialect,
 };
 
@@ -16,6 +16,8 @@ pub struct Summary {
     pub model: Option<String>,
     /// Its tokens, where the provider counted. While a stream is under way this may be the input alone.
     pub usage: Option<Usage>,
+    /// What it cost, where the provider says so (chat completions' `usage.cost`).
+    pub cost: Option<Usd>,
     /// Why the model stopped.
     pub stop: Option<StopReason>,
     /// Whether it came to its end.

@@ -63,6 +63,7 @@ fn look_at(chunk: &Chunk<'_>, summary: &mut Summary) {
     }
     if let Some(json) = chunk.usage {
         summary.usage = usage::read(json).or(summary.usage);
+        summary.cost = usage::cost(json).or(summary.cost);
     }
     if let Some(reason) = chunk.choice().and_then(|c| c.finish_reason) {
         summary.stop = Some(stop_of(reason));

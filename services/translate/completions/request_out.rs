@@ -94,7 +94,7 @@ fn tools(form: &Form<'_>, caps: &Capabilities, body: &mut Object<'_>) -> Result<
             choice.object("function").str("name", &ids::tool_name(name));
         }
     }
-    if form.parallel_tools == Some(false) {
+    if form.parallel_tools == Some(false) && caps.parallel_tools {
         body.bool("parallel_tool_calls", false);
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::{
     wire::{Chunk, Delta},
 };
 use crate::{
-    chat::{Refusal, StopReason, Usage},
+    chat::{Refusal, StopReason, Usage, Usd},
     dialect::Dialect,
     translate::{
         error,
@@ -27,6 +27,7 @@ pub(crate) struct Reader {
     stop: Option<StopReason>,
     stop_sequence: Option<String>,
     pub(crate) usage: Option<Usage>,
+    pub(crate) cost: Option<Usd>,
     blocks: Sequencer,
     calls: Vec<Call>,
 }
@@ -113,6 +114,7 @@ impl Reader {
         }
         if let Some(json) = chunk.usage {
             self.usage = usage::read(json).or(self.usage);
+            self.cost = usage::cost(json).or(self.cost);
         }
         let Some(choice) = chunk.choice() else {
             return Ok(());

@@ -3,11 +3,10 @@ use super::{MARK, NO_SIGNATURE, request_out::refuse};
 use crate::{
     chat::Refusal,
     translate::{
-        Capabilities,
-        form::{Arguments, Block, BlockKind, Form, Format, RAW_ARGUMENTS, Role, Source, Turn},
+        Capabilities, demands,
+        form::{Arguments, Block, BlockKind, Form, RAW_ARGUMENTS, Role, Source, Turn},
         ids,
         json::{Array, Object},
-        schema,
         text::Text,
     },
 };
@@ -15,17 +14,13 @@ use std::{borrow::Cow, collections::HashMap};
 
 /// The instructions, and the demand for JSON where nobody enforces it.
 pub(super) fn system(form: &Form<'_>, caps: &Capabilities, body: &mut Object<'_>) {
-    let demand = form
-        .format
-        .as_ref()
-        .filter(|_| !caps.structured_output)
-        .map(|format: &Format<'_>| schema::in_words(format));
+    let demands = demands::of(form, caps);
     // A conversation of instructions alone, which chat completions allow, makes the last one the user's.
     let system = match form.system.split_last() {
         Some((_, system)) if form.turns.is_empty() => system,
         _ => &*form.system,
     };
-    let texts: Vec<&Text<'_>> = texts(system).chain(&demand).collect();
+    let texts: Vec<&Text<'_>> = texts(system).chain(&demands).collect();
     if texts.is_empty() {
         return;
     }

@@ -2,14 +2,13 @@
 use crate::{
     chat::{Kind, Refusal},
     translate::{
-        Capabilities, Reasoning,
+        Capabilities, Reasoning, demands,
         form::{
             Arguments, Block, BlockKind, Form, Format, RAW_ARGUMENTS, Role, Source, ToolChoice,
             Turn,
         },
         ids,
         json::{Array, Object, write_text},
-        schema,
         text::Text,
     },
 };
@@ -164,16 +163,9 @@ fn demanded(form: &Form<'_>) -> Option<Text<'static>> {
 // === messages ===
 
 fn messages(form: &Form<'_>, caps: &Capabilities, mut list: Array<'_>) -> Result<(), Refusal> {
-    let demands = [
-        form.format
-            .as_ref()
-            .filter(|_| !caps.structured_output)
-            .map(schema::in_words),
-        demanded(form),
-    ];
-    let system: Vec<&Text<'_>> = texts(&form.system)
-        .chain(demands.iter().flatten())
-        .collect();
+    let mut demands = demands::of(form, caps);
+    demands.extend(demanded(form));
+    let system: Vec<&Text<'_>> = texts(&form.system).chain(&demands).collect();
     if !system.is_empty() {
         said("system", &system, &mut list.object());
     }
