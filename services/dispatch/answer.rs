@@ -127,6 +127,9 @@ impl Answering<'_> {
                 return Err(error);
             }
         };
+        if self.entry.provider.spec().tells_cost {
+            self.recorder.cost(translate::cost(self.from, &body));
+        }
         match self.translated(shape, &body) {
             Ok((answer, summary)) => {
                 self.bill(&summary, &answer);
@@ -218,9 +221,6 @@ impl Answering<'_> {
     }
 
     fn bill(&mut self, summary: &Summary, answer: &Bytes) {
-        if self.entry.provider.spec().tells_cost {
-            self.recorder.cost(summary.cost);
-        }
         match summary.usage {
             Some(usage) => self.recorder.usage(usage, false),
             None => self.recorder.usage(

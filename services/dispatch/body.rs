@@ -236,7 +236,7 @@ impl State {
         let (usage, estimated) = self.usage();
         self.recorder.usage(usage, estimated);
         if self.provider.spec().tells_cost {
-            self.recorder.cost(self.translator.summary().cost);
+            self.recorder.cost(self.translator.cost());
         }
         self.recorder.end(end);
     }

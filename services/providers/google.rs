@@ -152,3 +152,52 @@ fn assertion(
     URL_SAFE_NO_PAD.encode_string(signature, &mut token);
     Ok(token)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    use serde_json::Value;
+
+    const PEM: &str = include_str!("../tests/dispatch/test-only-key.pem");
+
+    #[test]
+    fn an_assertion_says_who_asks_and_bears_out_its_signature() {
+        let pem = Secret::new(PEM);
+        let token = assertion("sa@p.example", Some("kid"), "https://t", 1000, &pem).unwrap();
+        let parts: Vec<&str> = token.split('.').collect();
+        let json = |part: &str| -> Value {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+        };
+        assert_eq!(
+            json(parts[0]),
+            serde_json::json!({"alg":"RS256","typ":"JWT","kid":"kid"})
+        );
+        assert_eq!(
+            json(parts[1]),
+            serde_json::json!({"iss":"sa@p.example","scope":SCOPE,"aud":"https://t","iat":1000,"exp":4600})
+        );
+        let signed = format!("{}.{}", parts[0], parts[1]);
+        let signature = URL_SAFE_NO_PAD.decode(parts[2]).unwrap();
+        let public = key(&pem).unwrap().public().as_ref().to_vec();
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public)
+            .verify(signed.as_bytes(), &signature)
+            .unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_with_credentials_is_said_without_them() {
+        for wrong in [
+            "hunter2",
+            r#"{"type":"external_account","x":"hunter2"}"#,
+            r#"{"type":"service_account","client_email":"e","private_key":"hunter2"}"#,
+        ] {
+            let told = check(&Secret::new(wrong)).unwrap_err();
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        let user = r#"{"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"r","quota_project_id":"p"}"#;
+        let user = Secret::new(user);
+        assert_eq!(check(&user), Ok(()));
+        assert_eq!(project(&user).as_deref(), Some("p"));
+    }
+}

@@ -1,6 +1,6 @@
 //! One configured provider.
 use super::{
-    Abilities, AuthStyle, Kind, Secret, Settings,
+    Abilities, AuthStyle, Kind, Secret, Setting, Settings,
     address::Address,
     google, models,
     spec::{Ask, Auth, Path, Spec},
@@ -168,6 +168,15 @@ impl Provider {
     /// [`ProviderError`] where its address is missing, or its key cannot be sent.
     pub fn check(&self) -> Result<(), ProviderError> {
         self.check_address()?;
+        let knows_project = |(setting, _): &(Setting, _)| *setting == Setting::Project;
+        let settings = &self.settings;
+        if self.spec().settings_env.iter().any(knows_project)
+            && settings.project.is_none()
+            && settings.credentials.as_ref().and_then(google::project).is_none()
+        {
+            let kind = self.kind;
+            return Err(self.error(format!("project: kind {kind} needs one, set it")));
+        }
         if let Some(credentials) = &self.settings.credentials {
             google::check(credentials).map_err(|what| self.error(format!("credentials: {what}")))?;
         }

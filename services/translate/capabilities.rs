@@ -1,4 +1,5 @@
 //! What a model can take, where it is asked in another dialect than the caller's.
+use std::{fmt, str::FromStr};
 
 /// What the model behind a provider can do. Consulted only where a request is translated: what already is in the provider's dialect passes
 /// as it came, and the provider judges it.
@@ -84,6 +85,39 @@ impl MaxTokensField {
         }
     }
 }
+
+impl Reasoning {
+    /// The name in the configuration: `none`, `effort`, `budget`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsupported => "none",
+            Self::Effort => "effort",
+            Self::Budget => "budget",
+        }
+    }
+}
+
+impl FromStr for Reasoning {
+    type Err = ParseReasoningError;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        [Self::Unsupported, Self::Effort, Self::Budget]
+            .into_iter()
+            .find(|reasoning| reasoning.as_str() == s)
+            .ok_or(ParseReasoningError(()))
+    }
+}
+
+/// A word that names no [`Reasoning`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseReasoningError(());
+
+impl fmt::Display for ParseReasoningError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a way to ask for thinking: write none, effort or budget")
+    }
+}
+impl std::error::Error for ParseReasoningError {}
 
 /// How a model is told how much to think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -25,14 +25,14 @@ mod stream;
 mod summary;
 mod text;
 
-pub use capabilities::{Capabilities, MaxTokensField, Reasoning};
+pub use capabilities::{Capabilities, MaxTokensField, ParseReasoningError, Reasoning};
 pub use error::error;
 pub use guard::guard;
 pub(crate) use guard::{has_field, with_limit_as};
 pub use read::{read_answer, read_stream_answer};
 pub use replay::{to_stream, to_whole};
 pub use stream::StreamTranslator;
-pub use summary::{Summary, summary};
+pub use summary::{Summary, cost, summary};
 
 use crate::{
     chat::{Kind, Operation, Prompt, Refusal},

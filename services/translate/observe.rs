@@ -1,7 +1,7 @@
 //! Watching a stream that passes in its own dialect. Almost every event is looked at with a few substring searches and forwarded; only
 //! those that tell something about the answer are parsed.
 use super::{Summary, completions, messages};
-use crate::{chat::Prompt, dialect::Dialect, sse::Event};
+use crate::{chat::{Prompt, Usd}, dialect::Dialect, sse::Event};
 use bytes::Bytes;
 use memchr::{memchr2, memmem};
 
@@ -11,6 +11,8 @@ pub(super) struct Observer {
     /// Usage was asked for by us, not by the caller, so the caller is not to see it.
     hide_usage: bool,
     seen: bool,
+    /// What the answer cost, as far as it was told.
+    pub(super) cost: Option<Usd>,
 }
 
 impl Observer {
@@ -19,6 +21,7 @@ impl Observer {
             dialect,
             hide_usage: dialect == Dialect::ChatCompletions && !super::wants_usage(prompt),
             seen: false,
+            cost: None,
         }
     }
 
@@ -41,6 +44,7 @@ impl Observer {
                 // Nobody calls in the dialects of providers alone, so that their streams never pass unread.
                 _ => {
                     let usage_only = completions::observe(data, summary);
+                    self.cost = completions::cost(data).or(self.cost);
                     forward = !(usage_only && self.hide_usage);
                 }
             }

@@ -35,6 +35,7 @@ use bytes::{Bytes, BytesMut};
 #[derive(Debug)]
 pub struct StreamTranslator {
     summary: Summary,
+    cost: Option<Usd>,
     output_bytes: u64,
     way: Way,
 }
@@ -102,6 +103,7 @@ impl StreamTranslator {
         };
         Self {
             summary: Summary::default(),
+            cost: None,
             output_bytes: 0,
             way,
         }
@@ -119,6 +121,7 @@ impl StreamTranslator {
         match &mut self.way {
             Way::Same(observer) => {
                 let brought = observer.push(event, &mut self.summary, out);
+                self.cost = observer.cost;
                 self.output_bytes += brought as u64;
             }
             Way::Across(crossing) => {
@@ -133,7 +136,7 @@ impl StreamTranslator {
                     Payload::Garbage => sink(Event::Error(error::garbage())),
                     Payload::Nothing => {}
                 }
-                self.summary.cost = crossing.reader.cost();
+                self.cost = crossing.reader.cost();
                 crossing.deliver(out);
             }
         }
@@ -163,7 +166,7 @@ impl StreamTranslator {
                 };
                 let end = reader.finish(&mut sink);
                 self.summary.usage = reader.usage().or(self.summary.usage);
-                self.summary.cost = crossing.reader.cost();
+                self.cost = crossing.reader.cost();
                 crossing.deliver(out);
                 end
             }
@@ -174,6 +177,12 @@ impl StreamTranslator {
     #[must_use]
     pub const fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// What the answer cost, where its provider has said so.
+    #[must_use]
+    pub const fn cost(&self) -> Option<Usd> {
+        self.cost
     }
 
     /// The bytes of text, thinking and tool arguments seen so far, for an estimate where the stream ends before its usage is told.

@@ -7,7 +7,7 @@ use std::{
 use tierway_services::{
     chat::{Target, Tier},
     prices::Price,
-    providers::{self, Kind, ProviderError, Secret, Timeouts},
+    providers::{self, Abilities, Kind, ProviderError, Secret, Settings, Timeouts},
 };
 
 /// A validated configuration.
@@ -65,8 +65,12 @@ pub struct Provider {
     pub pass_credentials: bool,
     /// Whether it speaks Anthropic's dialect itself; absent means: find out.
     pub native_messages: Option<bool>,
+    /// What some kinds want to know besides.
+    pub settings: Settings,
     /// Headers to send with each call.
     pub headers: Vec<(String, Secret)>,
+    /// What its models can, by name or pattern.
+    pub models: BTreeMap<String, Abilities>,
     /// How long to wait for it.
     pub timeouts: Timeouts,
 }
@@ -167,7 +171,9 @@ impl Provider {
             api_key: None,
             pass_credentials: false,
             native_messages: None,
+            settings: Settings::default(),
             headers: Vec::new(),
+            models: BTreeMap::new(),
             timeouts: Timeouts::default(),
         }
     }
@@ -185,6 +191,7 @@ impl Provider {
     /// Where it cannot; a validated one can.
     pub fn build(&self, name: &str) -> Result<providers::Provider, ProviderError> {
         let mut provider = providers::Provider::new(name, self.kind)
+            .settings(self.settings.clone())
             .pass_credentials(self.pass_credentials)
             .native_messages(self.native_messages)
             .timeouts(self.timeouts);
@@ -196,6 +203,9 @@ impl Provider {
         }
         for (header, value) in &self.headers {
             provider = provider.header(header, value.expose())?;
+        }
+        for (model, abilities) in &self.models {
+            provider = provider.model(model, *abilities);
         }
         provider.check()?;
         Ok(provider)

@@ -7,6 +7,7 @@
 )]
 mod answers;
 mod cancellation;
+mod clouds;
 mod counting;
 mod errors;
 mod models;

@@ -10,7 +10,10 @@ pub(super) mod usage;
 pub(super) mod wire;
 
 use super::{Summary, error, json::Json, text::string};
-use crate::{chat::StopReason, dialect::Dialect};
+use crate::{
+    chat::{StopReason, Usd},
+    dialect::Dialect,
+};
 use wire::Chunk;
 
 /// What ends a stream.
@@ -50,6 +53,12 @@ pub(super) fn summary(body: &str) -> Summary {
     summary
 }
 
+/// What an answer, or a stream up to this chunk, cost.
+pub(super) fn cost(body: &str) -> Option<Usd> {
+    memchr::memmem::find(body.as_bytes(), b"\"cost\"")?;
+    usage::cost(Chunk::parse(body)?.usage?)
+}
+
 fn look_at(chunk: &Chunk<'_>, summary: &mut Summary) {
     let owned = |json: Option<Json<'_>>| {
         let text = string(json?)?;
@@ -63,7 +72,6 @@ fn look_at(chunk: &Chunk<'_>, summary: &mut Summary) {
     }
     if let Some(json) = chunk.usage {
         summary.usage = usage::read(json).or(summary.usage);
-        summary.cost = usage::cost(json).or(summary.cost);
     }
     if let Some(reason) = chunk.choice().and_then(|c| c.finish_reason) {
         summary.stop = Some(stop_of(reason));

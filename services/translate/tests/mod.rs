@@ -4,6 +4,7 @@ mod chunking;
 mod replays;
 mod requests;
 mod streams;
+mod upstreams;
 
 use super::StreamTranslator;
 use crate::{

@@ -159,6 +159,7 @@ fn the_reference_names_the_keys_of_the_file() {
     add("providers.*.", fields::<file::Provider>());
     add("providers.*.timeouts.", fields::<file::Timeouts>());
     add("providers.*.headers.", &["*"]);
+    add("providers.*.models.*.", fields::<file::Abilities>());
     add("tiers.", fields::<file::Tiers>());
     add("models.", &["*"]);
     add("keys[].", fields::<file::Key>());
