@@ -16,7 +16,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE},
     response,
 };
@@ -168,8 +168,9 @@ impl Answering<'_> {
             }
         };
         let (answer, summary) = translate::answer(self.from, self.caller(), &whole, self.prompt)
-            .map_err(|refusal| {
-                Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}"))
+            .map_err(|refusal| match translate::summary(self.from, &whole).error {
+                Some(told) => Wrong::Error(told),
+                None => Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}")),
             })?;
         if let Some(refusal) = summary.error {
             return Err(Wrong::Error(refusal));
@@ -195,10 +196,14 @@ impl Answering<'_> {
             }
         };
         self.recorder.end(AttemptEnd::Status(head.status.as_u16()));
-        let body = match self.entry.provider.key() {
-            Some(key) => key.redact(body),
-            None => body,
-        };
+        let provider = &self.entry.provider;
+        let token = provider.token().kept();
+        if head.status == StatusCode::UNAUTHORIZED {
+            // Perhaps it was taken back before its time; the next call brings another.
+            provider.token().forget();
+        }
+        let ours = provider.key().into_iter().chain(&token);
+        let body = ours.fold(body, |body, secret| secret.redact(body));
         let caller = self.caller();
         if self.from == caller && is_error_object(&body) {
             let mut response = Response::new(Reply::whole(body));

@@ -94,6 +94,16 @@ impl Token {
         }
     }
 
+    /// The token that is kept, good or not.
+    pub(crate) fn kept(&self) -> Option<Secret> {
+        self.read().token.map(|fetched| fetched.token)
+    }
+    /// The token turned out to be no good.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.token = None;
+    }
+
     fn read(&self) -> State {
         self.state
             .lock()
@@ -220,6 +230,8 @@ mod tests {
         assert_eq!(get().await.unwrap().expose(), "t0");
         advance(Duration::from_secs(2)).await;
         assert_eq!(get().await.unwrap().expose(), "t1");
+        token.forget();
+        assert_eq!(get().await.unwrap().expose(), "t2");
     }
 
     #[tokio::test]
