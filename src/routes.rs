@@ -8,7 +8,10 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tierway_layers::RefusalBody;
+use tierway_layers::{
+    RefusalBody,
+    responses::{Desk, Memory},
+};
 use tierway_services::{
     chat::{self, Kind, Refusal, Reply},
     dialect::Dialect,
@@ -34,15 +37,22 @@ pub struct Probes<S> {
 pub struct Routes<C> {
     chat: C,
     catalog: Catalog,
+    kept: Desk<Memory>,
 }
 
 impl<C> Routes<C> {
-    /// Model calls go to `chat`, lists of models to `catalog`.
-    pub const fn new(chat: C, catalog: Catalog) -> Self {
-        Self { chat, catalog }
+    /// Model calls go to `chat`, lists of models to `catalog`, answers that are kept to `kept`.
+    pub const fn new(chat: C, catalog: Catalog, kept: Desk<Memory>) -> Self {
+        Self {
+            chat,
+            catalog,
+            kept,
+        }
     }
 }
 
+/// What the routes of answers that are kept begin with.
+const RESPONSE: &str = "/v1/responses/";
 const HELLO: &str = r#"{"name":"tierway","ok":true}"#;
 
 // === impl Probes ===
@@ -104,12 +114,14 @@ where
         let here = Dialect::of(req.uri(), req.headers());
         let done = |res: chat::Response| Either::Right(Either::Right(ready(Ok(res))));
         match path {
-            "/v1/messages" | "/v1/messages/count_tokens" | "/v1/chat/completions" => {
-                match *req.method() {
-                    Method::POST => Either::Left(self.chat.call(req)),
-                    _ => done(not_allowed(here, "POST")),
-                }
-            }
+            "/v1/messages"
+            | "/v1/messages/count_tokens"
+            | "/v1/chat/completions"
+            | "/v1/responses"
+            | "/v1/responses/input_tokens" => match *req.method() {
+                Method::POST => Either::Left(self.chat.call(req)),
+                _ => done(not_allowed(here, "POST")),
+            },
             "/v1/models" | "/v1/models/" => match *req.method() {
                 Method::GET | Method::HEAD => {
                     let catalog = self.catalog.clone();
@@ -119,6 +131,17 @@ where
                 }
                 _ => done(not_allowed(here, "GET")),
             },
+            _ if path.starts_with(RESPONSE) => {
+                let kept = self.kept.clone();
+                let (head, _) = req.into_parts();
+                Either::Right(Either::Left(Box::pin(async move {
+                    let path = head.uri.path().strip_prefix(RESPONSE).unwrap_or_default();
+                    let tenant = head.extensions.get();
+                    Ok(kept
+                        .answer(&head.method, path, head.uri.query(), tenant)
+                        .await)
+                })))
+            }
             _ => match path.strip_prefix("/v1/models/") {
                 Some(id) if *req.method() == Method::GET => {
                     let (catalog, id) = (self.catalog.clone(), id.to_owned());
@@ -150,7 +173,7 @@ fn json(body: String) -> chat::Response {
 
 fn no_route(dialect: Dialect, path: &str) -> chat::Response {
     const ROUTES: &str =
-        "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/models";
+        "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/models";
     Refusal::new(
         Kind::NotFound,
         format!("no route {path}: this gateway serves {ROUTES}"),

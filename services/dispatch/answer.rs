@@ -168,10 +168,14 @@ impl Answering<'_> {
             }
         };
         let (answer, summary) = translate::answer(self.from, self.caller(), &whole, self.prompt)
-            .map_err(|refusal| match translate::summary(self.from, &whole).error {
-                Some(told) => Wrong::Error(told),
-                None => Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}")),
-            })?;
+            .map_err(
+                |refusal| match translate::summary(self.from, &whole).error {
+                    Some(told) => Wrong::Error(told),
+                    None => {
+                        Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}"))
+                    }
+                },
+            )?;
         if let Some(refusal) = summary.error {
             return Err(Wrong::Error(refusal));
         }

@@ -49,9 +49,9 @@ impl Cutter {
             Self::Sse(splitter) => Event::parse(splitter.remainder())
                 .is_some()
                 .then(|| super::ended(splitter.remainder())),
-            Self::Ndjson(splitter) => {
-                Some(splitter.remainder()).filter(|line| !line.is_empty()).map(event)
-            }
+            Self::Ndjson(splitter) => Some(splitter.remainder())
+                .filter(|line| !line.is_empty())
+                .map(event),
             Self::Unknown => None,
         }
     }

@@ -45,6 +45,8 @@ const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-upstr
 const PROVIDER: HeaderName = HeaderName::from_static("x-tierway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-tierway-model");
 
+const DROPPED: HeaderName = HeaderName::from_static("x-tierway-dropped");
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
@@ -117,6 +119,15 @@ fn credentials(
         out.insert(header, value);
     }
     Ok(())
+}
+
+/// Says what of the request was left out.
+pub(super) fn dropped(what: &[&str], out: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(&what.join(", "))
+        && !value.is_empty()
+    {
+        out.insert(DROPPED, value);
+    }
 }
 
 /// Takes over what comes back from the upstream, and says who answered.

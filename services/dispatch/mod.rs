@@ -33,7 +33,10 @@ pub use error::{Cause, Error};
 pub use models::{Model, probe};
 
 use crate::{
-    chat::{self, AttemptEnd, Journal, Kind, Operation, Prompt, Refusal, Response, Role, Target},
+    chat::{
+        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
+        Target,
+    },
     dialect::Dialect,
     providers::Provider,
     translate,
@@ -158,17 +161,25 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
-        let provider = &self.entry.provider;
-        let dialect = match provider.own_dialect(self.prompt) {
-            Some(own) => own,
-            None => self.entry.dialect_for(caller, &self.head.headers).await,
-        };
+        let dialect = self
+            .entry
+            .dialect_for(self.prompt, &self.head.headers)
+            .await;
         let body = match self.body(dialect) {
             Ok(body) => body,
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
-        answering.answer(upstream).await
+        let mut response = answering.answer(upstream).await?;
+        headers::dropped(
+            &translate::dropped(self.prompt, dialect),
+            response.headers_mut(),
+        );
+        let native = self.entry.provider.spec().native(dialect);
+        if dialect == caller && native.is_some_and(|n| n.keeps) {
+            response.extensions_mut().insert(KeptUpstream);
+        }
+        Ok(response)
     }
 
     /// The body for the provider, in this dialect.
@@ -179,12 +190,7 @@ impl<'a> Call<'a> {
         if let Some(said) = &said {
             translate::guard(self.prompt, &said.all())?;
         }
-        let body = translate::request(
-            self.prompt,
-            dialect,
-            model,
-            &provider.capabilities(model),
-        )?;
+        let body = translate::request(self.prompt, dialect, model, &provider.capabilities(model))?;
         Ok(match said.and_then(|said| said.max_tokens_field) {
             Some(field) if dialect == Dialect::ChatCompletions => {
                 translate::with_limit_as(body, field)
@@ -197,7 +203,11 @@ impl<'a> Call<'a> {
         let dialect = self.prompt.facts().dialect;
         let counted = match self.entry.counter(dialect) {
             Some(presence)
-                if self.entry.dialect_for(dialect, &self.head.headers).await == dialect =>
+                if self
+                    .entry
+                    .dialect_for(self.prompt, &self.head.headers)
+                    .await
+                    == dialect =>
             {
                 let body = self.prompt.with_model(&self.target.model, false);
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;

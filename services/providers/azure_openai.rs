@@ -1,4 +1,4 @@
-//! Azure OpenAI: `OpenAI`'s chat completions under the name of a deployment.
+//! Azure OpenAI: `OpenAI`'s chat completions and Responses under the name of a deployment.
 //!
 //! The current routes (`/openai/v1/...`) take the deployment as `model` and need no version; where `api_version` is set, the older ones are
 //! used, with the deployment in the path. Key in `api-key`, or an Entra token with `auth = "bearer"`. The first chunk of a stream has no
@@ -21,14 +21,21 @@ pub(super) static SPEC: Spec = Spec {
         &["AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"],
     )],
     auth: Auth::Header("api-key"),
-    dialects: &[Native {
-        dialect: Dialect::ChatCompletions,
-        presence: Presence::Always,
-        generate: Path::Rooted(chat),
-        framing: Framing::Sse,
-        count_tokens: None,
-        headers: &[],
-    }],
+    dialects: &[
+        Native {
+            dialect: Dialect::ChatCompletions,
+            presence: Presence::Always,
+            generate: Path::Rooted(chat),
+            framing: Framing::Sse,
+            count_tokens: None,
+            headers: &[],
+            keeps: false,
+        },
+        Native {
+            generate: Path::Rooted(responses),
+            ..Native::responses(Presence::Always, true)
+        },
+    ],
     models: Some(Path::Rooted(models)),
     can: Capabilities {
         max_tokens_field: MaxTokensField::MaxCompletionTokens,
@@ -47,6 +54,13 @@ fn chat(ask: &Ask<'_>) -> String {
             segment(version)
         ),
         None => "/openai/v1/chat/completions".to_owned(),
+    }
+}
+
+fn responses(ask: &Ask<'_>) -> String {
+    match &ask.settings.api_version {
+        Some(version) => format!("/openai/responses?api-version={}", segment(version)),
+        None => "/openai/v1/responses".to_owned(),
     }
 }
 

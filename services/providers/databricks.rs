@@ -30,6 +30,7 @@ pub(super) static SPEC: Spec = Spec {
             framing: Framing::Sse,
             count_tokens: None,
             headers: &[],
+            keeps: false,
         },
         Native {
             generate: Path::Rooted(messages),

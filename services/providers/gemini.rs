@@ -18,6 +18,7 @@ pub(super) static SPEC: Spec = Spec {
         framing: Framing::Sse,
         count_tokens: None,
         headers: &[],
+        keeps: false,
     }],
     models: Some(Path::Rooted(models)),
     can: CAN,

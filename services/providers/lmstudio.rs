@@ -1,4 +1,4 @@
-//! LM Studio: chat completions; newer versions speak Messages, without a token counter.
+//! LM Studio: chat completions; newer versions speak Messages and Responses, without a token counter.
 use super::spec::{Native, Presence, Spec};
 use crate::translate::Capabilities;
 
@@ -9,7 +9,11 @@ pub(super) static SPEC: Spec = Spec {
     key_env: &["LMSTUDIO_API_KEY"],
     needs_key: false,
     local: true,
-    dialects: &[Native::chat(), Native::messages(Presence::Found, None)],
+    dialects: &[
+        Native::chat(),
+        Native::messages(Presence::Found, None),
+        Native::responses(Presence::Found, true),
+    ],
     can: Capabilities {
         documents: false,
         own_fields: super::presets::SAMPLING,

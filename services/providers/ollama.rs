@@ -1,4 +1,4 @@
-//! Ollama: chat completions; newer versions speak Messages, without a token counter.
+//! Ollama: chat completions; newer versions speak Messages and Responses, without a token counter.
 //!
 //! # Which route
 //! Chat completions (`/v1`) stay the default although Ollama has a dialect of its own: a caller's chat completions pass there untouched,
@@ -15,7 +15,11 @@ pub(super) static SPEC: Spec = Spec {
     key_env: &["OLLAMA_API_KEY"],
     needs_key: false,
     local: true,
-    dialects: &[Native::chat(), Native::messages(Presence::Found, None)],
+    dialects: &[
+        Native::chat(),
+        Native::messages(Presence::Found, None),
+        Native::responses(Presence::Found, false),
+    ],
     own: Some(&OWN),
     own_marks: &["options", "keep_alive", "think"],
     models: Some(Path::Rooted(tags)),
@@ -34,6 +38,7 @@ static OWN: Native = Native {
     framing: Framing::Ndjson,
     count_tokens: None,
     headers: &[],
+    keeps: false,
 };
 
 fn chat(_: &Ask<'_>) -> String {

@@ -1,4 +1,4 @@
-//! `OpenAI`: chat completions; its newer models take `max_completion_tokens` only.
+//! `OpenAI`: chat completions and Responses; its newer models take `max_completion_tokens` only.
 use super::{
     Abilities,
     spec::{Native, Presence, Spec},
@@ -10,7 +10,11 @@ pub(super) static SPEC: Spec = Spec {
     base_url: Some("https://api.openai.com"),
     base_url_env: &["OPENAI_ENDPOINT"],
     key_env: &["OPENAI_API_KEY"],
-    dialects: &[Native::chat(), Native::messages(Presence::Configured, None)],
+    dialects: &[
+        Native::chat(),
+        Native::messages(Presence::Configured, None),
+        Native::responses(Presence::Always, true),
+    ],
     can: Capabilities {
         max_tokens_field: MaxTokensField::MaxCompletionTokens,
         ..Capabilities::ALL

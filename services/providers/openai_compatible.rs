@@ -1,4 +1,4 @@
-//! Any server that speaks `OpenAI`'s chat completions. Some speak Messages too, which the user says.
+//! Any server that speaks `OpenAI`'s chat completions. Some speak Messages or Responses too, which the user says.
 use super::spec::{COUNT_TOKENS, Native, Presence, Spec};
 
 pub(super) static SPEC: Spec = Spec {
@@ -7,6 +7,7 @@ pub(super) static SPEC: Spec = Spec {
     dialects: &[
         Native::chat(),
         Native::messages(Presence::Configured, Some((COUNT_TOKENS, Presence::Found))),
+        Native::responses(Presence::Configured, false),
     ],
     ..Spec::BASE
 };

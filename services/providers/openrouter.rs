@@ -1,4 +1,4 @@
-//! `OpenRouter`: chat completions over many vendors; Messages too, which the user may ask for.
+//! `OpenRouter`: chat completions over many vendors; Messages and Responses too, which the user may ask for.
 //!
 //! It tells what each call cost, and is believed. Which vendor is to answer is told it in fields of its own, and who calls in two headers.
 use super::spec::{Native, Presence, Spec};
@@ -9,7 +9,11 @@ pub(super) static SPEC: Spec = Spec {
     base_url: Some("https://openrouter.ai/api/v1"),
     base_url_env: &["OPENROUTER_ENDPOINT"],
     key_env: &["OPENROUTER_API_KEY"],
-    dialects: &[Native::chat(), Native::messages(Presence::Configured, None)],
+    dialects: &[
+        Native::chat(),
+        Native::messages(Presence::Configured, None),
+        Native::responses(Presence::Configured, false),
+    ],
     can: Capabilities {
         reasoning: Reasoning::Effort,
         own_fields: &[

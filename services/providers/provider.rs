@@ -59,6 +59,7 @@ pub struct Provider {
     key: Option<Secret>,
     pass_credentials: bool,
     native_messages: Option<bool>,
+    native_responses: Option<bool>,
     timeouts: Timeouts,
     headers: HeaderMap,
     settings: Settings,
@@ -80,6 +81,7 @@ impl Provider {
             key: None,
             pass_credentials: false,
             native_messages: None,
+            native_responses: None,
             timeouts: Timeouts::default(),
             headers: HeaderMap::new(),
             settings: Settings::default(),
@@ -135,6 +137,12 @@ impl Provider {
         self.native_messages = native;
         self
     }
+    /// Whether it speaks `OpenAI`'s Responses itself; as with [`native_messages`](Self::native_messages).
+    #[must_use]
+    pub const fn native_responses(mut self, native: Option<bool>) -> Self {
+        self.native_responses = native;
+        self
+    }
     /// How long it may take.
     #[must_use]
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
@@ -172,13 +180,18 @@ impl Provider {
         let settings = &self.settings;
         if self.spec().settings_env.iter().any(knows_project)
             && settings.project.is_none()
-            && settings.credentials.as_ref().and_then(google::project).is_none()
+            && settings
+                .credentials
+                .as_ref()
+                .and_then(google::project)
+                .is_none()
         {
             let kind = self.kind;
             return Err(self.error(format!("project: kind {kind} needs one, set it")));
         }
         if let Some(credentials) = &self.settings.credentials {
-            google::check(credentials).map_err(|what| self.error(format!("credentials: {what}")))?;
+            google::check(credentials)
+                .map_err(|what| self.error(format!("credentials: {what}")))?;
         }
         if self.key.as_ref().is_some_and(|k| k.header("").is_none()) {
             return Err(self.error("api_key: it holds characters that no header can carry".into()));
@@ -275,8 +288,13 @@ impl Provider {
     pub(crate) const fn passes_credentials(&self) -> bool {
         self.pass_credentials
     }
-    pub(crate) const fn says_native_messages(&self) -> Option<bool> {
-        self.native_messages
+    /// What the user says of whether it speaks a dialect.
+    pub(crate) const fn says_native(&self, dialect: Dialect) -> Option<bool> {
+        match dialect {
+            Dialect::Messages => self.native_messages,
+            Dialect::Responses => self.native_responses,
+            _ => None,
+        }
     }
     pub(crate) const fn headers(&self) -> &HeaderMap {
         &self.headers

@@ -79,6 +79,8 @@ pub(crate) struct Native {
     pub(crate) count_tokens: Option<(&'static str, Presence)>,
     /// Headers that it wants, unless the caller sent them.
     pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// Whether it keeps its answers, to be gone on from by id.
+    pub(crate) keeps: bool,
 }
 
 /// Where a provider takes calls.
@@ -87,7 +89,10 @@ pub(crate) enum Path {
     /// Always here, after the version.
     Fixed(&'static str),
     /// Made for each call, after the version; with a query, if it needs one.
-    #[allow(dead_code, reason = "for kinds whose path has a version of its own before what changes")]
+    #[allow(
+        dead_code,
+        reason = "for kinds whose path has a version of its own before what changes"
+    )]
     Made(fn(&Ask<'_>) -> String),
     /// Made for each call, after the address without its version; with a query, if it needs one.
     Rooted(fn(&Ask<'_>) -> String),
@@ -176,6 +181,7 @@ impl Native {
             framing: Framing::Sse,
             count_tokens,
             headers: &[("anthropic-version", "2023-06-01")],
+            keeps: false,
         }
     }
     /// `OpenAI`'s chat completions on their usual path.
@@ -187,11 +193,11 @@ impl Native {
             framing: Framing::Sse,
             count_tokens: None,
             headers: &[],
+            keeps: false,
         }
     }
     /// `OpenAI`'s Responses on their usual path.
-    #[expect(dead_code, reason = "not yet translated")]
-    pub(super) const fn responses(presence: Presence) -> Self {
+    pub(super) const fn responses(presence: Presence, keeps: bool) -> Self {
         Self {
             dialect: Dialect::Responses,
             presence,
@@ -199,6 +205,7 @@ impl Native {
             framing: Framing::Sse,
             count_tokens: None,
             headers: &[],
+            keeps,
         }
     }
     /// The path for an operation.

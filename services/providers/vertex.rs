@@ -25,7 +25,11 @@ pub(super) static SPEC: Spec = Spec {
         ),
         (
             Setting::Region,
-            &["GOOGLE_CLOUD_LOCATION", "VERTEXAI_LOCATION", "CLOUD_ML_REGION"],
+            &[
+                "GOOGLE_CLOUD_LOCATION",
+                "VERTEXAI_LOCATION",
+                "CLOUD_ML_REGION",
+            ],
         ),
         (
             Setting::CredentialsFile,
@@ -40,6 +44,7 @@ pub(super) static SPEC: Spec = Spec {
         framing: Framing::Sse,
         count_tokens: None,
         headers: &[],
+        keeps: false,
     }],
     models: None,
     can: gemini::CAN,

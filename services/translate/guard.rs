@@ -1,9 +1,5 @@
 //! What passes untranslated, held against what its model is said to be able to do.
-use super::{
-    Capabilities, MaxTokensField,
-    json::Fields,
-    text::escape,
-};
+use super::{Capabilities, MaxTokensField, json::Fields, text::escape};
 use crate::{
     chat::{Kind, Part, PartKind, Prompt, Refusal},
     dialect::Dialect,
@@ -97,7 +93,8 @@ mod tests {
     use crate::chat::Operation;
 
     fn chat(more: &str) -> Prompt {
-        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"options"}}]{more}}}"#);
+        let body =
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":"options"}}]{more}}}"#);
         Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap()
     }
 
@@ -128,14 +125,20 @@ mod tests {
     #[test]
     fn fields_at_the_top_are_told_from_words() {
         assert!(!has_field(&chat(""), &["options"]));
-        assert!(has_field(&chat(r#","options":{"num_ctx":1}"#), &["options"]));
+        assert!(has_field(
+            &chat(r#","options":{"num_ctx":1}"#),
+            &["options"]
+        ));
         assert!(!has_field(&chat(r#","options":null"#), &["options"]));
     }
 
     #[test]
     fn the_limit_changes_its_name_and_nothing_else() {
         let body = |name: &str| Bytes::from(format!(r#"{{ "{name}" : 1.0, "x":"max_tokens" }}"#));
-        let (old, new) = (MaxTokensField::MaxTokens, MaxTokensField::MaxCompletionTokens);
+        let (old, new) = (
+            MaxTokensField::MaxTokens,
+            MaxTokensField::MaxCompletionTokens,
+        );
         let sent = with_limit_as(body("max_tokens"), new);
         assert_eq!(sent, body("max_completion_tokens"));
         assert_eq!(with_limit_as(sent, old), body("max_tokens"));

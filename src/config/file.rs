@@ -56,6 +56,7 @@ pub(super) struct Provider {
     pub(super) auth: Set<AuthStyle>,
     pub(super) pass_credentials: Set<bool>,
     pub(super) native_messages: Set<bool>,
+    pub(super) native_responses: Set<bool>,
     pub(super) native_chat: Set<bool>,
     pub(super) api_version: Set<String>,
     pub(super) project: Set<String>,

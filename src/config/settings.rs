@@ -65,6 +65,8 @@ pub struct Provider {
     pub pass_credentials: bool,
     /// Whether it speaks Anthropic's dialect itself; absent means: find out.
     pub native_messages: Option<bool>,
+    /// Whether it speaks `OpenAI`'s Responses itself.
+    pub native_responses: Option<bool>,
     /// What some kinds want to know besides.
     pub settings: Settings,
     /// Headers to send with each call.
@@ -171,6 +173,7 @@ impl Provider {
             api_key: None,
             pass_credentials: false,
             native_messages: None,
+            native_responses: None,
             settings: Settings::default(),
             headers: Vec::new(),
             models: BTreeMap::new(),
@@ -194,6 +197,7 @@ impl Provider {
             .settings(self.settings.clone())
             .pass_credentials(self.pass_credentials)
             .native_messages(self.native_messages)
+            .native_responses(self.native_responses)
             .timeouts(self.timeouts);
         if let Some(url) = &self.base_url {
             provider = provider.base_url(url)?;

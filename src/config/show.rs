@@ -107,6 +107,9 @@ impl Sheet<'_> {
         if let Some(native) = provider.native_messages {
             self.row(&path, "native_messages", native);
         }
+        if let Some(native) = provider.native_responses {
+            self.row(&path, "native_responses", native);
+        }
         let settings = &provider.settings;
         if settings.native_chat {
             self.row(&path, "native_chat", true);

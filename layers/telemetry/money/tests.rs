@@ -139,7 +139,11 @@ fn what_the_provider_says_that_it_cost_is_believed() {
     assert_eq!(ok(&e), [15_000, 0, 0, 4_500, 10_500, 0, 0]);
     let mut unlisted = attempt("nobody-knows", Role::Only, usage(U.0, U.1));
     unlisted.cost = Some(Usd::from_dollars(0.001));
-    let bill = books().bill(&entries("flagship", vec![unlisted]), Outcome::Ok, |_, _, _| ());
+    let bill = books().bill(
+        &entries("flagship", vec![unlisted]),
+        Outcome::Ok,
+        |_, _, _| (),
+    );
     assert!(bill.is_priced());
     assert_eq!(micros(&bill), [15_000, 0, 0, 1_000, 14_000, 0, 0]);
 }

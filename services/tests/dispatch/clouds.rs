@@ -68,6 +68,13 @@ async fn azure_openai_takes_the_deployment_as_model_or_in_the_path() {
             .await
             .unwrap();
         assert!(told.body.contains("message_stop"), "{}", told.body);
+        let _ = ask("/v1/responses", r#"{"model":"auto","input":"hi"}"#)
+            .send(&dispatch)
+            .await;
+        let responses = path
+            .replace("/deployments/m/chat/completions", "/responses")
+            .replace("/chat/completions", "/responses");
+        assert_eq!(upstream.last().path, responses);
     }
 }
 
@@ -174,7 +181,10 @@ async fn a_token_that_is_not_to_be_had_is_told_without_the_secret() {
         .await
         .unwrap_err();
     let shown = format!("{error} {error:?}");
-    assert!(shown.contains("401") && !shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.contains("401") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }
 
 const GEMINI: &str = r#"{"candidates":[{"content":{"parts":[{"text":"Hello."}],"role":"model"},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":3,"thoughtsTokenCount":4},"modelVersion":"gemini-x","responseId":"r"}"#;
@@ -295,7 +305,10 @@ async fn vertex_exchanges_a_signed_assertion_for_a_token() {
         .await
         .unwrap();
     let seen = upstream.last();
-    assert!(seen.path.starts_with("/v1/projects/other/locations/global/"));
+    assert!(
+        seen.path
+            .starts_with("/v1/projects/other/locations/global/")
+    );
     assert_eq!(seen.header("authorization"), Some("Bearer given"));
 }
 
@@ -363,7 +376,13 @@ async fn ollamas_own_dialect_is_used_where_it_is_wanted() {
 async fn what_openrouter_says_that_it_cost_is_noted() {
     let usage = r#""usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12,"cost":0.00042,"cost_details":{"upstream_inference_cost":null}}"#;
     let end = format!("data: {{\"id\":\"c\",\"choices\":[],{usage}}}\n\n");
-    let events = [": OPENROUTER PROCESSING\n\n", CHUNKS[0], CHUNKS[1], &end, CHUNKS[2]];
+    let events = [
+        ": OPENROUTER PROCESSING\n\n",
+        CHUNKS[0],
+        CHUNKS[1],
+        &end,
+        CHUNKS[2],
+    ];
     let streamed = stream(&events);
     let whole = COMPLETION.replace(
         r#""usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}"#,
@@ -462,7 +481,10 @@ async fn what_is_said_of_a_model_holds_in_either_dialect() {
         "\"messages\"",
         "\"output_config\":{\"effort\":\"high\"},\"messages\"",
     );
-    ask("/v1/messages", &thinking).send(&dispatch).await.unwrap();
+    ask("/v1/messages", &thinking)
+        .send(&dispatch)
+        .await
+        .unwrap();
     let seen = upstream.last();
     assert_eq!(seen.path, "/v1/chat/completions");
     assert_eq!(seen.json()["reasoning_effort"], "high");

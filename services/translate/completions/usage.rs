@@ -147,7 +147,13 @@ mod tests {
             cost(r#"{"cost":0.01,"cost_details":{"upstream_inference_cost":0.02}}"#),
             Some(Usd::from_dollars(0.01))
         );
-        for none in [r#"{"cost":-1}"#, r#"{"cost":"x"}"#, r#"{"cost":null}"#, "7", "{}"] {
+        for none in [
+            r#"{"cost":-1}"#,
+            r#"{"cost":"x"}"#,
+            r#"{"cost":null}"#,
+            "7",
+            "{}",
+        ] {
             assert_eq!(cost(none), None, "{none}");
         }
     }

@@ -90,7 +90,11 @@ impl Reader {
         if let Some(why) = response.blocked() {
             let mut spelt = BytesMut::new();
             escape(&mut spelt, &why);
-            self.words(Words::Text, std::str::from_utf8(&spelt).unwrap_or_default(), sink);
+            self.words(
+                Words::Text,
+                std::str::from_utf8(&spelt).unwrap_or_default(),
+                sink,
+            );
             self.stop = Some(StopReason::Refusal);
         }
         if let Some(candidate) = response.candidate() {
@@ -135,7 +139,11 @@ impl Reader {
         } else if let Some(image) = part.inline_data.as_ref().and_then(|data| data.markdown()) {
             let mut spelt = BytesMut::new();
             escape(&mut spelt, &image);
-            self.words(Words::Text, std::str::from_utf8(&spelt).unwrap_or_default(), sink);
+            self.words(
+                Words::Text,
+                std::str::from_utf8(&spelt).unwrap_or_default(),
+                sink,
+            );
         }
     }
 

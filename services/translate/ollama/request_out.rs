@@ -322,9 +322,9 @@ impl<'b, 'a> Rest<'b, 'a> {
                 self.images.push(data);
                 return Ok(());
             }
-            BlockKind::Image(_) => {
-                Cow::Borrowed("an image must be sent along: the model behind this name fetches none")
-            }
+            BlockKind::Image(_) => Cow::Borrowed(
+                "an image must be sent along: the model behind this name fetches none",
+            ),
             BlockKind::Document {
                 source: Source::Text(text),
                 name,

@@ -3,6 +3,7 @@ mod answers;
 mod chunking;
 mod replays;
 mod requests;
+mod responses;
 mod streams;
 mod upstreams;
 
@@ -51,6 +52,12 @@ fn prompt_of(dialect: Dialect, body: &str) -> Prompt {
 
 /// What a caller of this dialect might have asked to get a stream.
 fn asked(dialect: Dialect) -> Prompt {
+    if dialect == Dialect::Responses {
+        return prompt_of(
+            dialect,
+            r#"{"model":"m","max_output_tokens":9,"stream":true,"include":["reasoning.encrypted_content"],"input":"hi"}"#,
+        );
+    }
     prompt_of(
         dialect,
         r#"{"model":"m","max_tokens":9,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}"#,
@@ -73,6 +80,7 @@ fn pretty(json: &[u8]) -> String {
             out.push_str(&"  ".repeat(depth));
         };
         match c {
+            c if c.is_whitespace() => {}
             '{' | '[' => {
                 depth += 1;
                 out.push(c);
@@ -100,41 +108,39 @@ fn pretty(json: &[u8]) -> String {
     out
 }
 
-/// What is made anew in every run, made the same.
+/// The time of the run and ids of our own, made the same in every run; times that an upstream wrote are older.
 fn steady(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    for (key, end) in [("\"created\":", ',')] {
-        while let Some(at) = rest.find(key) {
-            let value = at + key.len();
-            let len = rest[value..].find(end).unwrap();
-            out.push_str(&rest[..value]);
-            let old = rest[value..value + len].trim();
-            // What the upstream wrote stays.
-            out.push_str(
-                if old.len() == 10 && !old.starts_with("176390") && !old.starts_with("175") {
-                    "0"
-                } else {
-                    old
-                },
-            );
-            rest = &rest[value + len..];
+    let mut out = text.to_owned();
+    for key in ["\"created\":", "\"created_at\":", "\"completed_at\":"] {
+        out = without_now(&out, key);
+    }
+    let made =
+        |text: &str| text.len() >= 20 && text.bytes().take(20).all(|b| b.is_ascii_hexdigit());
+    for prefix in ["call_", "resp_", "msg_", "rs_", "fc_", "ctc_"] {
+        while let Some(at) = out
+            .match_indices(prefix)
+            .map(|(at, _)| at + prefix.len())
+            .find(|at| made(&out[*at..]))
+        {
+            out.replace_range(at..at + 20, "made");
         }
     }
-    out.push_str(rest);
-    // Ids of our own: 20 hexadecimal digits.
-    let bytes = out.clone().into_bytes();
-    let hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    let mut at = 0;
-    while at + 20 <= bytes.len() {
-        if bytes[at..at + 20].iter().all(hex)
-            && (at == 0 || bytes[at - 1] == b'_' || bytes[at - 1] == b'-')
-        {
-            out.replace_range(at..at + 20, "--------------------");
-            at += 20;
-        } else {
-            at += 1;
-        }
+    out
+}
+
+fn without_now(text: &str, key: &str) -> String {
+    let mut parts = text.split(key);
+    let mut out = parts.next().unwrap().to_owned();
+    for part in parts {
+        let digits: String = part
+            .trim_start()
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        let now = digits.parse::<u64>().unwrap_or_default() > 1_770_000_000;
+        out.push_str(key);
+        out.push_str(if now { "0" } else { &digits });
+        out.push_str(&part.trim_start()[digits.len()..]);
     }
     out
 }

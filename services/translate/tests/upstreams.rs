@@ -167,9 +167,8 @@ fn how_much_to_think_is_told_as_the_model_takes_it() {
         let sent = request(&prompt, to, "m", &caps).unwrap();
         serde_json::from_slice::<Value>(&sent).unwrap()
     };
-    let config = |reasoning| {
-        ask(Dialect::Gemini, reasoning)["generationConfig"]["thinkingConfig"].clone()
-    };
+    let config =
+        |reasoning| ask(Dialect::Gemini, reasoning)["generationConfig"]["thinkingConfig"].clone();
     assert_eq!(
         config(Reasoning::Budget),
         json!({"thinkingBudget":5000,"includeThoughts":true})
@@ -187,7 +186,8 @@ fn how_much_to_think_is_told_as_the_model_takes_it() {
 fn what_has_no_field_is_put_into_words_or_refused() {
     let tool = json!({"type":"function","function":{"name":"f","parameters":{"type":"object"}}});
     let body = |more: Value| {
-        let mut body = json!({"model":"m","messages":[{"role":"user","content":"x"}],"tools":[tool]});
+        let mut body =
+            json!({"model":"m","messages":[{"role":"user","content":"x"}],"tools":[tool]});
         for (name, value) in more.as_object().unwrap() {
             body[name] = value.clone();
         }
@@ -222,12 +222,16 @@ fn what_has_no_field_is_put_into_words_or_refused() {
     );
     let own: Value = serde_json::from_str(&own).unwrap();
     assert_eq!(own["options"], json!({"num_predict":7,"num_ctx":8192}));
-    assert_eq!((&own["keep_alive"], &own["think"]), (&json!("10m"), &json!(false)));
+    assert_eq!(
+        (&own["keep_alive"], &own["think"]),
+        (&json!("10m"), &json!(false))
+    );
 }
 
 #[test]
 fn a_blocked_prompt_is_a_refusal_and_a_botched_call_an_error() {
-    let blocked = br#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":4}}"#;
+    let blocked =
+        br#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":4}}"#;
     let told = summary(Dialect::Gemini, blocked);
     assert!(told.complete);
     assert_eq!(told.stop, Some(StopReason::Refusal));

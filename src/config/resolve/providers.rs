@@ -79,6 +79,8 @@ impl Resolver<'_, '_> {
             }
         }
         let native_messages = self.take(&format!("{path}.native_messages"), value.native_messages);
+        let native_responses =
+            self.take(&format!("{path}.native_responses"), value.native_responses);
         // What the environment says of a kind belongs to the kind's address, and never goes to another. Where a kind has no address of its
         // own, it belongs to the one that is written here.
         let of_kind = kind.filter(|kind| !own_address || kind.default_base_url().is_none());
@@ -115,6 +117,7 @@ impl Resolver<'_, '_> {
             api_key,
             pass_credentials,
             native_messages,
+            native_responses,
             settings,
             models,
             headers,
