@@ -197,6 +197,8 @@ impl<'a> Environment<'a> {
                 address.or(tier.map(|(_, origin)| origin))
             } else {
                 let tier = tier.filter(|_| others > 0).map(|(_, origin)| origin);
+                // A key without an address to send it to says nothing either.
+                let key = key.filter(|_| kind.default_base_url().is_some());
                 address.or(key).or(tier)
             };
             if let Some(origin) = implied.cloned() {

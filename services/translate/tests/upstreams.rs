@@ -8,7 +8,11 @@ use crate::{
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-const CALLERS: [Dialect; 2] = [Dialect::Messages, Dialect::ChatCompletions];
+const CALLERS: [Dialect; 3] = [
+    Dialect::Messages,
+    Dialect::ChatCompletions,
+    Dialect::Responses,
+];
 const UPSTREAMS: [Dialect; 2] = [Dialect::Gemini, Dialect::Ollama];
 
 fn caps() -> Capabilities {
