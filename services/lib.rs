@@ -10,6 +10,7 @@
 //! | `tokens` | [`tokens::count`]: a real tokenizer for counts that no provider gives |
 pub mod chat;
 pub mod dialect;
+pub mod ndjson;
 pub mod prices;
 pub mod sse;
 pub mod tokens;

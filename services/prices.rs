@@ -97,6 +97,8 @@ pub struct PriceList(Arc<Entries>);
 struct Entries {
     embedded: bool,
     free: Vec<Box<str>>,
+    /// What the list calls the models of a provider, before a slash.
+    listed_as: HashMap<Box<str>, &'static [&'static str]>,
     overrides: HashMap<Box<str>, Price>,
 }
 
@@ -119,6 +121,22 @@ impl PriceList {
     #[must_use]
     pub fn with_free_provider(mut self, name: &str) -> Self {
         Arc::make_mut(&mut self.0).free.push(name.into());
+        self
+    }
+    /// With the models of the provider of this name looked up under these names of the list first: `azure/...`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "prices")] {
+    /// use tierway_services::prices::PriceList;
+    /// let prices = PriceList::embedded().with_listed_as("work", &["azure"]);
+    /// assert_ne!(prices.price(&"work:eu/gpt-4o-mini".parse().unwrap()), None);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_listed_as(mut self, name: &str, listed: &'static [&'static str]) -> Self {
+        Arc::make_mut(&mut self.0)
+            .listed_as
+            .insert(name.into(), listed);
         self
     }
     /// With the price of one target (`provider:model`), or of a model at whichever provider.
@@ -151,7 +169,12 @@ impl PriceList {
         if let Some(price) = entries.overrides.get(&*target.model) {
             return Some(*price);
         }
-        self.listed(&format!("{}/{}", target.provider, target.model))
+        let listed_as = entries.listed_as.get(&*target.provider);
+        listed_as
+            .into_iter()
+            .flat_map(|names| names.iter())
+            .find_map(|name| self.listed(&format!("{name}/{}", target.model)))
+            .or_else(|| self.listed(&format!("{}/{}", target.provider, target.model)))
             .or_else(|| self.listed(&target.model))
     }
     /// The price of a model by its name alone.

@@ -232,6 +232,7 @@ fn prices(config: &Config) -> PriceList {
         if provider.kind.is_local() {
             list = list.with_free_provider(name);
         }
+        list = list.with_listed_as(name, provider.kind.priced_as());
     }
     for (target, price) in &config.prices {
         list = list.with_override(target, *price);

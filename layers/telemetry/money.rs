@@ -146,8 +146,7 @@ impl Books {
         let (mut cost, mut priced) = (Usd::ZERO, true);
         for attempt in &entries.attempts {
             if let Some(usage) = &attempt.usage {
-                let price = self.prices.price(&attempt.target);
-                let amount = price.map(|price| price.cost(usage));
+                let amount = self.cost(attempt, usage);
                 each(attempt, usage, amount);
                 priced &= amount.is_some();
                 cost += amount.unwrap_or_default();
@@ -174,6 +173,12 @@ impl Books {
         bill
     }
 
+    /// What a call cost: what its provider says that it did, else what its tokens cost.
+    fn cost(&self, attempt: &Attempt, usage: &Usage) -> Option<Usd> {
+        let counted = || Some(self.prices.price(&attempt.target)?.cost(usage));
+        attempt.cost.or_else(counted)
+    }
+
     fn plan(&self, entries: &JournalEntries) -> Option<Plan> {
         let planned = |usage: &Usage| {
             let price = self.prices.price(entries.target.as_ref()?)?;
@@ -193,7 +198,7 @@ impl Books {
         let cost = if kept {
             planned(&usage)?
         } else {
-            self.prices.price(&served.target)?.cost(&usage)
+            self.cost(served, &usage)?
         };
         Some(Plan {
             usage,

@@ -1,5 +1,5 @@
 //! What happened to one call, written down as it happens.
-use super::{Target, Tenant, Tier, Usage};
+use super::{Target, Tenant, Tier, Usage, Usd};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -116,6 +116,8 @@ pub struct Attempt {
     pub usage: Option<Usage>,
     /// Whether `usage` is our estimate because the provider did not count.
     pub estimated: bool,
+    /// What it cost, where the provider says so and is to be believed.
+    pub cost: Option<Usd>,
     /// From the call to the answer's first byte of body.
     pub first_byte: Option<Duration>,
     /// From the call to its end.
@@ -132,6 +134,7 @@ impl Attempt {
             end: AttemptEnd::default(),
             usage: None,
             estimated: false,
+            cost: None,
             first_byte: None,
             total: Duration::ZERO,
         }

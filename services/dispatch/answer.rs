@@ -17,7 +17,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE},
     response,
 };
@@ -131,6 +131,9 @@ impl Answering<'_> {
                 return Err(error);
             }
         };
+        if self.entry.provider.spec().tells_cost {
+            self.recorder.cost(translate::cost(self.from, &body));
+        }
         match self.translated(shape, &body) {
             Ok((answer, summary)) => {
                 if let Some(signer) = &self.signer {
@@ -189,9 +192,14 @@ impl Answering<'_> {
             }
         };
         let (answer, summary) = translate::answer(self.from, self.caller(), &whole, self.prompt)
-            .map_err(|refusal| {
-                Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}"))
-            })?;
+            .map_err(
+                |refusal| match translate::summary(self.from, &whole).error {
+                    Some(told) => Wrong::Error(told),
+                    None => {
+                        Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}"))
+                    }
+                },
+            )?;
         if let Some(refusal) = summary.error {
             let told = translate::summary(self.from, &self.entry.scrub(&whole)).error;
             return Err(Wrong::Error(told.unwrap_or(refusal)));
@@ -216,10 +224,14 @@ impl Answering<'_> {
             }
         };
         self.recorder.end(AttemptEnd::Status(head.status.as_u16()));
-        let body = match self.entry.provider.key() {
-            Some(key) => key.redact(body),
-            None => body,
-        };
+        let provider = &self.entry.provider;
+        let token = provider.token().kept();
+        if head.status == StatusCode::UNAUTHORIZED {
+            // Perhaps it was taken back before its time; the next call brings another.
+            provider.token().forget();
+        }
+        let ours = provider.key().into_iter().chain(&token);
+        let body = ours.fold(body, |body, secret| secret.redact(body));
         let body = self.entry.scrub(&body);
         let caller = self.caller();
         if self.from == caller && is_error_object(&body) {

@@ -208,7 +208,7 @@ impl State {
         join(&chunk, &mut out, &mut self.ready);
         self.scratch = out;
         if let Err(error) = pushed {
-            let _: crate::sse::EventTooLong = error;
+            let _: super::cutter::TooLong = error;
             self.broken(|p| Error::nonsense(p, "sent an event over the size limit"));
         } else if self.translator.summary().error.is_some() {
             // The provider's own error event is on its way to the caller; nothing can come after it.
@@ -259,6 +259,9 @@ impl State {
         self.done = true;
         let (usage, estimated) = self.usage();
         self.recorder.usage(usage, estimated);
+        if self.provider.spec().tells_cost {
+            self.recorder.cost(self.translator.cost());
+        }
         self.recorder.end(end);
     }
 

@@ -1,15 +1,21 @@
 //! Cuts a body into events, whatever its framing.
 use crate::{
+    ndjson,
     providers::Framing,
-    sse::{Event, EventTooLong, Splitter},
+    sse::{Event, Splitter},
 };
 use bytes::Bytes;
+
+/// An event that grew over the limit without ending.
+#[derive(Debug)]
+pub(super) struct TooLong(());
 
 /// Cuts a body into events. Whatever the framing, what comes out are server-sent events: so the translation knows no other, and a stream
 /// that passes untranslated is one already.
 #[derive(Debug)]
 pub(super) enum Cutter {
     Sse(Splitter),
+    Ndjson(ndjson::Splitter),
     /// A framing that cannot be cut.
     Unknown,
 }
@@ -19,7 +25,8 @@ impl Cutter {
     pub(super) fn new(framing: Framing, limit: usize) -> Self {
         match framing {
             Framing::Sse => Self::Sse(Splitter::new(limit)),
-            Framing::EventStream | Framing::Ndjson => Self::Unknown,
+            Framing::Ndjson => Self::Ndjson(ndjson::Splitter::new(limit)),
+            Framing::EventStream => Self::Unknown,
         }
     }
 
@@ -27,9 +34,10 @@ impl Cutter {
     ///
     /// # Errors
     /// An event over the limit.
-    pub(super) fn push(&mut self, chunk: Bytes) -> Result<(), EventTooLong> {
+    pub(super) fn push(&mut self, chunk: Bytes) -> Result<(), TooLong> {
         match self {
-            Self::Sse(splitter) => splitter.push(chunk),
+            Self::Sse(splitter) => splitter.push(chunk).map_err(|_| TooLong(())),
+            Self::Ndjson(splitter) => splitter.push(chunk).map_err(|_| TooLong(())),
             Self::Unknown => Ok(()),
         }
     }
@@ -41,6 +49,9 @@ impl Cutter {
             Self::Sse(splitter) => Event::parse(splitter.remainder())
                 .is_some()
                 .then(|| super::ended(splitter.remainder())),
+            Self::Ndjson(splitter) => Some(splitter.remainder())
+                .filter(|line| !line.is_empty())
+                .map(event),
             Self::Unknown => None,
         }
     }
@@ -51,7 +62,13 @@ impl Iterator for Cutter {
     fn next(&mut self) -> Option<Bytes> {
         match self {
             Self::Sse(splitter) => splitter.next(),
+            Self::Ndjson(splitter) => splitter.next().map(|line| event(&line)),
             Self::Unknown => None,
         }
     }
+}
+
+/// A line as an event.
+fn event(line: &[u8]) -> Bytes {
+    [b"data: ", line, b"\n\n"].concat().into()
 }

@@ -62,9 +62,14 @@ impl Entry {
 
     /// The dialect in which to speak to the provider: the caller's own where it can.
     pub(super) async fn dialect_for(&self, prompt: &Prompt, headers: &HeaderMap) -> Dialect {
+        if let Some(own) = self.provider.own_dialect(prompt) {
+            return own;
+        }
         let caller = prompt.facts().dialect;
         let spec = self.provider.spec();
-        let to_translate_into = spec.dialects.first().map_or(caller, |n| n.dialect);
+        let own = spec.own.filter(|_| self.provider.told().native_chat);
+        let first = own.or(spec.dialects.first());
+        let to_translate_into = first.map_or(caller, |n| n.dialect);
         match spec.native(caller) {
             // Other servers know the plainer half of a vendor's dialect; what they would refuse, the translation can say.
             Some(native)
@@ -154,6 +159,7 @@ impl Entry {
             operation: call.operation,
             model: call.model,
             stream: call.stream,
+            settings: provider.told(),
         };
         let uri = provider
             .endpoint(call.dialect, &ask, query)
@@ -169,7 +175,7 @@ impl Entry {
 
     /// The request with what proves who calls, where that takes a step of its own.
     async fn proven(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
-        let request = match self.provider.spec().auth {
+        let request = match self.provider.auth() {
             Auth::Step(step) => step(&self.provider, &self.client, request)
                 .await
                 .map_err(|what| Error::misconfigured(&self.provider, &what))?,

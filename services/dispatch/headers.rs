@@ -83,6 +83,7 @@ pub(super) fn up(
     let mut out = HeaderMap::with_capacity(caller.len() + 8);
     for (name, value) in caller {
         let travels = ALWAYS.contains(&name.as_str())
+            || provider.spec().passes.contains(&name.as_str())
             || same_dialect
                 && (SAME_DIALECT.contains(&name.as_str())
                     || SAME_DIALECT_PREFIXES
@@ -132,7 +133,7 @@ fn credentials(
             }
         }
     }
-    let auth = provider.spec().auth;
+    let auth = provider.auth();
     if let Some(key) = provider.key().filter(|_| !passed)
         && let Some(header) = auth.header()
     {

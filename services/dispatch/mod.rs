@@ -182,20 +182,7 @@ impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
         let dialect = self.dialect().await;
-        let capabilities = self.entry.provider.spec().capabilities();
-        let edits = if dialect == caller {
-            self.edits()
-        } else {
-            Vec::new()
-        };
-        let body = if edits.is_empty() {
-            translate::request(self.prompt, dialect, &self.target.model, &capabilities)
-        } else {
-            let ask_usage = dialect == Dialect::ChatCompletions && capabilities.streaming_usage;
-            let model = &self.target.model;
-            Ok(self.prompt.with_model_and(model, ask_usage, edits))
-        };
-        let body = match body {
+        let body = match self.body(dialect) {
             Ok(body) => body,
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
@@ -261,10 +248,35 @@ impl<'a> Call<'a> {
             let refusal = Refusal::new(Kind::NotSupported, format!("{message} {what}"));
             return Ok(refusal.into_response(dialect));
         }
-        let ask_usage = spec.capabilities().streaming_usage;
+        let provider = &self.entry.provider;
+        let ask_usage = provider.capabilities(&self.target.model).streaming_usage;
         let body = self.prompt.with_model(&self.target.model, ask_usage);
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
         answering.answer(upstream).await
+    }
+
+    /// The body for the provider, in this dialect.
+    fn body(self, dialect: Dialect) -> Result<Bytes, Refusal> {
+        let (provider, model) = (&self.entry.provider, &*self.target.model);
+        let same = dialect == self.prompt.facts().dialect;
+        let said = provider.said_of(model).filter(|_| same);
+        if let Some(said) = &said {
+            translate::guard(self.prompt, &said.all())?;
+        }
+        let capabilities = provider.capabilities(model);
+        let edits = if same { self.edits() } else { Vec::new() };
+        let body = if edits.is_empty() {
+            translate::request(self.prompt, dialect, model, &capabilities)?
+        } else {
+            let ask_usage = dialect == Dialect::ChatCompletions && capabilities.streaming_usage;
+            self.prompt.with_model_and(model, ask_usage, edits)
+        };
+        Ok(match said.and_then(|said| said.max_tokens_field) {
+            Some(field) if dialect == Dialect::ChatCompletions => {
+                translate::with_limit_as(body, field)
+            }
+            _ => body,
+        })
     }
 
     async fn count_tokens(self) -> Result<Response, Error> {

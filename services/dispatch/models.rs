@@ -82,7 +82,7 @@ impl Entry {
         let provider = &self.provider;
         let native = provider.spec().dialects.first()?;
         let mut request = Request::new(Bytes::new());
-        *request.uri_mut() = provider.uri(provider.spec().models, None).ok()?;
+        *request.uri_mut() = provider.models_uri()?;
         *request.headers_mut() =
             headers::up(provider, native, &HeaderMap::new(), false, false).ok()?;
         let until = Instant::now() + PATIENCE;
@@ -140,15 +140,17 @@ pub async fn probe(client: &Client, kind: Kind, base_url: &str) -> Option<Vec<St
     Some(models.iter().map(|m| m.target.model.to_string()).collect())
 }
 
-/// `OpenAI`'s and Anthropic's list (`data`), or Ollama's older one (`models`). A server that answers neither is not of our kind.
+/// `OpenAI`'s and Anthropic's list (`data`), Ollama's and Google's (`models`), or that of Databricks (`endpoints`). A server that answers none
+/// is not of our kind.
 fn read(body: &[u8]) -> Option<Vec<Listed>> {
     #[derive(Deserialize)]
     struct List {
         data: Option<Vec<Listed>>,
         models: Option<Vec<Listed>>,
+        endpoints: Option<Vec<Listed>>,
     }
     let list: List = serde_json::from_slice(body).ok()?;
-    list.data.or(list.models)
+    list.data.or(list.models).or(list.endpoints)
 }
 
 #[derive(Deserialize)]
@@ -158,7 +160,7 @@ struct Listed {
     model: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     created: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, alias = "displayName", deserialize_with = "lenient")]
     display_name: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     owned_by: Option<String>,
@@ -171,6 +173,8 @@ impl Listed {
             .as_deref()
             .or(self.model.as_deref())
             .or(self.name.as_deref());
+        // Google's names are paths.
+        let name = name.map(|n| n.strip_prefix("models/").unwrap_or(n));
         name.filter(|n| !n.is_empty())
     }
 }
@@ -231,6 +235,14 @@ mod tests {
         assert_eq!(
             names(r#"{"models":[{"name":"x","model":"y"}]}"#),
             Some(vec!["y".into()])
+        );
+        assert_eq!(
+            names(r#"{"models":[{"name":"models/gemini-x","displayName":"Gemini X"}]}"#),
+            Some(vec!["gemini-x".into()])
+        );
+        assert_eq!(
+            names(r#"{"endpoints":[{"name":"databricks-claude","creator":"x"}]}"#),
+            Some(vec!["databricks-claude".into()])
         );
         assert_eq!(names("<html>"), None);
         assert_eq!(names("{}"), None);

@@ -1,5 +1,5 @@
 //! The one line that each upstream call leaves in the journal, however it ends.
-use crate::chat::{Attempt, AttemptEnd, Journal, Role, Target, Usage};
+use crate::chat::{Attempt, AttemptEnd, Journal, Role, Target, Usage, Usd};
 use tokio::time::Instant;
 
 /// Writes an [`Attempt`] when it is dropped: cancelled, unless it was told otherwise.
@@ -32,6 +32,12 @@ impl Recorder {
         if let Some(attempt) = &mut self.attempt {
             attempt.usage = Some(usage);
             attempt.estimated = estimated;
+        }
+    }
+    /// What the call cost, as the provider has it.
+    pub(super) const fn cost(&mut self, cost: Option<Usd>) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.cost = cost;
         }
     }
     /// The call has ended, and the line is written.

@@ -207,6 +207,26 @@ mod tests {
     }
 
     #[test]
+    fn the_names_that_the_list_has_for_a_kind_come_first() {
+        let list = PriceList::embedded()
+            .with_listed_as("work", &["azure", "azure_ai"])
+            .with_listed_as("google", &["vertex_ai", "gemini"])
+            .with_listed_as("fast", &["groq"])
+            .with_listed_as("lake", &["databricks"]);
+        let at = |t: &str| list.price(&t.parse().unwrap());
+        assert_eq!(at("work:eu/gpt-4o-mini"), find("azure/eu/gpt-4o-mini"));
+        assert_eq!(at("google:gemini-2.5-pro"), find("gemini/gemini-2.5-pro"));
+        let there = TABLE
+            .iter()
+            .find(|(name, _)| name.starts_with("groq/"))
+            .unwrap();
+        let model = there.0.strip_prefix("groq/").unwrap();
+        assert_eq!(at(&format!("fast:{model}")), Some(there.1));
+        assert!(at("lake:databricks-claude-fable-5").is_some());
+        assert_eq!(at("work:my-own-deployment"), None, "nothing is guessed");
+    }
+
+    #[test]
     fn undated_names() {
         assert_eq!(undated("a-2024-07-18"), Some("a"));
         assert_eq!(undated("a-b-20240718"), Some("a-b"));

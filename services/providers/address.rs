@@ -57,9 +57,15 @@ impl Address {
         self.build(&self.path, path, query)
     }
 
-    /// The URI of a path that stands where the version would.
+    /// The URI of a path that stands where the version would. What the user has pasted of that path is not written twice.
     pub(super) fn rooted(&self, path: &str, query: Option<&str>) -> Result<Uri, http::Error> {
         let base = self.path.rsplit_once('/').map_or("", |(base, _)| base);
+        let pasted = path
+            .match_indices('/')
+            .filter_map(|(at, _)| path.get(..at))
+            .filter(|start| !start.is_empty() && base.ends_with(start))
+            .max_by_key(|start| start.len());
+        let base = pasted.and_then(|p| base.strip_suffix(p)).unwrap_or(base);
         self.build(base, path, query)
     }
 
@@ -128,6 +134,11 @@ mod tests {
         let rooted = Address::parse("http://h/prefix/v1").unwrap();
         let rooted = rooted.rooted("/api/chat?a=1", Some("b=2")).unwrap();
         assert_eq!(rooted.to_string(), "http://h/prefix/api/chat?a=1&b=2");
+        for pasted in ["http://h/openai", "http://h/openai/v1", "http://h"] {
+            let rooted = Address::parse(pasted).unwrap();
+            let rooted = rooted.rooted("/openai/v1/models", None).unwrap();
+            assert_eq!(rooted.to_string(), "http://h/openai/v1/models", "{pasted}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The kinds of provider, by name.
 use super::{
-    anthropic, anthropic_compatible, llamacpp, lmstudio, ollama, openai, openai_compatible,
-    openrouter, spec::Spec,
+    Setting, anthropic, anthropic_compatible, azure_anthropic, azure_openai, databricks, gemini,
+    llamacpp, lmstudio, ollama, openai, openai_compatible, openrouter, presets, spec::Spec, vertex,
 };
 use std::{fmt, str::FromStr};
 
@@ -28,6 +28,36 @@ pub enum Kind {
     LlamaCpp,
     /// LM Studio.
     LmStudio,
+    /// Azure OpenAI.
+    AzureOpenAi,
+    /// Anthropic's models in Azure AI Foundry.
+    AzureAnthropic,
+    /// Databricks.
+    Databricks,
+    /// Google's Gemini API.
+    Gemini,
+    /// Google's Vertex AI.
+    Vertex,
+    /// DeepSeek.
+    DeepSeek,
+    /// Groq.
+    Groq,
+    /// Mistral.
+    Mistral,
+    /// xAI.
+    Xai,
+    /// Together.
+    Together,
+    /// Fireworks.
+    Fireworks,
+    /// Moonshot.
+    Moonshot,
+    /// Z.ai.
+    Zai,
+    /// Cerebras.
+    Cerebras,
+    /// vLLM.
+    Vllm,
     /// Any server that speaks `OpenAI`'s chat completions.
     OpenAiCompatible,
     /// Any server that speaks Anthropic's Messages.
@@ -43,6 +73,21 @@ impl Kind {
         Self::Ollama,
         Self::LlamaCpp,
         Self::LmStudio,
+        Self::AzureOpenAi,
+        Self::AzureAnthropic,
+        Self::Databricks,
+        Self::Gemini,
+        Self::Vertex,
+        Self::DeepSeek,
+        Self::Groq,
+        Self::Mistral,
+        Self::Xai,
+        Self::Together,
+        Self::Fireworks,
+        Self::Moonshot,
+        Self::Zai,
+        Self::Cerebras,
+        Self::Vllm,
         Self::OpenAiCompatible,
         Self::AnthropicCompatible,
     ];
@@ -55,6 +100,21 @@ impl Kind {
             Self::Ollama => &ollama::SPEC,
             Self::LlamaCpp => &llamacpp::SPEC,
             Self::LmStudio => &lmstudio::SPEC,
+            Self::AzureOpenAi => &azure_openai::SPEC,
+            Self::AzureAnthropic => &azure_anthropic::SPEC,
+            Self::Databricks => &databricks::SPEC,
+            Self::Gemini => &gemini::SPEC,
+            Self::Vertex => &vertex::SPEC,
+            Self::DeepSeek => &presets::DEEPSEEK,
+            Self::Groq => &presets::GROQ,
+            Self::Mistral => &presets::MISTRAL,
+            Self::Xai => &presets::XAI,
+            Self::Together => &presets::TOGETHER,
+            Self::Fireworks => &presets::FIREWORKS,
+            Self::Moonshot => &presets::MOONSHOT,
+            Self::Zai => &presets::ZAI,
+            Self::Cerebras => &presets::CEREBRAS,
+            Self::Vllm => &presets::VLLM,
             Self::OpenAiCompatible => &openai_compatible::SPEC,
             Self::AnthropicCompatible => &anthropic_compatible::SPEC,
         }
@@ -70,15 +130,25 @@ impl Kind {
     pub const fn default_base_url(self) -> Option<&'static str> {
         self.spec().base_url
     }
-    /// The environment variable that users of this kind keep its key in.
+    /// The environment variables that users of this kind keep its key in, the usual one first.
     #[must_use]
-    pub const fn key_env(self) -> Option<&'static str> {
+    pub const fn key_env(self) -> &'static [&'static str] {
         self.spec().key_env
     }
-    /// The environment variable that users of this kind keep its address in.
+    /// The environment variables that users of this kind keep its address in, the usual one first.
     #[must_use]
-    pub const fn base_url_env(self) -> Option<&'static str> {
+    pub const fn base_url_env(self) -> &'static [&'static str] {
         self.spec().base_url_env
+    }
+    /// The environment variables that users of this kind keep other settings in.
+    #[must_use]
+    pub const fn settings_env(self) -> &'static [(Setting, &'static [&'static str])] {
+        self.spec().settings_env
+    }
+    /// What its models are called in price lists, before a slash.
+    #[must_use]
+    pub const fn priced_as(self) -> &'static [&'static str] {
+        self.spec().priced_as
     }
     /// Whether it runs on one's own machine: it needs no key, and its answers cost nothing.
     #[must_use]

@@ -16,22 +16,36 @@
 mod address;
 mod anthropic;
 mod anthropic_compatible;
+mod azure_anthropic;
+mod azure_openai;
+mod databricks;
+mod gemini;
+mod google;
 mod kind;
 mod llamacpp;
 mod lmstudio;
+mod models;
 mod ollama;
 mod openai;
 mod openai_compatible;
 mod openrouter;
 mod passage;
+mod presets;
 mod provider;
 mod secret;
+mod settings;
 mod spec;
+mod step;
+mod token;
+mod vertex;
 
 pub use kind::{Kind, ParseKindError};
+pub use models::Abilities;
 #[cfg(test)]
 pub(crate) use passage::Betas;
 pub(crate) use passage::{BETA_FIELDS, Passage};
 pub use provider::{Provider, ProviderError, Timeouts};
 pub use secret::Secret;
+pub use settings::{AuthStyle, ParseAuthStyleError, Settings};
+pub use spec::Setting;
 pub(crate) use spec::{Ask, Auth, Framing, Native, Presence};

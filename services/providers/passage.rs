@@ -115,6 +115,7 @@ const TABLE: &[(&str, Passage)] = &[
     ("openai", OPENAI),
     ("azure-openai", OPENAI),
     ("ollama", LOCAL),
+    ("vllm", LOCAL),
     ("llamacpp", LOCAL),
     ("lmstudio", LOCAL),
 ];
@@ -198,7 +199,7 @@ mod tests {
             let passage = kind.passage();
             assert_eq!(passage.signed, !kind.is_local(), "{kind}");
             assert!(
-                passage.blind_to.is_empty() || !kind.spec().documents,
+                passage.blind_to.is_empty() || !kind.spec().can.documents,
                 "{kind}"
             );
         }

@@ -1,10 +1,16 @@
 //! One configured provider.
 use super::{
-    Kind, Secret,
+    Abilities, AuthStyle, Kind, Secret, Setting, Settings,
     address::Address,
-    spec::{Ask, Path, Spec},
+    google, models,
+    spec::{Ask, Auth, Path, Spec},
+    token::Token,
 };
-use crate::dialect::Dialect;
+use crate::{
+    chat::{Operation, Prompt},
+    dialect::Dialect,
+    translate::{self, Capabilities},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -56,6 +62,10 @@ pub struct Provider {
     native_responses: Option<bool>,
     timeouts: Timeouts,
     headers: HeaderMap,
+    settings: Settings,
+    models: Vec<(Box<str>, Abilities)>,
+    /// Fetched where there is no key to send; clones share it.
+    token: Arc<Token>,
 }
 
 impl Provider {
@@ -74,7 +84,25 @@ impl Provider {
             native_responses: None,
             timeouts: Timeouts::default(),
             headers: HeaderMap::new(),
+            settings: Settings::default(),
+            models: Vec::new(),
+            token: Arc::default(),
         }
+    }
+    /// What its kind wants to know besides. To be told before an address: in another region its kind may listen elsewhere.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        if let (Some(host), Some(region)) = (self.spec().regional, &settings.region) {
+            self.address = Address::parse(&host(region)).ok();
+        }
+        self.settings = settings;
+        self
+    }
+    /// What the models whose names fit `pattern` (in which `*` stands for anything) can and cannot. Of several that fit, the last told wins.
+    #[must_use]
+    pub fn model(mut self, pattern: &str, abilities: Abilities) -> Self {
+        self.models.push((pattern.into(), abilities));
+        self
     }
     /// Where it listens: with or without the `/v1`, and with any path before it.
     ///
@@ -147,11 +175,23 @@ impl Provider {
     /// # Errors
     /// [`ProviderError`] where its address is missing, or its key cannot be sent.
     pub fn check(&self) -> Result<(), ProviderError> {
-        if self.address.is_none() {
-            return Err(self.error(format!(
-                "base_url: kind {} has no default, set it",
-                self.kind
-            )));
+        self.check_address()?;
+        let knows_project = |(setting, _): &(Setting, _)| *setting == Setting::Project;
+        let settings = &self.settings;
+        if self.spec().settings_env.iter().any(knows_project)
+            && settings.project.is_none()
+            && settings
+                .credentials
+                .as_ref()
+                .and_then(google::project)
+                .is_none()
+        {
+            let kind = self.kind;
+            return Err(self.error(format!("project: kind {kind} needs one, set it")));
+        }
+        if let Some(credentials) = &self.settings.credentials {
+            google::check(credentials)
+                .map_err(|what| self.error(format!("credentials: {what}")))?;
         }
         if self.key.as_ref().is_some_and(|k| k.header("").is_none()) {
             return Err(self.error("api_key: it holds characters that no header can carry".into()));
@@ -183,6 +223,59 @@ impl Provider {
             .unwrap_or_default()
     }
 
+    /// What this model of its can, as far as it is known.
+    #[must_use]
+    pub fn capabilities(&self, model: &str) -> Capabilities {
+        let mut caps = self.spec().can.clone();
+        let of_kind = self.spec().models_can.iter().map(|(p, a)| (*p, a));
+        for (pattern, abilities) in of_kind.chain(self.own_models()) {
+            if models::fits(pattern, model) {
+                abilities.apply(&mut caps);
+            }
+        }
+        caps
+    }
+    /// What the user has said of this model, if anything.
+    pub(crate) fn said_of(&self, model: &str) -> Option<Abilities> {
+        self.own_models()
+            .filter(|(pattern, _)| models::fits(pattern, model))
+            .fold(None, |said, (_, more)| {
+                Some(more.or(said.unwrap_or_default()))
+            })
+    }
+    /// The dialect of its own in which this request is to be asked, where chat completions would not do.
+    pub(crate) fn own_dialect(&self, prompt: &Prompt) -> Option<Dialect> {
+        let own = self.spec().own?;
+        let asked_in_chat = prompt.facts().dialect == Dialect::ChatCompletions;
+        let wanted = self.settings.native_chat
+            || asked_in_chat && translate::has_field(prompt, self.spec().own_marks);
+        (asked_in_chat && wanted).then_some(own.dialect)
+    }
+    fn own_models(&self) -> impl Iterator<Item = (&str, &Abilities)> {
+        self.models.iter().map(|(pattern, a)| (&**pattern, a))
+    }
+    /// How it takes its key.
+    pub(crate) fn auth(&self) -> Auth {
+        let style: Option<AuthStyle> = self.settings.auth;
+        style.map_or(self.spec().auth, Auth::of)
+    }
+    pub(crate) const fn told(&self) -> &Settings {
+        &self.settings
+    }
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+    /// The URI of its list of models, where it has one.
+    pub(crate) fn models_uri(&self) -> Option<Uri> {
+        let ask = Ask {
+            operation: Operation::Generate,
+            model: "",
+            stream: false,
+            settings: &self.settings,
+        };
+        self.at(self.spec().models?, &ask, None).ok()
+    }
+
     pub(crate) const fn spec(&self) -> &'static Spec {
         self.kind.spec()
     }
@@ -209,15 +302,6 @@ impl Provider {
     pub(crate) fn shared_name(&self) -> Arc<str> {
         self.name.clone()
     }
-    /// The URI of a path after the version.
-    pub(crate) fn uri(&self, path: &str, query: Option<&str>) -> Result<Uri, ProviderError> {
-        self.check()?;
-        let address = self.address.as_ref();
-        self.made(address.and_then(|a| a.uri(path, query).ok()))
-    }
-    fn made(&self, uri: Option<Uri>) -> Result<Uri, ProviderError> {
-        uri.ok_or_else(|| self.error("base_url: no URL can be made of it".into()))
-    }
     /// The URI of an operation in a dialect that it speaks.
     pub(crate) fn endpoint(
         &self,
@@ -227,17 +311,27 @@ impl Provider {
     ) -> Result<Uri, ProviderError> {
         let native = self.spec().native(dialect);
         match native.and_then(|n| n.path(ask.operation)) {
-            Some(Path::Fixed(path)) => self.uri(path, query),
-            Some(Path::Made(path)) => self.uri(&path(ask), query),
-            Some(Path::Rooted(path)) => {
-                self.check()?;
-                let address = self.address.as_ref();
-                self.made(address.and_then(|a| a.rooted(&path(ask), query).ok()))
-            }
+            Some(path) => self.at(path, ask, query),
             None => Err(self.error(format!("kind {} does not do this", self.kind))),
         }
     }
+    fn at(&self, path: Path, ask: &Ask<'_>, query: Option<&str>) -> Result<Uri, ProviderError> {
+        self.check_address()?;
+        let uri = self.address.as_ref().and_then(|address| match path {
+            Path::Fixed(path) => address.uri(path, query).ok(),
+            Path::Made(path) => address.uri(&path(ask), query).ok(),
+            Path::Rooted(path) => address.rooted(&path(ask), query).ok(),
+        });
+        uri.ok_or_else(|| self.error("base_url: no URL can be made of it".into()))
+    }
 
+    fn check_address(&self) -> Result<(), ProviderError> {
+        if self.address.is_some() {
+            return Ok(());
+        }
+        let kind = self.kind;
+        Err(self.error(format!("base_url: kind {kind} has no default, set it")))
+    }
     fn error(&self, what: String) -> ProviderError {
         ProviderError {
             provider: self.name.clone(),
@@ -321,6 +415,7 @@ mod tests {
                 operation,
                 model: "m",
                 stream: false,
+                settings: &Settings::default(),
             };
             Provider::new("p", kind)
                 .endpoint(dialect, &ask, None)

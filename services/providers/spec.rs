@@ -1,14 +1,9 @@
 //! What is peculiar to a kind of provider, as data.
-use super::Provider;
-use crate::{
-    chat::Operation,
-    dialect::Dialect,
-    translate::{Capabilities, MaxTokensField},
-    upstream::Client,
-};
+use super::{Abilities, AuthStyle, Provider, Settings};
+use crate::{chat::Operation, dialect::Dialect, translate::Capabilities, upstream::Client};
 use bytes::Bytes;
 use http::{HeaderName, Request, header};
-use std::pin::Pin;
+use std::{fmt::Write, pin::Pin};
 
 /// What is peculiar to a kind of provider.
 #[derive(Debug)]
@@ -17,10 +12,14 @@ pub(crate) struct Spec {
     pub(crate) name: &'static str,
     /// Where it listens unless told otherwise.
     pub(crate) base_url: Option<&'static str>,
-    /// The environment variable of its address.
-    pub(crate) base_url_env: Option<&'static str>,
-    /// The environment variable of its key.
-    pub(crate) key_env: Option<&'static str>,
+    /// Where it listens in a region, where that is another host.
+    pub(crate) regional: Option<fn(region: &str) -> String>,
+    /// The environment variables of its address, the usual one first.
+    pub(crate) base_url_env: &'static [&'static str],
+    /// The environment variables of its key, the usual one first.
+    pub(crate) key_env: &'static [&'static str],
+    /// The environment variables of other settings.
+    pub(crate) settings_env: &'static [(Setting, &'static [&'static str])],
     /// Whether it answers nobody without a key.
     pub(crate) needs_key: bool,
     /// Whether it runs on one's own machine.
@@ -29,12 +28,40 @@ pub(crate) struct Spec {
     pub(crate) auth: Auth,
     /// The dialects that it speaks, the one to translate into first.
     pub(crate) dialects: &'static [Native],
-    /// The path of its list of models, after the version.
-    pub(crate) models: &'static str,
-    /// By which name it takes the output limit in chat completions.
-    pub(crate) max_tokens_field: MaxTokensField,
-    /// Whether it can be shown documents such as PDF.
-    pub(crate) documents: bool,
+    /// The dialect to translate into where the user wants the server's own.
+    pub(crate) own: Option<&'static Native>,
+    /// Top-level fields that only the server's own dialect knows: a request with one of them goes there.
+    pub(crate) own_marks: &'static [&'static str],
+    /// The path of its list of models, where it has one.
+    pub(crate) models: Option<Path>,
+    /// What its models can.
+    pub(crate) can: Capabilities,
+    /// What single models can: patterns over their names, the last that fits wins.
+    pub(crate) models_can: &'static [(&'static str, Abilities)],
+    /// Whether the cost that it tells with each answer is to be believed over a price list.
+    pub(crate) tells_cost: bool,
+    /// Headers of the caller's that go to it whatever the dialects.
+    pub(crate) passes: &'static [&'static str],
+    /// What its models are called in price lists, before a slash.
+    pub(crate) priced_as: &'static [&'static str],
+}
+
+/// A setting that some kinds know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Setting {
+    /// [`Settings::api_version`](super::Settings::api_version).
+    ApiVersion,
+    /// [`Settings::project`](super::Settings::project).
+    Project,
+    /// [`Settings::region`](super::Settings::region).
+    Region,
+    /// [`Settings::client_id`](super::Settings::client_id).
+    ClientId,
+    /// [`Settings::client_secret`](super::Settings::client_secret).
+    ClientSecret,
+    /// The file of [`Settings::credentials`](super::Settings::credentials).
+    CredentialsFile,
 }
 
 /// A dialect that a provider speaks.
@@ -62,9 +89,27 @@ pub(crate) enum Path {
     /// Always here, after the version.
     Fixed(&'static str),
     /// Made for each call, after the version; with a query, if it needs one.
+    #[allow(
+        dead_code,
+        reason = "for kinds whose path has a version of its own before what changes"
+    )]
     Made(fn(&Ask<'_>) -> String),
     /// Made for each call, after the address without its version; with a query, if it needs one.
     Rooted(fn(&Ask<'_>) -> String),
+}
+
+/// A model's name or the like as one segment of a path. A colon is left as it is: models of some vendors have one.
+pub(super) fn segment(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 /// What the path of a call may depend on.
@@ -76,6 +121,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) model: &'a str,
     /// Whether a stream is wanted.
     pub(crate) stream: bool,
+    /// What the provider was told besides its address.
+    pub(crate) settings: &'a Settings,
 }
 
 /// How a stream is cut into events.
@@ -165,7 +212,11 @@ impl Native {
     pub(crate) fn path(&self, operation: Operation) -> Option<Path> {
         match operation {
             Operation::Generate => Some(self.generate),
-            Operation::CountTokens => self.count_tokens.map(|(path, _)| Path::Fixed(path)),
+            Operation::CountTokens => self.count_tokens.map(|(path, _)| match self.generate {
+                // Whoever makes its path makes it for all operations.
+                Path::Rooted(made) => Path::Rooted(made),
+                _ => Path::Fixed(path),
+            }),
             Operation::Embed => self.beside_chat("/embeddings"),
             Operation::Complete => self.beside_chat("/completions"),
         }
@@ -180,21 +231,44 @@ impl Native {
 pub(super) const COUNT_TOKENS: &str = "/messages/count_tokens";
 
 impl Spec {
+    /// What most kinds are: a cloud that takes a bearer key, with a list of models, whose models can everything.
+    pub(super) const BASE: Self = Self {
+        name: "",
+        base_url: None,
+        regional: None,
+        base_url_env: &[],
+        key_env: &[],
+        settings_env: &[],
+        needs_key: true,
+        local: false,
+        auth: Auth::Bearer,
+        dialects: &[],
+        own: None,
+        own_marks: &[],
+        models: Some(Path::Fixed("/models")),
+        can: Capabilities::ALL,
+        models_can: &[],
+        tells_cost: false,
+        passes: &[],
+        priced_as: &[],
+    };
+
     /// The dialect, if servers of this kind speak it.
     pub(crate) fn native(&self, dialect: Dialect) -> Option<&'static Native> {
-        self.dialects.iter().find(|n| n.dialect == dialect)
-    }
-    /// What the translation must know of a provider of this kind.
-    pub(crate) fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            max_tokens_field: self.max_tokens_field,
-            documents: self.documents,
-            ..Capabilities::default()
-        }
+        let own = self.own.filter(|n| n.dialect == dialect);
+        self.dialects.iter().find(|n| n.dialect == dialect).or(own)
     }
 }
 
 impl Auth {
+    /// The way that a user asks for.
+    pub(crate) const fn of(style: AuthStyle) -> Self {
+        match style {
+            AuthStyle::Bearer => Self::Bearer,
+            AuthStyle::ApiKey => Self::Header("api-key"),
+            AuthStyle::XApiKey => Self::XApiKey,
+        }
+    }
     /// The header that carries the key, unless a step sees to that.
     pub(crate) const fn header(self) -> Option<HeaderName> {
         match self {

@@ -54,11 +54,13 @@ mod completions;
 mod converse;
 mod count;
 mod cursor;
+mod demands;
 mod error;
 mod event;
 mod form;
 mod gemini;
 pub mod grammar;
+mod guard;
 mod ids;
 mod json;
 mod messages;
@@ -74,15 +76,17 @@ mod stream;
 mod summary;
 mod text;
 
-pub use capabilities::{Capabilities, MaxTokensField, Reasoning};
+pub use capabilities::{Capabilities, MaxTokensField, ParseReasoningError, Reasoning};
 pub use cursor::chat_prompt;
 pub use error::error;
+pub use guard::guard;
+pub(crate) use guard::{has_field, with_limit_as};
 #[cfg(feature = "client")]
 pub(crate) use read::has_invalid_arguments;
 pub use read::{read_answer, read_stream_answer};
 pub use replay::{to_stream, to_whole};
 pub use stream::StreamTranslator;
-pub use summary::{Summary, summary};
+pub use summary::{Summary, cost, summary};
 
 use crate::{
     chat::{Kind, Operation, Prompt, Refusal},

@@ -2,7 +2,7 @@
 //! those that tell something about the answer are parsed.
 use super::{Summary, completions, error, messages, responses};
 use crate::{
-    chat::Prompt,
+    chat::{Prompt, Usd},
     dialect::{Dialect, literal::literal_len},
     sse::Event,
 };
@@ -15,6 +15,8 @@ pub(super) struct Observer {
     /// Usage was asked for by us, not by the caller, so the caller is not to see it.
     hide_usage: bool,
     seen: bool,
+    /// What the answer cost, as far as it was told.
+    pub(super) cost: Option<Usd>,
 }
 
 impl Observer {
@@ -23,6 +25,7 @@ impl Observer {
             dialect,
             hide_usage: dialect == Dialect::ChatCompletions && !super::wants_usage(prompt),
             seen: false,
+            cost: None,
         }
     }
 
@@ -50,6 +53,7 @@ impl Observer {
                 // Nobody calls in the dialects of providers alone, so that their streams never pass unread.
                 _ => {
                     let usage_only = completions::observe(data, summary);
+                    self.cost = completions::cost(data).or(self.cost);
                     forward = !(usage_only && self.hide_usage);
                 }
             }

@@ -9,7 +9,7 @@ use super::{
     wants_functions, wants_usage,
 };
 use crate::{
-    chat::{Prompt, Refusal, Usage},
+    chat::{Prompt, Refusal, Usage, Usd},
     dialect::Dialect,
 };
 use bytes::{Bytes, BytesMut};
@@ -35,6 +35,7 @@ use bytes::{Bytes, BytesMut};
 #[derive(Debug)]
 pub struct StreamTranslator {
     summary: Summary,
+    cost: Option<Usd>,
     output_bytes: u64,
     way: Way,
 }
@@ -103,6 +104,7 @@ impl StreamTranslator {
         };
         Self {
             summary: Summary::default(),
+            cost: None,
             output_bytes: 0,
             way,
         }
@@ -120,6 +122,7 @@ impl StreamTranslator {
         match &mut self.way {
             Way::Same(observer) => {
                 let brought = observer.push(event, &mut self.summary, out);
+                self.cost = observer.cost;
                 self.output_bytes += brought as u64;
             }
             Way::Across(crossing) => {
@@ -134,6 +137,7 @@ impl StreamTranslator {
                     Payload::Garbage => sink(Event::Error(error::garbage())),
                     Payload::Nothing => {}
                 }
+                self.cost = crossing.reader.cost();
                 crossing.deliver(out);
             }
         }
@@ -163,6 +167,7 @@ impl StreamTranslator {
                 };
                 let end = reader.finish(&mut sink);
                 self.summary.usage = reader.usage().or(self.summary.usage);
+                self.cost = crossing.reader.cost();
                 crossing.deliver(out);
                 end
             }
@@ -173,6 +178,12 @@ impl StreamTranslator {
     #[must_use]
     pub const fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// What the answer cost, where its provider has said so.
+    #[must_use]
+    pub const fn cost(&self) -> Option<Usd> {
+        self.cost
     }
 
     /// The bytes of text, thinking and tool arguments seen so far, for an estimate where the stream ends before its usage is told.
@@ -293,6 +304,12 @@ impl Reader {
             Self::Converse(reader) => reader.finish(sink),
             Self::Gemini(reader) => reader.finish(sink),
             Self::Ollama(reader) => reader.finish(sink),
+        }
+    }
+    const fn cost(&self) -> Option<Usd> {
+        match self {
+            Self::ChatCompletions(reader) => reader.cost,
+            _ => None,
         }
     }
     const fn usage(&self) -> Option<Usage> {

@@ -1,7 +1,7 @@
 //! What an answer says about itself.
 use super::{completions, converse, gemini, messages, ollama, responses};
 use crate::{
-    chat::{Refusal, StopReason, Usage},
+    chat::{Refusal, StopReason, Usage, Usd},
     dialect::Dialect,
 };
 
@@ -47,5 +47,20 @@ pub fn summary(dialect: Dialect, body: &[u8]) -> Summary {
         Dialect::Converse => converse::summary(body),
         Dialect::Gemini => gemini::summary(body),
         Dialect::Ollama => ollama::summary(body),
+    }
+}
+
+/// What a whole answer cost in US dollars, where its provider says so (chat completions' `usage.cost`, as `OpenRouter` tells it).
+///
+/// ```
+/// use tierway_services::{chat::Usd, dialect::Dialect, translate};
+/// let body = br#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,"cost":0.0001}}"#;
+/// assert_eq!(translate::cost(Dialect::ChatCompletions, body), Some(Usd::from_dollars(0.0001)));
+/// ```
+#[must_use]
+pub fn cost(dialect: Dialect, body: &[u8]) -> Option<Usd> {
+    match dialect {
+        Dialect::ChatCompletions => completions::cost(std::str::from_utf8(body).ok()?),
+        _ => None,
     }
 }

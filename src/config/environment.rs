@@ -179,12 +179,16 @@ impl<'a> Environment<'a> {
                 continue;
             }
             let mut provider = Provider::default();
-            if let Some(variable) = kind.base_url_env() {
+            // The first of several that is set wins.
+            for variable in kind.base_url_env().iter().rev() {
                 self.set(variable, &mut provider.base_url);
             }
-            if let Some(variable) = kind.key_env() {
+            for variable in kind.key_env().iter().rev() {
                 self.set(variable, &mut provider.api_key);
             }
+            // Laid over the provider later, where there is one; here they only tell whether it can be meant.
+            let others = kind.settings_env().iter().flat_map(|(_, names)| *names);
+            let others = others.filter(|name| self.get(name).is_some()).count();
             let address = provider.base_url.as_ref().map(|typed| &typed.origin);
             let key = provider.api_key.as_ref().map(|typed| &typed.origin);
             let tier = named.iter().find(|(provider, _)| provider == name);
@@ -192,7 +196,10 @@ impl<'a> Environment<'a> {
             let implied = if kind.is_local() {
                 address.or(tier.map(|(_, origin)| origin))
             } else {
-                address.or(key)
+                let tier = tier.filter(|_| others > 0).map(|(_, origin)| origin);
+                // A key without an address to send it to says nothing either.
+                let key = key.filter(|_| kind.default_base_url().is_some());
+                address.or(key).or(tier)
             };
             if let Some(origin) = implied.cloned() {
                 provider.kind = Some(Typed::value(origin.clone(), *kind));

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use tierway_services::{
     chat::{Target, Tier, Usd},
-    providers::{Kind, Secret},
+    providers::{AuthStyle, Kind, Secret},
+    translate::{MaxTokensField, Reasoning},
 };
 
 type Set<T> = Option<Typed<T>>;
@@ -67,12 +68,39 @@ pub(super) struct Provider {
     pub(super) api_key: Set<Secret>,
     pub(super) api_key_env: Set<String>,
     pub(super) api_key_file: Set<PathBuf>,
+    pub(super) auth: Set<AuthStyle>,
     pub(super) pass_credentials: Set<bool>,
     pub(super) native_messages: Set<bool>,
     pub(super) native_responses: Set<bool>,
+    pub(super) native_chat: Set<bool>,
+    pub(super) api_version: Set<String>,
+    pub(super) project: Set<String>,
+    pub(super) region: Set<String>,
+    pub(super) client_id: Set<String>,
+    pub(super) client_secret: Set<Secret>,
+    pub(super) client_secret_env: Set<String>,
+    pub(super) client_secret_file: Set<PathBuf>,
+    pub(super) credentials_file: Set<PathBuf>,
     #[serde(deserialize_with = "named")]
     pub(super) headers: BTreeMap<String, Named<Typed<Secret>>>,
+    #[serde(deserialize_with = "named")]
+    pub(super) models: BTreeMap<String, Named<Abilities>>,
     pub(super) timeouts: Timeouts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Abilities {
+    pub(super) tools: Set<bool>,
+    pub(super) vision: Set<bool>,
+    pub(super) documents: Set<bool>,
+    pub(super) logprobs: Set<bool>,
+    pub(super) parallel_tools: Set<bool>,
+    pub(super) structured_output: Set<bool>,
+    pub(super) streaming_usage: Set<bool>,
+    pub(super) max_tokens_field: Set<MaxTokensField>,
+    pub(super) max_output: Set<Count>,
+    pub(super) reasoning: Set<Reasoning>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -11,7 +11,13 @@ const SECRET: [&str; 7] = [
     "key", "secret", "token", "password", "auth", "cred", "headers",
 ];
 /// Such keys say where a secret is, which is no secret. `pass_credentials` is a switch; `max_tokens` and the like are numbers.
-const HARMLESS: [&str; 4] = ["_env", "_file", "pass_credentials", "_tokens"];
+const HARMLESS: [&str; 5] = [
+    "_env",
+    "_file",
+    "pass_credentials",
+    "_tokens",
+    "_tokens_field",
+];
 /// Values that begin so are secrets wherever they stand.
 const PREFIXES: [&str; 5] = ["sk-", "gsk_", "xai-", "key-", "AKIA"];
 

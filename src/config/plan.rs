@@ -40,7 +40,7 @@ pub struct Plan {
 /// The models of a well-known provider, for simple, medium and harder work; providers in the order of preference.
 ///
 /// OpenRouter's are those of another vendor under that vendor's name, so that the price list knows them.
-const CLOUDS: [(Kind, [&str; 3]); 3] = [
+const CLOUDS: [(Kind, [&str; 3]); 4] = [
     (
         Kind::Anthropic,
         ["claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"],
@@ -55,6 +55,14 @@ const CLOUDS: [(Kind, [&str; 3]); 3] = [
             "openai/gpt-5.6-luna",
             "openai/gpt-5.6-terra",
             "openai/gpt-5.6-sol",
+        ],
+    ),
+    (
+        Kind::Gemini,
+        [
+            "gemini-3.5-flash-lite",
+            "gemini-3.8-flash",
+            "gemini-3.1-pro-preview",
         ],
     ),
 ];
@@ -400,7 +408,8 @@ mod tests {
             [
                 "http://10.0.0.1:11434",
                 "http://127.0.0.1:8080",
-                "http://127.0.0.1:1234"
+                "http://127.0.0.1:1234",
+                "http://127.0.0.1:8000"
             ]
         );
     }

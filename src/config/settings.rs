@@ -7,7 +7,7 @@ use std::{
 use tierway_services::{
     chat::{Target, Tier},
     prices::Price,
-    providers::{self, Kind, ProviderError, Secret, Timeouts},
+    providers::{self, Abilities, Kind, ProviderError, Secret, Settings, Timeouts},
 };
 
 /// A validated configuration.
@@ -87,8 +87,12 @@ pub struct Provider {
     pub native_messages: Option<bool>,
     /// Whether it speaks `OpenAI`'s Responses itself.
     pub native_responses: Option<bool>,
+    /// What some kinds want to know besides.
+    pub settings: Settings,
     /// Headers to send with each call.
     pub headers: Vec<(String, Secret)>,
+    /// What its models can, by name or pattern.
+    pub models: BTreeMap<String, Abilities>,
     /// How long to wait for it.
     pub timeouts: Timeouts,
 }
@@ -190,7 +194,9 @@ impl Provider {
             pass_credentials: false,
             native_messages: None,
             native_responses: None,
+            settings: Settings::default(),
             headers: Vec::new(),
+            models: BTreeMap::new(),
             timeouts: Timeouts::default(),
         }
     }
@@ -208,6 +214,7 @@ impl Provider {
     /// Where it cannot; a validated one can.
     pub fn build(&self, name: &str) -> Result<providers::Provider, ProviderError> {
         let mut provider = providers::Provider::new(name, self.kind)
+            .settings(self.settings.clone())
             .pass_credentials(self.pass_credentials)
             .native_messages(self.native_messages)
             .native_responses(self.native_responses)
@@ -220,6 +227,9 @@ impl Provider {
         }
         for (header, value) in &self.headers {
             provider = provider.header(header, value.expose())?;
+        }
+        for (model, abilities) in &self.models {
+            provider = provider.model(model, *abilities);
         }
         provider.check()?;
         Ok(provider)

@@ -1,6 +1,7 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
 use super::{Loaded, Origin, Provider};
 use std::{fmt::Write, time::Duration};
+use tierway_services::providers::Abilities;
 use toml::Value;
 
 /// What stands for a secret.
@@ -116,6 +117,26 @@ impl Sheet<'_> {
         if let Some(native) = provider.native_responses {
             self.row(&path, "native_responses", native);
         }
+        let settings = &provider.settings;
+        if settings.native_chat {
+            self.row(&path, "native_chat", true);
+        }
+        if let Some(auth) = settings.auth {
+            self.row(&path, "auth", quote(auth));
+        }
+        for (key, text) in [
+            ("api_version", &settings.api_version),
+            ("project", &settings.project),
+            ("region", &settings.region),
+            ("client_id", &settings.client_id),
+        ] {
+            if let Some(text) = text {
+                self.row(&path, key, quote(text));
+            }
+        }
+        if settings.client_secret.is_some() {
+            self.row(&path, "client_secret", HIDDEN);
+        }
         self.end(&format!("[providers.{}]", key(name)));
         let timeouts = format!("{path}.timeouts");
         self.row(&timeouts, "connect", duration(provider.timeouts.connect));
@@ -126,10 +147,40 @@ impl Sheet<'_> {
         );
         self.row(&timeouts, "idle", duration(provider.timeouts.idle));
         self.end(&format!("[providers.{}.timeouts]", key(name)));
+        for (model, abilities) in &provider.models {
+            self.abilities(&format!("{path}.models.{model}"), abilities);
+            let section = format!("[providers.{}.models.{}]", key(name), key(model));
+            self.end(&section);
+        }
         for (header, _) in &provider.headers {
             self.row(&format!("{path}.headers"), header, HIDDEN);
         }
         self.end(&format!("[providers.{}.headers]", key(name)));
+    }
+
+    fn abilities(&mut self, path: &str, abilities: &Abilities) {
+        for (key, told) in [
+            ("tools", abilities.tools),
+            ("vision", abilities.vision),
+            ("documents", abilities.documents),
+            ("logprobs", abilities.logprobs),
+            ("parallel_tools", abilities.parallel_tools),
+            ("structured_output", abilities.structured_output),
+            ("streaming_usage", abilities.streaming_usage),
+        ] {
+            if let Some(told) = told {
+                self.row(path, key, told);
+            }
+        }
+        if let Some(field) = abilities.max_tokens_field {
+            self.row(path, "max_tokens_field", quote(field.as_str()));
+        }
+        if let Some(most) = abilities.max_output {
+            self.row(path, "max_output", most);
+        }
+        if let Some(reasoning) = abilities.reasoning {
+            self.row(path, "reasoning", quote(reasoning.as_str()));
+        }
     }
 
     fn row(&mut self, section: &str, name: &str, value: impl std::fmt::Display) {

@@ -8,7 +8,8 @@ use bytesize::ByteSize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tierway_services::{
     chat::{Target, Tier, Usd},
-    providers::{Kind, Secret},
+    providers::{AuthStyle, Kind, Secret},
+    translate::{MaxTokensField, Reasoning},
 };
 use toml::Value;
 
@@ -245,6 +246,43 @@ impl Read for Kind {
                 None => format!("write one of {}", all().collect::<Vec<_>>().join(", ")),
             };
             Complaint::new("is not a kind of provider", advice)
+        })
+    }
+}
+
+impl Read for AuthStyle {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        let style = value.as_str().and_then(|text| text.parse().ok());
+        style.ok_or_else(|| {
+            Complaint::new(
+                "is not a way to send a key",
+                r#"write "bearer", "api-key" or "x-api-key""#,
+            )
+        })
+    }
+}
+
+impl Read for MaxTokensField {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        let all = [Self::MaxTokens, Self::MaxCompletionTokens];
+        let field = all.into_iter().find(|f| value.as_str() == Some(f.as_str()));
+        field.ok_or_else(|| {
+            Complaint::new(
+                "is not a field for the limit on output",
+                r#"write "max_tokens" or "max_completion_tokens""#,
+            )
+        })
+    }
+}
+
+impl Read for Reasoning {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        let reasoning = value.as_str().and_then(|text| text.parse().ok());
+        reasoning.ok_or_else(|| {
+            Complaint::new(
+                "is not a way to ask for thinking",
+                r#"write "none", "effort" (a word) or "budget" (a number of tokens)"#,
+            )
         })
     }
 }

@@ -131,6 +131,23 @@ fn nothing_is_claimed_that_is_not_sure() {
     assert_eq!(seen, [("nobody-knows".into(), false), ("big".into(), true)]);
 }
 
+#[test]
+fn what_the_provider_says_that_it_cost_is_believed() {
+    let mut served = attempt("big", Role::Only, usage(U.0, U.1));
+    served.cost = Some(Usd::from_dollars(0.0045));
+    let e = entries("flagship", vec![served.clone()]);
+    assert_eq!(ok(&e), [15_000, 0, 0, 4_500, 10_500, 0, 0]);
+    let mut unlisted = attempt("nobody-knows", Role::Only, usage(U.0, U.1));
+    unlisted.cost = Some(Usd::from_dollars(0.001));
+    let bill = books().bill(
+        &entries("flagship", vec![unlisted]),
+        Outcome::Ok,
+        |_, _, _| (),
+    );
+    assert!(bill.is_priced());
+    assert_eq!(micros(&bill), [15_000, 0, 0, 1_000, 14_000, 0, 0]);
+}
+
 // === the identity ===
 
 fn any_usage() -> impl Strategy<Value = Usage> {

@@ -8,6 +8,7 @@
 mod answers;
 mod breadth;
 mod cancellation;
+mod clouds;
 mod counting;
 mod errors;
 mod models;

@@ -3,11 +3,10 @@ use super::request_out::refuse;
 use crate::{
     chat::Refusal,
     translate::{
-        Capabilities,
+        Capabilities, demands,
         form::{Arguments, Block, BlockKind, Form, Role, Source, Turn},
         ids,
         json::Array,
-        schema,
         text::{Text, escape},
     },
 };
@@ -19,12 +18,8 @@ pub(super) fn messages(
     mut list: Array<'_>,
 ) -> Result<(), Refusal> {
     let mut system: Vec<&Text<'_>> = texts(&form.system);
-    let demand = form
-        .format
-        .as_ref()
-        .filter(|_| !caps.structured_output)
-        .map(schema::in_words);
-    system.extend(&demand);
+    let demands = demands::of(form, caps);
+    system.extend(&demands);
     if !system.is_empty() {
         let mut message = list.object();
         message.str("role", "system");

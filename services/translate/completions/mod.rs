@@ -8,11 +8,14 @@ pub(super) mod request_in;
 pub(super) mod request_out;
 pub(super) mod stream_in;
 pub(super) mod stream_out;
-mod usage;
-mod wire;
+pub(super) mod usage;
+pub(super) mod wire;
 
 use super::{Summary, error, json::Json, text::string};
-use crate::{chat::StopReason, dialect::Dialect};
+use crate::{
+    chat::{StopReason, Usd},
+    dialect::Dialect,
+};
 use wire::Chunk;
 
 /// What ends a stream.
@@ -50,6 +53,12 @@ pub(super) fn summary(body: &str) -> Summary {
         summary.complete = summary.error.is_none() && chunk.choice().is_some();
     }
     summary
+}
+
+/// What an answer, or a stream up to this chunk, cost.
+pub(super) fn cost(body: &str) -> Option<Usd> {
+    memchr::memmem::find(body.as_bytes(), b"\"cost\"")?;
+    usage::cost(Chunk::parse(body)?.usage?)
 }
 
 fn look_at(chunk: &Chunk<'_>, summary: &mut Summary) {

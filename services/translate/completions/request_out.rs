@@ -60,7 +60,7 @@ pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result
             body.str("reasoning_effort", effort.as_str());
         }
         for (name, json) in &form.rest.0 {
-            if PASSED.contains(&&**name) {
+            if PASSED.contains(&&**name) || caps.own_fields.contains(&&**name) {
                 body.raw(name, json.get());
             }
         }
@@ -94,7 +94,7 @@ fn tools(form: &Form<'_>, caps: &Capabilities, body: &mut Object<'_>) -> Result<
             choice.object("function").str("name", &ids::tool_name(name));
         }
     }
-    if form.parallel_tools == Some(false) {
+    if form.parallel_tools == Some(false) && caps.parallel_tools {
         body.bool("parallel_tool_calls", false);
     }
     Ok(())

@@ -5,7 +5,7 @@ use super::{
     wire::{Chunk, Delta},
 };
 use crate::{
-    chat::{Refusal, StopReason, Usage},
+    chat::{Refusal, StopReason, Usage, Usd},
     dialect::Dialect,
     translate::{
         error,
@@ -28,6 +28,7 @@ pub(crate) struct Reader {
     stop: Option<StopReason>,
     stop_sequence: Option<String>,
     pub(crate) usage: Option<Usage>,
+    pub(crate) cost: Option<Usd>,
     blocks: Sequencer,
     calls: Calls,
 }
@@ -108,6 +109,7 @@ impl Reader {
         }
         if let Some(json) = chunk.usage {
             self.usage = usage::read(json).or(self.usage);
+            self.cost = usage::cost(json).or(self.cost);
         }
         let Some(choice) = chunk.choice() else {
             return Ok(());

@@ -1,6 +1,6 @@
 //! OpenAI's count of tokens: `prompt_tokens` includes cached tokens.
 use crate::{
-    chat::Usage,
+    chat::{Usage, Usd},
     translate::{
         count::Count,
         json::{Json, Object},
@@ -67,6 +67,29 @@ pub(crate) fn read(json: Json<'_>) -> Option<Usage> {
     })
 }
 
+/// What an answer cost in US dollars, where its `usage` says so (`OpenRouter`). What the vendor behind bills to the caller's own account
+/// comes on top.
+pub(crate) fn cost(json: Json<'_>) -> Option<Usd> {
+    #[derive(Deserialize)]
+    struct Wire {
+        cost: Option<f64>,
+        #[serde(default)]
+        is_byok: Option<bool>,
+        cost_details: Option<Details>,
+    }
+    #[derive(Deserialize)]
+    struct Details {
+        upstream_inference_cost: Option<f64>,
+    }
+    let wire: Wire = serde_json::from_str(json.get()).ok()?;
+    let upstream = wire
+        .cost_details
+        .filter(|_| wire.is_byok == Some(true))
+        .and_then(|details| details.upstream_inference_cost);
+    let cost = wire.cost? + upstream.unwrap_or_default();
+    (cost.is_finite() && cost >= 0.0).then(|| Usd::from_dollars(cost))
+}
+
 /// Writes the fields of a `usage`.
 pub(crate) fn write(usage: &Usage, object: &mut Object<'_>) {
     object.number("prompt_tokens", usage.input_total());
@@ -110,6 +133,29 @@ mod tests {
             (30, 60, 10, 20, 5)
         );
         assert_eq!(usage.input_total(), 100);
+    }
+
+    #[test]
+    fn a_cost_is_read_where_it_is_told() {
+        let cost = |json: &str| cost(serde_json::from_str(json).unwrap());
+        assert_eq!(cost(r#"{"cost":0.0001}"#), Some(Usd::from_dollars(0.0001)));
+        assert_eq!(
+            cost(r#"{"cost":0.01,"is_byok":true,"cost_details":{"upstream_inference_cost":0.02}}"#),
+            Some(Usd::from_dollars(0.03))
+        );
+        assert_eq!(
+            cost(r#"{"cost":0.01,"cost_details":{"upstream_inference_cost":0.02}}"#),
+            Some(Usd::from_dollars(0.01))
+        );
+        for none in [
+            r#"{"cost":-1}"#,
+            r#"{"cost":"x"}"#,
+            r#"{"cost":null}"#,
+            "7",
+            "{}",
+        ] {
+            assert_eq!(cost(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(super) struct Delta<'a> {
 }
 
 /// The first element of an array. Without an array around it, a chunk costs no allocation.
-pub(super) struct First<T>(pub(super) Option<T>);
+pub(crate) struct First<T>(pub(crate) Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -5,6 +5,7 @@ mod replays;
 mod requests;
 mod responses;
 mod streams;
+mod upstreams;
 mod usage;
 
 use super::StreamTranslator;
@@ -116,7 +117,7 @@ fn steady(text: &str) -> String {
     }
     let made =
         |text: &str| text.len() >= 20 && text.bytes().take(20).all(|b| b.is_ascii_hexdigit());
-    for prefix in ["call_", "resp_", "msg_", "rs_", "fc_", "ctc_"] {
+    for prefix in ["chatcmpl-", "call_", "resp_", "msg_", "rs_", "fc_", "ctc_"] {
         while let Some(at) = out
             .match_indices(prefix)
             .map(|(at, _)| at + prefix.len())

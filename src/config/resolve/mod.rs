@@ -136,7 +136,11 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 "write \"{close}:{}\", or add [providers.{name}]",
                 target.model
             ),
-            None => match name.parse().ok().and_then(Kind::key_env) {
+            None => match name
+                .parse()
+                .ok()
+                .and_then(|kind: Kind| kind.key_env().first())
+            {
                 Some(variable) => format!("set {variable}, or add [providers.{name}]"),
                 None => format!("add [providers.{name}] with its kind and base_url"),
             },

@@ -159,6 +159,7 @@ fn the_reference_names_the_keys_of_the_file() {
     add("providers.*.", fields::<file::Provider>());
     add("providers.*.timeouts.", fields::<file::Timeouts>());
     add("providers.*.headers.", &["*"]);
+    add("providers.*.models.*.", fields::<file::Abilities>());
     add("tiers.", fields::<file::Tiers>());
     add("models.", &["*"]);
     add("embeddings.", fields::<file::Embeddings>());
@@ -298,6 +299,91 @@ fn the_environment_of_the_replaced_system_works() {
         ],
     );
     insta::assert_snapshot!("environment", loaded.show());
+}
+
+#[test]
+fn the_clouds_are_known_by_the_names_that_their_users_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("account.json");
+    let account = r#"{"type":"authorized_user","client_id":"i","client_secret":"hunter2","refresh_token":"r","quota_project_id":"quota"}"#;
+    std::fs::write(&file, account).unwrap();
+    let loaded = sound(
+        "[tiers]\nsimple = 'vertex:gemini-3.5-flash'",
+        &[
+            ("AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/"),
+            ("AZURE_OPENAI_API_KEY", "sk-az"),
+            ("AZURE_OPENAI_API_VERSION", "2024-10-21"),
+            (
+                "AZURE_ANTHROPIC_ENDPOINT",
+                "https://res.services.ai.azure.com/anthropic/v1/messages",
+            ),
+            ("AZURE_ANTHROPIC_API_KEY", "sk-aa"),
+            ("DATABRICKS_HOST", "https://adb-1.azuredatabricks.net"),
+            ("DATABRICKS_CLIENT_ID", "principal"),
+            ("DATABRICKS_CLIENT_SECRET", "hunter2"),
+            ("GEMINI_API_KEY", "sk-ge"),
+            ("GOOGLE_API_KEY", "sk-go"),
+            ("GOOGLE_CLOUD_LOCATION", "europe-west1"),
+            ("GOOGLE_APPLICATION_CREDENTIALS", file.to_str().unwrap()),
+            ("GROQ_API_KEY", "sk-gr"),
+            ("VLLM_ENDPOINT", "http://127.0.0.1:8001"),
+        ],
+    );
+    let shown = loaded.show();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let providers: Vec<&str> = shown
+        .split("\n\n")
+        .filter(|section| section.starts_with("[providers") && !section.contains(".timeouts]"))
+        .collect();
+    insta::assert_snapshot!("clouds", providers.join("\n\n"));
+    let google = &loaded.config.providers["gemini"];
+    assert_eq!(
+        google.api_key.as_ref().unwrap().expose(),
+        "sk-ge",
+        "the usual one first"
+    );
+    let vertex = loaded.config.providers["vertex"].build("vertex").unwrap();
+    assert_eq!(
+        vertex.origin(),
+        "https://europe-west1-aiplatform.googleapis.com"
+    );
+}
+
+#[test]
+fn a_cloud_of_the_file_uses_what_its_kind_has_in_the_environment() {
+    let text = "[providers.work]\nkind = 'azure-openai'\nbase_url = 'https://r.openai.azure.com'\n[providers.else]\nkind = 'gemini'\nbase_url = 'http://127.0.0.1:1'";
+    let loaded = sound(
+        text,
+        &[
+            ("AZURE_OPENAI_API_KEY", "sk-az"),
+            ("GEMINI_API_KEY", "sk-ge"),
+        ],
+    );
+    let key = |name: &str| loaded.config.providers[name].api_key.clone();
+    assert_eq!(
+        key("work"),
+        Some(Secret::new("sk-az")),
+        "it has no other address"
+    );
+    assert_eq!(key("else"), None, "it is not theirs");
+}
+
+#[test]
+fn what_models_can_is_read_and_shown() {
+    let text = "[providers.groq]\napi_key = 'k'\n[providers.groq.models.\"llama-*\"]\ntools = false\nvision = false\nmax_tokens_field = 'max_tokens'\nmax_output = 4096\nreasoning = 'none'";
+    let loaded = sound(text, &[]);
+    let provider = loaded.config.providers["groq"].build("groq").unwrap();
+    let caps = provider.capabilities("llama-3.3-70b");
+    assert!(!caps.tools && !caps.vision && caps.max_output == Some(4096));
+    assert!(provider.capabilities("qwen3-32b").tools);
+    let shown = loaded.show();
+    assert!(
+        shown.contains("[providers.groq.models.\"llama-*\"]"),
+        "{shown}"
+    );
+    let again = sound(&shown.replace("***", "k"), &[]);
+    let models = |loaded: &Loaded| loaded.config.providers["groq"].models.clone();
+    assert_eq!(models(&again), models(&loaded));
 }
 
 #[test]
