@@ -5,6 +5,7 @@ mod replays;
 mod requests;
 mod responses;
 mod streams;
+mod usage;
 
 use super::StreamTranslator;
 use crate::{
