@@ -5,6 +5,7 @@
 mod error;
 mod facts;
 mod inputs;
+pub(crate) mod literal;
 
 use crate::chat::Kind;
 use http::{HeaderMap, StatusCode, Uri};
