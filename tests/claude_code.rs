@@ -119,7 +119,8 @@ async fn every_recorded_call_arrives_as_it_was() {
     }
 }
 
-// Case 5: the same calls at a provider that speaks chat completions only.
+// Cases 5, 31 and 32: the same calls at a provider that speaks chat completions only. Of prompt caching, `ttl` and all, it hears nothing; and
+// the test above shows that no breakpoint is added where it is understood.
 #[tokio::test]
 async fn every_recorded_call_is_understood_by_the_other_format() {
     let up = Upstream::start().await;
@@ -142,6 +143,7 @@ async fn every_recorded_call_is_understood_by_the_other_format() {
         let seen = up.last();
         assert_eq!(seen.path, "/v1/chat/completions", "{}", call.name);
         assert!(!seen.headers.contains_key("anthropic-beta"));
+        assert!(!String::from_utf8_lossy(&seen.raw).contains("cache_control"));
         for foreign in [
             "thinking",
             "context_management",

@@ -10,6 +10,7 @@ const ODD: &str = r#"{ "max_tokens": 10, "model" : "a:text-x", "temperature": 1.
   {"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2lnbmF0dXJl=="},{"type":"text","text":"x"}]},
   {"role":"system","content":"reminder"},{"role":"user","content":"go on"}]}"#;
 
+// Cases 6, 27 and 30: unknown fields, signatures and `cache_control` with its `ttl`.
 #[tokio::test]
 async fn a_body_is_forwarded_byte_for_byte_but_for_the_model() {
     let up = Upstream::start().await;
@@ -109,6 +110,7 @@ async fn every_surface_tells_who_answered() {
     }
 }
 
+// Cases 35 and 36.
 #[tokio::test]
 async fn an_upstreams_limits_and_ids_reach_the_caller() {
     let up = Upstream::start().await;
@@ -167,6 +169,7 @@ async fn lists_and_probes() {
     );
 }
 
+// Cases 10 and 12.
 #[tokio::test]
 async fn tokens_are_counted_by_the_upstream_or_by_a_real_tokenizer() {
     let up = Upstream::start().await;

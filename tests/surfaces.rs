@@ -220,3 +220,49 @@ async fn what_cursor_posts_is_answered_as_a_chat_completion() {
         }
     }
 }
+
+// Cases 4 and 29: what a Messages caller sees of a provider that tells its usage at the end and thinks under another name.
+#[tokio::test]
+async fn thoughts_and_usage_survive_the_crossing() {
+    let up = Upstream::start().await;
+    let gw = Gateway::start(&two_formats(&up, "")).await;
+    let ask = |model: &str, stream: bool| json!({"model": model, "max_tokens": 9, "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
+    let whole = gw.messages(&ask("o:think-x", false)).await.json();
+    assert_eq!(whole["content"][0]["thinking"], "Let me think.");
+    assert_eq!(whole["usage"]["cache_read_input_tokens"], 5);
+    let events = gw.messages(&ask("o:think-x", true)).await.events();
+    assert!(
+        events[0]["message"]["usage"]["input_tokens"]
+            .as_u64()
+            .unwrap()
+            > 0,
+        "an estimate, never nothing"
+    );
+    let thought = events
+        .iter()
+        .find(|e| e["delta"]["type"] == "thinking_delta");
+    assert_eq!(thought.unwrap()["delta"]["thinking"], "Let me think.");
+    let last = events
+        .iter()
+        .find(|e| e["type"] == "message_delta")
+        .unwrap();
+    assert_eq!(
+        (
+            &last["usage"]["input_tokens"],
+            &last["usage"]["output_tokens"]
+        ),
+        (&json!(20), &json!(7))
+    );
+    let chat = gw.chat(&ask("a:think-x", false)).await.json();
+    assert_eq!(
+        chat["choices"][0]["message"]["reasoning_content"],
+        "Let me think."
+    );
+    assert_eq!(chat["usage"]["prompt_tokens"], 25);
+    let chunks = gw.chat(&ask("a:think-x", true)).await.events();
+    assert!(
+        chunks
+            .iter()
+            .any(|c| c["choices"][0]["delta"]["reasoning_content"] == "Let me think.")
+    );
+}

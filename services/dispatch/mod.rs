@@ -37,8 +37,8 @@ pub use models::{Model, probe};
 
 use crate::{
     chat::{
-        self, AttemptEnd, Edit, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response,
-        Role, Target,
+        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
+        Target,
     },
     dialect::Dialect,
     providers::Provider,
@@ -52,6 +52,7 @@ use http::request;
 use record::Recorder;
 use signatures::{Signatures, Signer};
 use std::{
+    borrow::Cow,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -218,11 +219,21 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// What must be cut out of the body where it passes in its own dialect.
-    fn edits(self) -> Vec<Edit<'a>> {
+    /// The prompt as the provider takes it in this dialect: the caller's own, without what would be refused.
+    fn fit(self, dialect: Dialect) -> Cow<'a, Prompt> {
+        let facts = self.prompt.facts();
+        if dialect != facts.dialect {
+            return Cow::Borrowed(self.prompt);
+        }
         let passage = self.entry.provider.kind().passage();
         let (house, signatures) = (self.house(), self.signatures);
-        passage::edits(self.prompt, passage, house, signatures, &self.head.headers)
+        let edits = passage::edits(self.prompt, passage, house, signatures, &self.head.headers);
+        if edits.is_empty() {
+            return Cow::Borrowed(self.prompt);
+        }
+        let body = self.prompt.edited(edits);
+        // What was a request before is one without a block or a field; were it none, the provider should say so.
+        Prompt::parse(dialect, facts.operation, body).map_or(Cow::Borrowed(self.prompt), Cow::Owned)
     }
 
     /// Under whose name the target's thoughts are signed.
@@ -264,13 +275,7 @@ impl<'a> Call<'a> {
             translate::guard(self.prompt, &said.all())?;
         }
         let capabilities = provider.capabilities(model);
-        let edits = if same { self.edits() } else { Vec::new() };
-        let body = if edits.is_empty() {
-            translate::request(self.prompt, dialect, model, &capabilities)?
-        } else {
-            let ask_usage = dialect == Dialect::ChatCompletions && capabilities.streaming_usage;
-            self.prompt.with_model_and(model, ask_usage, edits)
-        };
+        let body = translate::request(&self.fit(dialect), dialect, model, &capabilities)?;
         Ok(match said.and_then(|said| said.max_tokens_field) {
             Some(field) if dialect == Dialect::ChatCompletions => {
                 translate::with_limit_as(body, field)
@@ -289,9 +294,7 @@ impl<'a> Call<'a> {
                     .await
                     == dialect =>
             {
-                let body = self
-                    .prompt
-                    .with_model_and(&self.target.model, false, self.edits());
+                let body = self.fit(dialect).with_model(&self.target.model, false);
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
                 answering.count(presence, upstream).await
             }

@@ -103,12 +103,17 @@ fn mask(word: &str, before: &str) -> Option<String> {
     }
     let mut out = String::with_capacity(word.len());
     let (mut found, mut last) = (false, "");
+    let rooted = word.starts_with("projects/")
+        || word.starts_with("organizations/")
+        || word.contains("googleapis.com/");
     for piece in word.split_inclusive(['/', ':', '=', '.', '@']) {
         let name = piece.trim_end_matches(['/', ':', '=', '.', '@']);
-        let owned = matches!(
-            last,
-            "projects/" | "subscriptions/" | "resourceGroups/" | "organizations/"
-        );
+        let owned = match last {
+            // A file may lie in a folder of that name.
+            "projects/" | "organizations/" => rooted,
+            "subscriptions/" | "resourceGroups/" => true,
+            _ => false,
+        };
         let fraction = last.ends_with('.') && last.starts_with(|c: char| c.is_ascii_digit());
         let kept = if name.is_empty() {
             None
@@ -222,6 +227,7 @@ mod tests {
             r#"{"error":{"message":"x","created":123456789012,"id":"0b1c2d3e-1111-2222-3333-444455556666"}}"#,
             "model 'hf.co/org-name/model:7b' not found",
             "waited 0.123456789012 s",
+            "failed to open /home/me/projects/model-7/x.gguf",
             "see https://platform.openai.com/account/rate-limits",
             r#"{"path":"c:\\new\\table","n":"\n\t"}"#,
             "",

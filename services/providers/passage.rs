@@ -7,7 +7,8 @@
 //! |---|---|---|---|---|
 //! | Anthropic | all | signed by Anthropic | left out: refused | pass |
 //! | Azure AI Foundry, Databricks (Anthropic routes) | all | signed by Anthropic | left out: refused | pass |
-//! | Bedrock, Vertex | those that they document; fields of others are left out | signed by Anthropic | left out: refused | pass |
+//! | Bedrock | all, and then by its own table | signed by Anthropic | left out: refused | pass |
+//! | Vertex | those that it documents; fields of others are left out | signed by Anthropic | left out: refused | pass |
 //! | OpenAI | - | - | left out: refused | pass |
 //! | OpenRouter, compatible servers | all | signed by themselves, or unknown | passes | pass |
 //! | Ollama, llama.cpp, LM Studio | none: they define none | all: they sign none and ask for none | passes | the request is translated |
@@ -70,31 +71,13 @@ const OPENAI: Passage = Passage {
     ..COMPATIBLE
 };
 
-/// The rows, by the kind's name; a kind without one is [`COMPATIBLE`].
+/// The rows, by the kind's name; a kind without one is [`COMPATIBLE`], or [`LOCAL`].
 const TABLE: &[(&str, Passage)] = &[
     ("anthropic", ANTHROPIC),
     ("azure-anthropic", ANTHROPIC),
     ("databricks", ANTHROPIC),
-    (
-        "bedrock",
-        Passage {
-            // docs.aws.amazon.com/bedrock, "Anthropic Claude Messages API", request fields.
-            betas: Betas::Only(&[
-                "computer-use-",
-                "context-1m-",
-                "context-management-",
-                "dev-full-thinking-",
-                "effort-",
-                "fine-grained-tool-streaming-",
-                "interleaved-thinking-",
-                "output-128k-",
-                "token-efficient-tools-",
-                "tool-examples-",
-                "tool-search-tool-",
-            ]),
-            ..ANTHROPIC
-        },
-    ),
+    // Which betas it knows is told where they move into its body, and the caller is told which it does not.
+    ("bedrock", ANTHROPIC),
     (
         "vertex",
         Passage {
@@ -133,7 +116,8 @@ impl Kind {
     /// What passes to providers of this kind in the caller's own dialect.
     pub(crate) fn passage(self) -> &'static Passage {
         let row = TABLE.iter().find(|(kind, _)| *kind == self.as_str());
-        row.map_or(&COMPATIBLE, |(_, passage)| passage)
+        let other = if self.is_local() { &LOCAL } else { &COMPATIBLE };
+        row.map_or(other, |(_, passage)| passage)
     }
 
     /// Whose signature stands under the thoughts of `model` at a provider of this kind: Claude's are Anthropic's wherever it is served,
@@ -183,9 +167,9 @@ mod tests {
     fn betas_pass_as_they_came_or_as_far_as_they_are_known() {
         assert_eq!(ANTHROPIC.betas.header(&CLAUDE_CODE), Some(CLAUDE_CODE));
         assert_eq!(LOCAL.betas.header(&CLAUDE_CODE), None);
-        let (_, bedrock) = TABLE.iter().find(|(kind, _)| *kind == "bedrock").unwrap();
+        let (_, vertex) = TABLE.iter().find(|(kind, _)| *kind == "vertex").unwrap();
         assert_eq!(
-            bedrock.betas.header(&CLAUDE_CODE).unwrap(),
+            vertex.betas.header(&CLAUDE_CODE).unwrap(),
             "interleaved-thinking-2025-05-14,context-management-2025-06-27,effort-2025-11-24"
         );
         for (beta, field) in BETA_FIELDS {

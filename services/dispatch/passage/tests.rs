@@ -22,7 +22,7 @@ fn sent(kind: Kind, dialect: Dialect, betas: &'static str, body: &str) -> String
     headers.insert("anthropic-beta", http::HeaderValue::from_static(betas));
     let house = kind.signs_as("m").unwrap_or("kimi");
     let edits = edits(&prompt, kind.passage(), house, &signatures, &headers);
-    let out = prompt.with_model_and("m", false, edits);
+    let out = prompt.edited(edits);
     serde_json::from_slice::<serde_json::Value>(&out).expect("still JSON");
     String::from_utf8(out.to_vec()).unwrap()
 }

@@ -29,6 +29,7 @@ async fn the_providers_counter_is_asked_where_it_has_one() {
     assert!(!attempt.estimated, "asking is free");
 }
 
+// Case 11: never a made-up zero.
 #[tokio::test]
 async fn who_has_no_counter_is_counted_for() {
     let upstream = Upstream::saying(json(500, "{}")).await;
@@ -50,6 +51,7 @@ async fn a_counter_that_is_missing_is_asked_for_once() {
     assert_eq!(upstream.seen().len(), 1);
 }
 
+// Case 13.
 #[tokio::test]
 async fn a_counters_error_is_the_answer() {
     let body = r#"{"type":"error","error":{"type":"not_found_error","message":"model: m"}}"#;
