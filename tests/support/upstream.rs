@@ -129,6 +129,8 @@ impl Upstream {
             "/v1/chat/completions" => {
                 self.send(&body, chat(model), chat_events(model, asks_usage(&body)))
             }
+            "/v1/embeddings" => whole(embeddings(&body)),
+            "/v1/completions" => self.send(&body, completion(), completion_events()),
             "/v1/responses" => {
                 let answer = responses(model);
                 let told = tierway::services::translate::to_stream(
@@ -140,8 +142,6 @@ impl Upstream {
                 let events = told.iter().map(|e| String::from_utf8_lossy(e).into_owned());
                 self.send(&body, answer, events.collect())
             }
-            "/v1/embeddings" => whole(embeddings(&body)),
-            "/v1/completions" => self.send(&body, completion(), completion_events()),
             _ => error(path, 404),
         }
     }

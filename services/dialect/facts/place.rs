@@ -35,10 +35,7 @@ impl Place {
         from..from + json.len() as u32
     }
 
-    pub(super) fn turns(
-        &self,
-        messages: Vec<Message<'_>>,
-    ) -> Result<Vec<Turn>, Refusal> {
+    pub(super) fn turns(&self, messages: Vec<Message<'_>>) -> Result<Vec<Turn>, Refusal> {
         messages
             .into_iter()
             .enumerate()
