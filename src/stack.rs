@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use std::{any::Any, convert::Infallible, time::Duration};
+use std::{any::Any, convert::Infallible};
 use tierway_layers::{
     auth::{self, AuthLayer},
     bind::{BindLayer, Bindings, RetargetLayer},
@@ -49,11 +49,6 @@ const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
 /// Tells what the cascade did.
 const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
 
-/// Answers of Responses that no provider keeps take this much memory at most,
-const KEPT_BYTES: u64 = 128 * 1024 * 1024;
-/// and are kept this long at most.
-const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// The assembled gateway.
 #[derive(Clone, Debug)]
 pub struct Stack {
@@ -78,7 +73,10 @@ impl Stack {
             config.tiers.values().map(ToString::to_string),
         );
 
-        let responses = ResponsesLayer::new(responses::Memory::new(KEPT_BYTES, KEPT_FOR));
+        let responses = ResponsesLayer::new(responses::Memory::new(
+            config.responses.max_bytes,
+            config.responses.ttl,
+        ));
         // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
         let chat = ServiceBuilder::new()
             // The only door from bytes to a Prompt: limit and parse once, and refuse before anything is spent.

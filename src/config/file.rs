@@ -31,6 +31,7 @@ pub(super) struct File {
     pub(super) keys: Vec<Named<Key>>,
     pub(super) cascade: Cascade,
     pub(super) cache: Cache,
+    pub(super) responses: Responses,
     #[serde(deserialize_with = "named")]
     pub(super) prices: BTreeMap<String, Named<Price>>,
     pub(super) savings: Savings,
@@ -147,6 +148,13 @@ pub(super) struct Cache {
     pub(super) max_bytes: Set<Size>,
     pub(super) ttl: Set<Duration>,
     pub(super) sampled: Set<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Responses {
+    pub(super) max_bytes: Set<Size>,
+    pub(super) ttl: Set<Duration>,
 }
 
 #[derive(Debug, Default, Deserialize)]

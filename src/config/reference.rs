@@ -96,6 +96,8 @@ pub const ENTRIES: &[Entry] = &[
     entry("cache.max_bytes", "size", "\"256MiB\"", "", "How much memory the cache may fill."),
     entry("cache.ttl", "duration", "\"5m\"", "PROMPT_CACHE_TTL_MS", "How long an answer is kept."),
     entry("cache.sampled", "switch", "false", "", "Keeps answers to requests with a temperature above 0 too."),
+    entry("responses.max_bytes", "size", "\"128MiB\"", "", "How much memory answers of Responses may fill that no provider keeps."),
+    entry("responses.ttl", "duration", "\"1day\"", "", "How long one is kept."),
     entry("prices.*.input", "price", "", "", "US dollars for a million tokens sent to a model, written `\"provider:model\"`, that the built-in list does not know."),
     entry("prices.*.output", "price", "", "", "The same for tokens answered."),
     entry("prices.*.cache_read", "price", "", "", "The same for tokens read from the provider's cache; by default as `input`."),

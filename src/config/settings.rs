@@ -33,6 +33,8 @@ pub struct Config {
     pub cascade: Cascade,
     /// The exact prompt cache.
     pub cache: Cache,
+    /// The answers of Responses that no provider keeps.
+    pub responses: Responses,
     /// Prices that the built-in list does not know, or knows wrongly.
     pub prices: BTreeMap<String, Price>,
     /// What savings are measured against.
@@ -141,6 +143,15 @@ pub struct Cache {
     pub ttl: Duration,
     /// Whether answers to requests with a temperature above 0 are kept too.
     pub sampled: bool,
+}
+
+/// The answers of Responses that no provider keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Responses {
+    /// How much memory they may fill.
+    pub max_bytes: u64,
+    /// How long one is kept.
+    pub ttl: Duration,
 }
 
 /// What savings are measured against.
@@ -270,6 +281,14 @@ impl Default for Cascade {
     }
 }
 
+impl Default for Responses {
+    fn default() -> Self {
+        Self {
+            max_bytes: 128 << 20,
+            ttl: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
 impl Default for Cache {
     fn default() -> Self {
         Self {

@@ -72,6 +72,10 @@ impl Loaded {
         sheet.row("cache", "ttl", duration(cache.ttl));
         sheet.row("cache", "sampled", cache.sampled);
         sheet.end("[cache]");
+        let kept = &config.responses;
+        sheet.row("responses", "max_bytes", size(kept.max_bytes));
+        sheet.row("responses", "ttl", duration(kept.ttl));
+        sheet.end("[responses]");
         for (name, price) in &config.prices {
             let path = format!("prices.{name}");
             let per_million = |usd: tierway_services::chat::Usd| usd.times(1_000_000).as_dollars();

@@ -6,7 +6,10 @@ use super::{
     environment::Environment,
     file,
     origin::{Origin, Problem},
-    settings::{Cache, Cascade, Config, CountTokens, Embeddings, Key, Log, Route, Savings, Server},
+    settings::{
+        Cache, Cascade, Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings,
+        Server,
+    },
     shape::closest,
     typed::{Complaint, Named, Typed},
     values::{Share, Size},
@@ -64,6 +67,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             keys: self.keys(file.keys),
             cascade: self.cascade(file.cascade),
             cache: self.cache(file.cache),
+            responses: self.responses(file.responses),
             prices: self.prices(file.prices),
             savings: self.savings(file.savings),
             log: self.log(file.log),
@@ -293,6 +297,16 @@ impl<'a, 'e> Resolver<'a, 'e> {
             sampled: self
                 .take("cache.sampled", typed.sampled)
                 .unwrap_or(default.sampled),
+        }
+    }
+
+    fn responses(&mut self, typed: file::Responses) -> Responses {
+        let default = Responses::default();
+        Responses {
+            max_bytes: self
+                .take("responses.max_bytes", typed.max_bytes)
+                .map_or(default.max_bytes, |size| size.0),
+            ttl: self.take("responses.ttl", typed.ttl).unwrap_or(default.ttl),
         }
     }
 

@@ -62,6 +62,9 @@ enabled = false
 max_bytes = 1000
 ttl = "250ms"
 sampled = true
+[responses]
+max_bytes = "1MiB"
+ttl = "1h"
 [prices."local:qwen2.5:3b"]
 input = 0.15
 output = 1
@@ -167,6 +170,7 @@ fn the_reference_names_the_keys_of_the_file() {
     add("keys[].", fields::<file::Key>());
     add("cascade.", fields::<file::Cascade>());
     add("cache.", fields::<file::Cache>());
+    add("responses.", fields::<file::Responses>());
     add("prices.*.", fields::<file::Price>());
     add("savings.", fields::<file::Savings>());
     add("log.", fields::<file::Log>());
