@@ -17,6 +17,7 @@ PROOF_FILE = "agent_proof.txt"
 COMMAND = f"echo {PROOF} > {PROOF_FILE} && cat {PROOF_FILE}"
 GREETING = "Hello from the scripted upstream."
 CLOSING = f"All done. The command printed {PROOF}."
+EDIT = "Here it is:\n\na.py\n```\nprint(2)\n```\n"
 REFUSAL = "I'm sorry, but I can't help with that."
 
 
@@ -112,6 +113,8 @@ class Plan:
         self.truncated = "trunc" in said
         if "long" in said:
             self.text = "word " * 2000
+        if "edit" in said:
+            self.text = EDIT
         if "refuse" in said:
             self.text = REFUSAL
         if "empty" in said:
