@@ -11,6 +11,9 @@ impl Dialect {
     /// # Errors
     /// A [`Refusal`] of kind [`InvalidRequest`](Kind::InvalidRequest) that names the field at fault.
     pub(crate) fn read_facts(self, operation: Operation, raw: &[u8]) -> Result<Facts, Refusal> {
+        if !operation.is_conversation() {
+            return super::inputs::read_facts(self, operation, raw);
+        }
         let body: Body<'_> = serde_json::from_slice(raw).map_err(|e| malformed(&e))?;
         let place = Place::of(raw)?;
         let model_json = body.model.ok_or_else(|| missing("model"))?;
@@ -46,6 +49,8 @@ impl Dialect {
             json_output: wants_json(&body),
             choices: optional("n", "a whole number", body.n)?.unwrap_or(1),
             metadata_span: body.metadata.map(|m| place.span(m)),
+            tool_choice_span: body.tool_choice.map(|c| place.span(c)),
+            inputs: 0,
         })
     }
 }
@@ -74,6 +79,8 @@ struct Body<'a> {
     tools: Option<&'a RawValue>,
     #[serde(borrow)]
     functions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_choice: Option<&'a RawValue>,
     #[serde(borrow)]
     thinking: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -115,12 +122,12 @@ struct Typed<'a> {
 }
 
 /// Where the body begins, so that a borrowed part's place can be told.
-struct Place {
+pub(super) struct Place {
     start: usize,
 }
 
 impl Place {
-    fn of(raw: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn of(raw: &[u8]) -> Result<Self, Refusal> {
         if u32::try_from(raw.len()).is_err() {
             return Err(Refusal::new(Kind::TooLarge, "request body is over 4 GiB"));
         }
@@ -133,7 +140,7 @@ impl Place {
         clippy::cast_possible_truncation,
         reason = "the body is under 4 GiB, see `of`"
     )]
-    fn span(&self, json: &RawValue) -> Range<u32> {
+    pub(super) fn span(&self, json: &RawValue) -> Range<u32> {
         let from = (json.get().as_ptr() as usize - self.start) as u32;
         from..from + json.get().len() as u32
     }
@@ -240,7 +247,7 @@ fn tools(tools: Option<&RawValue>) -> Result<usize, Refusal> {
     }
 }
 
-fn asks_usage(options: &RawValue) -> bool {
+pub(super) fn asks_usage(options: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Options {
         include_usage: Option<bool>,
@@ -280,7 +287,7 @@ fn wants_json(body: &Body<'_>) -> bool {
 
 // === errors ===
 
-fn read<'a, T: Deserialize<'a>>(
+pub(super) fn read<'a, T: Deserialize<'a>>(
     name: impl std::fmt::Display,
     expected: &str,
     json: &'a RawValue,
@@ -288,7 +295,7 @@ fn read<'a, T: Deserialize<'a>>(
     serde_json::from_str(json.get()).map_err(|_| wrong(name, expected))
 }
 
-fn optional<'a, T: Deserialize<'a>>(
+pub(super) fn optional<'a, T: Deserialize<'a>>(
     name: &str,
     expected: &str,
     json: Option<&'a RawValue>,
@@ -296,7 +303,7 @@ fn optional<'a, T: Deserialize<'a>>(
     json.map_or(Ok(None), |json| read(name, expected, json))
 }
 
-fn wrong(name: impl std::fmt::Display, expected: &str) -> Refusal {
+pub(super) fn wrong(name: impl std::fmt::Display, expected: &str) -> Refusal {
     Refusal::new(
         Kind::InvalidRequest,
         format!("{name}: {expected} is expected"),
@@ -304,12 +311,12 @@ fn wrong(name: impl std::fmt::Display, expected: &str) -> Refusal {
     .with_param(name.to_string())
 }
 
-fn missing(name: impl std::fmt::Display) -> Refusal {
+pub(super) fn missing(name: impl std::fmt::Display) -> Refusal {
     Refusal::new(Kind::InvalidRequest, format!("{name}: field required"))
         .with_param(name.to_string())
 }
 
-fn malformed(error: &serde_json::Error) -> Refusal {
+pub(super) fn malformed(error: &serde_json::Error) -> Refusal {
     Refusal::new(
         Kind::InvalidRequest,
         format!("request body is not valid: {error}"),

@@ -9,7 +9,7 @@ use super::{
     record::Recorder,
 };
 use crate::{
-    chat::{AttemptEnd, Prompt, Refusal, Reply, Response, Target, Usage},
+    chat::{AttemptEnd, Operation, Prompt, Refusal, Reply, Response, Target, Usage},
     dialect::Dialect,
     providers::Framing,
     translate::{self, StreamTranslator, Summary},
@@ -131,11 +131,18 @@ impl Answering<'_> {
             Ok((answer, summary)) => {
                 self.bill(&summary, &answer);
                 self.recorder.end(AttemptEnd::Complete);
+                let facts = self.prompt.facts();
+                let flagged = facts.operation == Operation::Generate
+                    && !facts.stream
+                    && translate::has_invalid_arguments(self.caller(), &answer);
                 let mut response = Response::new(Reply::whole(answer));
-                if self.prompt.facts().stream {
+                if facts.stream {
                     event_stream(response.headers_mut());
                 } else {
                     json(response.headers_mut());
+                }
+                if flagged {
+                    headers::flag(response.headers_mut(), "invalid_tool_arguments");
                 }
                 Ok(response)
             }
@@ -154,6 +161,16 @@ impl Answering<'_> {
     }
 
     fn translated(&self, shape: Shape, body: &Bytes) -> Result<(Bytes, Summary), Wrong> {
+        let facts = self.prompt.facts();
+        if !facts.operation.is_conversation() && (shape == Shape::Events) != facts.stream {
+            // Only a conversation's answer can be retold in the other way.
+            let what = if facts.stream {
+                "answered as a whole, though it was asked for a stream"
+            } else {
+                "answered as a stream, though it was not asked for one"
+            };
+            return Err(Wrong::Nonsense(what.into()));
+        }
         let whole = match shape {
             Shape::Json => body.clone(),
             Shape::Events => {
@@ -169,9 +186,9 @@ impl Answering<'_> {
                 Wrong::Nonsense(format!("gave an answer that cannot be read: {refusal}"))
             })?;
         if let Some(refusal) = summary.error {
-            return Err(Wrong::Error(refusal));
+            let told = translate::summary(self.from, &self.entry.scrub(&whole)).error;
+            return Err(Wrong::Error(told.unwrap_or(refusal)));
         }
-        let facts = self.prompt.facts();
         if !facts.stream {
             return Ok((answer, summary));
         }
@@ -196,6 +213,7 @@ impl Answering<'_> {
             Some(key) => key.redact(body),
             None => body,
         };
+        let body = self.entry.scrub(&body);
         let caller = self.caller();
         if self.from == caller && is_error_object(&body) {
             let mut response = Response::new(Reply::whole(body));

@@ -191,6 +191,7 @@ impl State {
         for event in self.cutter.by_ref() {
             self.translator.push(event, &mut out);
         }
+        self.scrub(&mut out);
         join(&chunk, &mut out, &mut self.ready);
         self.scratch = out;
         if let Err(error) = pushed {
@@ -218,6 +219,7 @@ impl State {
             self.translator.push(rest, &mut out);
         }
         let finished = self.translator.finish(&mut out);
+        self.scrub(&mut out);
         join(&Bytes::new(), &mut out, &mut self.ready);
         self.scratch = out;
         match finished {
@@ -228,6 +230,15 @@ impl State {
                 self.failure = Some(error(&self.provider, &refusal));
                 self.finish(AttemptEnd::Failed);
             }
+        }
+    }
+
+    /// The provider's own error event, as callers may see it: it is the last that was translated.
+    fn scrub(&self, out: &mut [Bytes]) {
+        if self.translator.summary().error.is_some()
+            && let Some(error) = out.last_mut()
+        {
+            *error = super::scrub::told(&self.provider, error);
         }
     }
 

@@ -28,6 +28,7 @@ mod finding;
 mod headers;
 mod models;
 mod record;
+mod scrub;
 
 pub use error::{Cause, Error};
 pub use models::{Model, probe};
@@ -55,6 +56,7 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct Dispatch {
     entries: Arc<[Entry]>,
+    estimate_tokens: bool,
 }
 
 impl Dispatch {
@@ -65,7 +67,15 @@ impl Dispatch {
                 .into_iter()
                 .map(|provider| Entry::new(provider, &client))
                 .collect(),
+            estimate_tokens: true,
         }
+    }
+    /// Whether tokens are counted here where a provider has no counter; so by default. Off, such a call is refused as not supported, and
+    /// the client counts as it sees fit.
+    #[must_use]
+    pub const fn estimate_tokens(mut self, estimate: bool) -> Self {
+        self.estimate_tokens = estimate;
+        self
     }
     /// The provider of this name.
     #[must_use]
@@ -138,10 +148,12 @@ async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Resul
         target,
         head: &head,
         prompt: &prompt,
+        estimate_tokens: this.estimate_tokens,
     };
     match prompt.facts().operation {
         Operation::Generate => call.generate().await,
         Operation::CountTokens => call.count_tokens().await,
+        Operation::Embed | Operation::Complete => call.pass().await,
     }
 }
 
@@ -152,6 +164,7 @@ struct Call<'a> {
     target: &'a Target,
     head: &'a request::Parts,
     prompt: &'a Prompt,
+    estimate_tokens: bool,
 }
 
 impl<'a> Call<'a> {
@@ -164,6 +177,28 @@ impl<'a> Call<'a> {
             Ok(body) => body,
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
+        let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+        answering.answer(upstream).await
+    }
+
+    /// What is about no conversation passes as it is: to whoever takes it so.
+    async fn pass(self) -> Result<Response, Error> {
+        let (dialect, operation) = (self.prompt.facts().dialect, self.prompt.facts().operation);
+        let spec = self.entry.provider.spec();
+        let native = spec.native(dialect);
+        if native.and_then(|n| n.path(operation)).is_none() {
+            let what = match operation {
+                Operation::Embed => {
+                    "has no embeddings: ask for a model of another as provider:model, or set embeddings.default"
+                }
+                _ => "has no legacy completions: ask it through /v1/chat/completions",
+            };
+            let message = format!("provider {} ({})", self.target.provider, spec.name);
+            let refusal = Refusal::new(Kind::NotSupported, format!("{message} {what}"));
+            return Ok(refusal.into_response(dialect));
+        }
+        let ask_usage = spec.capabilities().streaming_usage;
+        let body = self.prompt.with_model(&self.target.model, ask_usage);
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
         answering.answer(upstream).await
     }
@@ -182,7 +217,14 @@ impl<'a> Call<'a> {
         };
         match counted {
             Some(counted) => Ok(counted),
-            None => Ok(count::ours(self.prompt).await),
+            None if self.estimate_tokens => Ok(count::ours(self.prompt).await),
+            None => {
+                let message = format!(
+                    "provider {} does not count tokens, and counting them here is turned off (count_tokens.estimate)",
+                    self.target.provider
+                );
+                Ok(Refusal::new(Kind::NotSupported, message).into_response(dialect))
+            }
         }
     }
 

@@ -25,6 +25,8 @@ mod text;
 
 pub use capabilities::{Capabilities, MaxTokensField, Reasoning};
 pub use error::error;
+#[cfg(feature = "client")]
+pub(crate) use read::has_invalid_arguments;
 pub use read::{read_answer, read_stream_answer};
 pub use replay::{to_stream, to_whole};
 pub use stream::StreamTranslator;
