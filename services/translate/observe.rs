@@ -1,6 +1,6 @@
 //! Watching a stream that passes in its own dialect. Almost every event is looked at with a few substring searches and forwarded; only
 //! those that tell something about the answer are parsed.
-use super::{Summary, completions, messages};
+use super::{Summary, completions, error, messages};
 use crate::{chat::Prompt, dialect::Dialect, sse::Event};
 use bytes::Bytes;
 use memchr::{memchr2, memmem};
@@ -29,10 +29,13 @@ impl Observer {
         summary: &mut Summary,
         out: &mut Vec<Bytes>,
     ) -> usize {
-        let plain = match self.dialect {
-            Dialect::Messages => is_block_delta(&event),
-            _ => self.seen && is_plain_chunk(&event),
-        };
+        // A line that was cut off is looked at closely, and found out.
+        let closed = event.trim_ascii_end().ends_with(b"}");
+        let plain = closed
+            && match self.dialect {
+                Dialect::Messages => is_block_delta(&event),
+                _ => self.seen && is_plain_chunk(&event),
+            };
         let mut forward = true;
         if !plain && let Some(Event { data, .. }) = Event::parse(&event) {
             self.seen = true;
@@ -44,6 +47,14 @@ impl Observer {
                     forward = !(usage_only && self.hide_usage);
                 }
             }
+        }
+        if std::str::from_utf8(&event).is_err() {
+            summary.error = Some(error::garbage());
+        }
+        if let Some(refusal) = summary.error.as_ref().filter(|e| **e == error::garbage()) {
+            // Forwarded, it would break the caller's parser, and the reason would be lost.
+            out.push(refusal.event(self.dialect));
+            return 0;
         }
         let brought = output(self.dialect, &event);
         if forward {

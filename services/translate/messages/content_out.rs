@@ -23,16 +23,8 @@ pub(super) fn messages(
             Role::System if caps.system_in_messages => {
                 message("system", &turn.blocks, caps, list)?;
             }
-            // Instructions in the middle: the words of the user are the only place left, so they are marked.
             Role::System => {
-                let texts = turn.blocks.iter().filter_map(|block| match &block.kind {
-                    BlockKind::Text(text) => Some(text.decode()),
-                    _ => None,
-                });
-                let text = texts.collect::<Vec<_>>().join("\n\n");
-                if !text.trim().is_empty() {
-                    let text = format!("<system>\n{text}\n</system>");
-                    let block = Block::text(Text::Plain(text.into()));
+                if let Some(block) = turn.as_users() {
                     message("user", std::slice::from_ref(&block), caps, list)?;
                 }
             }
