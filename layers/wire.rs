@@ -11,6 +11,8 @@ pub(crate) fn route(path: &str) -> Option<(Dialect, Operation)> {
         "/v1/chat/completions" => Some((Dialect::ChatCompletions, Operation::Generate)),
         "/v1/embeddings" => Some((Dialect::ChatCompletions, Operation::Embed)),
         "/v1/completions" => Some((Dialect::ChatCompletions, Operation::Complete)),
+        "/v1/responses" => Some((Dialect::Responses, Operation::Generate)),
+        "/v1/responses/input_tokens" => Some((Dialect::Responses, Operation::CountTokens)),
         _ => None,
     }
 }
@@ -18,7 +20,7 @@ pub(crate) fn route(path: &str) -> Option<(Dialect, Operation)> {
 /// The operation on a route of the host's own naming, whose dialect was given.
 #[cfg(any(feature = "decode", feature = "telemetry"))]
 pub(crate) fn operation(path: &str) -> Operation {
-    if path.ends_with("/count_tokens") {
+    if path.ends_with("/count_tokens") || path.ends_with("/input_tokens") {
         Operation::CountTokens
     } else if path.ends_with("/embeddings") {
         Operation::Embed

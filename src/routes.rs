@@ -108,7 +108,9 @@ where
             | "/v1/messages/count_tokens"
             | "/v1/chat/completions"
             | "/v1/embeddings"
-            | "/v1/completions" => match *req.method() {
+            | "/v1/completions"
+            | "/v1/responses"
+            | "/v1/responses/input_tokens" => match *req.method() {
                 Method::POST => Either::Left(self.chat.call(req)),
                 _ => done(not_allowed(here, "POST")),
             },
@@ -164,7 +166,7 @@ fn json(body: String) -> chat::Response {
 }
 
 fn no_route(dialect: Dialect, path: &str) -> chat::Response {
-    const ROUTES: &str = "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models";
+    const ROUTES: &str = "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/responses/input_tokens, /v1/completions, /v1/embeddings, /v1/models";
     Refusal::new(
         Kind::NotFound,
         format!("no route {path}: this gateway serves {ROUTES}"),

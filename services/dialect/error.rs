@@ -87,10 +87,26 @@ impl Dialect {
         }
     }
 
+    /// An `error` event of Responses, whose fields are the event's own.
+    fn stated(self, refusal: &Refusal) -> Bytes {
+        let body = json(&Stated {
+            r#type: "error",
+            code: refusal
+                .code()
+                .or_else(|| default_code(refusal.kind()))
+                .unwrap_or_else(|| self.error_type(refusal.kind())),
+            message: refusal.message(),
+            param: refusal.param(),
+            sequence_number: 0,
+        });
+        [b"event: error\ndata: ", &*body, b"\n\n"].concat().into()
+    }
+
     pub(crate) fn error_event(self, refusal: &Refusal) -> Bytes {
         let body = self.error_body(refusal);
         let name: &[u8] = match self {
             Self::Messages => b"event: error\ndata: ",
+            Self::Responses => return self.stated(refusal),
             _ => b"data: ",
         };
         [name, &body, b"\n\n"].concat().into()
@@ -114,6 +130,14 @@ struct Envelope<'a, E> {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'a str>,
     error: &'a E,
+}
+#[derive(Serialize)]
+struct Stated<'a> {
+    r#type: &'a str,
+    code: &'a str,
+    message: &'a str,
+    param: Option<&'a str>,
+    sequence_number: u64,
 }
 #[derive(Serialize)]
 struct MessagesError<'a> {

@@ -57,7 +57,12 @@ impl Answering<'_> {
 /// Our own count.
 pub(super) async fn ours(prompt: &Prompt) -> Response {
     let tokens = count(prompt).await;
-    json(format!(r#"{{"input_tokens":{tokens}}}"#).into())
+    json(match prompt.facts().dialect {
+        Dialect::Responses => {
+            format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#).into()
+        }
+        _ => format!(r#"{{"input_tokens":{tokens}}}"#).into(),
+    })
 }
 
 #[cfg(feature = "tokens")]

@@ -63,6 +63,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-tierway-model");
 
 /// Tells of something odd in an answer that is delivered all the same.
 const FLAG: HeaderName = HeaderName::from_static("x-tierway-flag");
+const DROPPED: HeaderName = HeaderName::from_static("x-tierway-dropped");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -135,6 +136,15 @@ fn credentials(
         out.insert(header, value);
     }
     Ok(())
+}
+
+/// Says what of the request was left out.
+pub(super) fn dropped(what: &[&str], out: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(&what.join(", "))
+        && !value.is_empty()
+    {
+        out.insert(DROPPED, value);
+    }
 }
 
 /// Takes over what comes back from the upstream, and says who answered.

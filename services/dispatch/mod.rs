@@ -34,7 +34,10 @@ pub use error::{Cause, Error};
 pub use models::{Model, probe};
 
 use crate::{
-    chat::{self, AttemptEnd, Journal, Kind, Operation, Prompt, Refusal, Response, Role, Target},
+    chat::{
+        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
+        Target,
+    },
     providers::Provider,
     translate,
     upstream::Client,
@@ -170,7 +173,10 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
-        let dialect = self.entry.dialect_for(caller, &self.head.headers).await;
+        let dialect = self
+            .entry
+            .dialect_for(self.prompt, &self.head.headers)
+            .await;
         let capabilities = self.entry.provider.spec().capabilities();
         let body = translate::request(self.prompt, dialect, &self.target.model, &capabilities);
         let body = match body {
@@ -178,7 +184,16 @@ impl<'a> Call<'a> {
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
-        answering.answer(upstream).await
+        let mut response = answering.answer(upstream).await?;
+        headers::dropped(
+            &translate::dropped(self.prompt, dialect),
+            response.headers_mut(),
+        );
+        let native = self.entry.provider.spec().native(dialect);
+        if dialect == caller && native.is_some_and(|n| n.keeps) {
+            response.extensions_mut().insert(KeptUpstream);
+        }
+        Ok(response)
     }
 
     /// What is about no conversation passes as it is: to whoever takes it so.
@@ -207,7 +222,11 @@ impl<'a> Call<'a> {
         let dialect = self.prompt.facts().dialect;
         let counted = match self.entry.counter(dialect) {
             Some(presence)
-                if self.entry.dialect_for(dialect, &self.head.headers).await == dialect =>
+                if self
+                    .entry
+                    .dialect_for(self.prompt, &self.head.headers)
+                    .await
+                    == dialect =>
             {
                 let body = self.prompt.with_model(&self.target.model, false);
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;

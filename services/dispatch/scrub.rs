@@ -46,7 +46,8 @@ const CONTEXT: usize = 40;
 fn scrubbed(text: &str) -> Cow<'_, str> {
     let start = text.trim_start();
     // Within JSON only texts are touched: a masked number would be no JSON.
-    let json = start.starts_with(['{', '[']) || start.starts_with("data:") || start.starts_with("event:");
+    let json =
+        start.starts_with(['{', '[']) || start.starts_with("data:") || start.starts_with("event:");
     let mut out = String::new();
     let (mut copied, mut at, mut quoted) = (0, 0, false);
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
@@ -104,11 +105,17 @@ fn mask(word: &str, before: &str) -> Option<String> {
     let (mut found, mut last) = (false, "");
     for piece in word.split_inclusive(['/', ':', '=', '.', '@']) {
         let name = piece.trim_end_matches(['/', ':', '=', '.', '@']);
-        let owned = matches!(last, "projects/" | "subscriptions/" | "resourceGroups/" | "organizations/");
+        let owned = matches!(
+            last,
+            "projects/" | "subscriptions/" | "resourceGroups/" | "organizations/"
+        );
         let fraction = last.ends_with('.') && last.starts_with(|c: char| c.is_ascii_digit());
         let kept = if name.is_empty() {
             None
-        } else if owned || (is_account(name) && !fraction) || (is_uuid(name) && tells_account(before)) {
+        } else if owned
+            || (is_account(name) && !fraction)
+            || (is_uuid(name) && tells_account(before))
+        {
             Some("")
         } else {
             prefixed(name)
@@ -137,7 +144,10 @@ fn is_uuid(name: &str) -> bool {
             .all(|b| b.is_ascii_hexdigit())
             .then_some(part.len())
     });
-    [8, 4, 4, 4, 12].iter().all(|n| lengths.next() == Some(Some(*n))) && lengths.next().is_none()
+    [8, 4, 4, 4, 12]
+        .iter()
+        .all(|n| lengths.next() == Some(Some(*n)))
+        && lengths.next().is_none()
 }
 
 fn tells_account(before: &str) -> bool {
@@ -154,7 +164,9 @@ fn prefixed(name: &str) -> Option<&'static str> {
             name.strip_prefix(prefix).is_some_and(|id| {
                 id.len() >= 8
                     && id.bytes().all(|b| b.is_ascii_alphanumeric())
-                    && id.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+                    && id
+                        .bytes()
+                        .any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
             })
         })
 }
@@ -186,12 +198,18 @@ mod tests {
                 "/subscriptions/0b1c2d3e-1111-2222-3333-444455556666/resourceGroups/team/providers/x",
                 "/subscriptions/***/resourceGroups/***/providers/x",
             ),
-            ("account 123456789012 has no access", "account *** has no access"),
+            (
+                "account 123456789012 has no access",
+                "account *** has no access",
+            ),
             (
                 "event: error\ndata: {\"error\":{\"message\":\"no quota in proj_Ab12Cd34Ef\"}}\n\n",
                 "event: error\ndata: {\"error\":{\"message\":\"no quota in proj_***\"}}\n\n",
             ),
-            (r#"{"m":"é \"arn:aws:x:1\" é"}"#, r#"{"m":"é \"arn:***\" é"}"#),
+            (
+                r#"{"m":"é \"arn:aws:x:1\" é"}"#,
+                r#"{"m":"é \"arn:***\" é"}"#,
+            ),
         ] {
             assert_eq!(scrubbed(told), shown);
         }

@@ -116,12 +116,13 @@ pub fn request(
     let form = match facts.dialect {
         Dialect::Messages => messages::request_in::read(body, facts),
         Dialect::ChatCompletions => completions::request_in::read(body, facts),
+        Dialect::Responses => responses::request_in::read(body, facts),
         from => Err(error::not_spoken(from)),
     }?;
     match to {
         Dialect::Messages => messages::request_out::write(&form, model, caps),
         Dialect::ChatCompletions => completions::request_out::write(&form, model, caps),
-        Dialect::Responses => responses::write_request(&form, model, caps),
+        Dialect::Responses => responses::request_out::write(&form, model, caps),
         Dialect::Converse => converse::write_request(&form, model, caps),
         Dialect::Gemini => gemini::write_request(&form, model, caps),
         Dialect::Ollama => ollama::write_request(&form, model, caps),
@@ -158,6 +159,7 @@ pub fn answer(
     let body = match to {
         Dialect::Messages => messages::answer::write(&whole, prompt),
         Dialect::ChatCompletions => completions::answer::write(&whole, wants_functions(prompt)),
+        Dialect::Responses => responses::answer::write(&whole, prompt),
         to => return Err(error::not_spoken(to)),
     };
     Ok((body, summary))
@@ -167,11 +169,28 @@ fn read_whole(dialect: Dialect, body: &str) -> Option<form::Whole<'_>> {
     match dialect {
         Dialect::Messages => messages::answer::read(body),
         Dialect::ChatCompletions => completions::answer::read(body),
-        Dialect::Responses => responses::read_answer(body),
+        Dialect::Responses => responses::answer::read(body),
         Dialect::Converse => converse::read_answer(body),
         Dialect::Gemini => gemini::read_answer(body),
         Dialect::Ollama => ollama::read_answer(body),
     }
+}
+
+/// What `prompt` offers that is left out where the provider speaks `to`: tools that a model can do without, by their types. Whoever answers
+/// should say so.
+#[must_use]
+pub fn dropped(prompt: &Prompt, to: Dialect) -> Vec<&'static str> {
+    match prompt.facts().dialect {
+        from if from == to => Vec::new(),
+        Dialect::Responses => responses::dropped(prompt),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether only the vendor of a dialect understands all of `prompt`, while others that speak the dialect know its plainer half.
+#[must_use]
+pub fn is_particular(prompt: &Prompt) -> bool {
+    prompt.facts().dialect == Dialect::Responses && responses::is_particular(prompt)
 }
 
 /// Whether the caller offered its tools as the deprecated `functions`.

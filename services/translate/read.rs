@@ -75,7 +75,13 @@ pub(crate) fn has_invalid_arguments(dialect: Dialect, body: &[u8]) -> bool {
         .and_then(|body| read_whole(dialect, body));
     whole.is_some_and(|whole| {
         whole.blocks.iter().any(|block| {
-            matches!(&block.kind, BlockKind::ToolUse { arguments: Arguments::Text(_), .. })
+            matches!(
+                &block.kind,
+                BlockKind::ToolUse {
+                    arguments: Arguments::Text(_),
+                    ..
+                }
+            )
         })
     })
 }

@@ -7,6 +7,7 @@ use crate::{
         form::{Arguments, Block, BlockKind, Form, RAW_ARGUMENTS, Role, Source},
         ids,
         json::{Array, Json, Object, write_str},
+        responses::is_signature,
         text::Text,
     },
 };
@@ -63,11 +64,12 @@ pub(super) fn message(
     Ok(())
 }
 
-/// Thinking is left out as well: what another model thought, or what bears no signature, is refused.
+/// Thinking is left out as well where it bears no signature, or one that is not of this dialect: it would be refused.
 fn is_kept(block: &Block<'_>) -> bool {
     match &block.kind {
         BlockKind::Text(text) => !text.is_blank(),
-        BlockKind::Thinking { .. } | BlockKind::Redacted => false,
+        BlockKind::Thinking { signature, .. } => signature.as_ref().is_some_and(is_signature),
+        BlockKind::Redacted => false,
         _ => true,
     }
 }
@@ -95,7 +97,7 @@ fn write_block(
             let why = format!("a `{kind}` part cannot be shown to the model behind this name");
             return Err(refuse("messages", &why));
         }
-        BlockKind::Thinking { .. } | BlockKind::Redacted => return Ok(()),
+        BlockKind::Redacted => return Ok(()),
         _ => list.object(),
     };
     match &block.kind {
@@ -158,6 +160,11 @@ fn write_block(
             if *is_error {
                 object.bool("is_error", true);
             }
+        }
+        BlockKind::Thinking { text, signature } => {
+            object.str("type", "thinking");
+            object.text("thinking", text);
+            object.text("signature", signature.as_ref().unwrap_or(&Text::plain("")));
         }
         _ => {}
     }
