@@ -28,6 +28,8 @@ pub mod prompt_cache;
 pub mod recode;
 #[cfg(feature = "rescue")]
 pub mod rescue;
+#[cfg(feature = "responses")]
+pub mod responses;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
 

@@ -46,6 +46,7 @@ pub(crate) const fn road(dialect: Dialect, operation: Operation) -> &'static str
     feature = "keep-alive",
     feature = "recode",
     feature = "rescue",
+    feature = "responses",
     feature = "telemetry"
 ))]
 pub(crate) fn is_event_stream(headers: &http::HeaderMap) -> bool {
