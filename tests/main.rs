@@ -9,6 +9,8 @@ mod support;
 
 mod bad_input;
 mod cache_and_cascade;
+mod claude_code;
 mod passthrough;
 mod streams;
+mod surfaces;
 mod translation;

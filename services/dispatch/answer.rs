@@ -7,6 +7,7 @@ use super::{
     error::Error,
     headers,
     record::Recorder,
+    signatures::Signer,
 };
 use crate::{
     chat::{AttemptEnd, Operation, Prompt, Refusal, Reply, Response, Target, Usage},
@@ -30,6 +31,8 @@ pub(super) struct Answering<'a> {
     pub(super) prompt: &'a Prompt,
     pub(super) target: &'a Target,
     pub(super) from: Dialect,
+    /// Who signs the thoughts in it, where they can be signed.
+    pub(super) signer: Option<Signer>,
     pub(super) recorder: Recorder,
     pub(super) first_byte_until: Instant,
 }
@@ -105,7 +108,7 @@ impl Answering<'_> {
     fn stream(self, body: Incoming) -> Response {
         let input = crate::tokens::estimate(self.prompt);
         let translator = StreamTranslator::new(self.from, self.caller(), self.prompt, input);
-        let mut response = Response::new(Reply::stream(Streaming::new(
+        let streaming = Streaming::new(
             body,
             self.entry.provider.clone(),
             self.framing(),
@@ -113,7 +116,8 @@ impl Answering<'_> {
             self.recorder,
             input,
             self.first_byte_until,
-        )));
+        );
+        let mut response = Response::new(Reply::stream(streaming.signed_by(self.signer)));
         event_stream(response.headers_mut());
         response
     }
@@ -129,6 +133,9 @@ impl Answering<'_> {
         };
         match self.translated(shape, &body) {
             Ok((answer, summary)) => {
+                if let Some(signer) = &self.signer {
+                    signer.note(&body);
+                }
                 self.bill(&summary, &answer);
                 self.recorder.end(AttemptEnd::Complete);
                 let facts = self.prompt.facts();

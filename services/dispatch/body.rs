@@ -1,5 +1,5 @@
 //! A streaming answer on its way from the provider to the caller.
-use super::{cutter::Cutter, error::Error, record::Recorder};
+use super::{cutter::Cutter, error::Error, record::Recorder, signatures::Signer};
 use crate::{
     BoxError,
     chat::{AttemptEnd, Refusal, Usage},
@@ -45,6 +45,7 @@ struct State {
     cutter: Cutter,
     translator: StreamTranslator,
     recorder: Recorder,
+    signer: Option<Signer>,
     input_estimate: u64,
     first_byte_until: Option<Instant>,
     scratch: Vec<Bytes>,
@@ -73,6 +74,7 @@ impl<B> Streaming<B> {
                 cutter: Cutter::new(framing, EVENT_LIMIT),
                 translator,
                 recorder,
+                signer: None,
                 input_estimate,
                 first_byte_until: Some(first_byte_until),
                 scratch: Vec::new(),
@@ -81,6 +83,14 @@ impl<B> Streaming<B> {
                 done: false,
             },
         }
+    }
+}
+
+impl<B> Streaming<B> {
+    /// Whose signatures are to be remembered as they pass.
+    pub(super) fn signed_by(mut self, signer: Option<Signer>) -> Self {
+        self.state.signer = signer;
+        self
     }
 }
 
@@ -189,6 +199,9 @@ impl State {
         let pushed = self.cutter.push(chunk.clone());
         let mut out = std::mem::take(&mut self.scratch);
         for event in self.cutter.by_ref() {
+            if let Some(signer) = &self.signer {
+                signer.note(&event);
+            }
             self.translator.push(event, &mut out);
         }
         self.scrub(&mut out);

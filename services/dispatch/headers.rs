@@ -56,6 +56,7 @@ const IDS: [&str; 6] = [
     "x-generation-id",
 ];
 
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-upstream-request-id");
 const PROVIDER: HeaderName = HeaderName::from_static("x-tierway-provider");
@@ -87,8 +88,13 @@ pub(super) fn up(
                     || SAME_DIALECT_PREFIXES
                         .iter()
                         .any(|prefix| name.as_str().starts_with(prefix)));
-        if travels {
-            out.append(name, value.clone());
+        let value = if *name == ANTHROPIC_BETA {
+            provider.kind().passage().betas.header(value)
+        } else {
+            Some(value.clone())
+        };
+        if let Some(value) = value.filter(|_| travels) {
+            out.append(name, value);
         }
     }
     out.entry(USER_AGENT)

@@ -27,17 +27,20 @@ mod error;
 mod finding;
 mod headers;
 mod models;
+mod passage;
 mod record;
 mod scrub;
+mod signatures;
 
 pub use error::{Cause, Error};
 pub use models::{Model, probe};
 
 use crate::{
     chat::{
-        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
-        Target,
+        self, AttemptEnd, Edit, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response,
+        Role, Target,
     },
+    dialect::Dialect,
     providers::Provider,
     translate,
     upstream::Client,
@@ -47,6 +50,7 @@ use bytes::Bytes;
 use entry::{Entry, Outgoing};
 use http::request;
 use record::Recorder;
+use signatures::{Signatures, Signer};
 use std::{
     fmt,
     pin::Pin,
@@ -59,6 +63,7 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct Dispatch {
     entries: Arc<[Entry]>,
+    signatures: Arc<Signatures>,
     estimate_tokens: bool,
 }
 
@@ -70,6 +75,7 @@ impl Dispatch {
                 .into_iter()
                 .map(|provider| Entry::new(provider, &client))
                 .collect(),
+            signatures: Arc::default(),
             estimate_tokens: true,
         }
     }
@@ -151,6 +157,7 @@ async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Resul
         target,
         head: &head,
         prompt: &prompt,
+        signatures: &this.signatures,
         estimate_tokens: this.estimate_tokens,
     };
     match prompt.facts().operation {
@@ -167,18 +174,27 @@ struct Call<'a> {
     target: &'a Target,
     head: &'a request::Parts,
     prompt: &'a Prompt,
+    signatures: &'a Arc<Signatures>,
     estimate_tokens: bool,
 }
 
 impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
-        let dialect = self
-            .entry
-            .dialect_for(self.prompt, &self.head.headers)
-            .await;
+        let dialect = self.dialect().await;
         let capabilities = self.entry.provider.spec().capabilities();
-        let body = translate::request(self.prompt, dialect, &self.target.model, &capabilities);
+        let edits = if dialect == caller {
+            self.edits()
+        } else {
+            Vec::new()
+        };
+        let body = if edits.is_empty() {
+            translate::request(self.prompt, dialect, &self.target.model, &capabilities)
+        } else {
+            let ask_usage = dialect == Dialect::ChatCompletions && capabilities.streaming_usage;
+            let model = &self.target.model;
+            Ok(self.prompt.with_model_and(model, ask_usage, edits))
+        };
         let body = match body {
             Ok(body) => body,
             Err(refusal) => return Ok(refusal.into_response(caller)),
@@ -194,6 +210,39 @@ impl<'a> Call<'a> {
             response.extensions_mut().insert(KeptUpstream);
         }
         Ok(response)
+    }
+
+    /// The dialect in which to ask: the caller's own where the provider speaks it, and sees in it all that there is to see.
+    async fn dialect(self) -> Dialect {
+        let facts = self.prompt.facts();
+        let dialect = self
+            .entry
+            .dialect_for(self.prompt, &self.head.headers)
+            .await;
+        let provider = &self.entry.provider;
+        let blind = provider.kind().passage().blind_to;
+        let unseen = || {
+            let mut turns = facts.turns.iter();
+            turns.any(|turn| blind.iter().any(|kind| turn.has(*kind)))
+        };
+        match provider.spec().dialects.first() {
+            Some(other) if dialect == facts.dialect && unseen() => other.dialect,
+            _ => dialect,
+        }
+    }
+
+    /// What must be cut out of the body where it passes in its own dialect.
+    fn edits(self) -> Vec<Edit<'a>> {
+        let passage = self.entry.provider.kind().passage();
+        let (house, signatures) = (self.house(), self.signatures);
+        passage::edits(self.prompt, passage, house, signatures, &self.head.headers)
+    }
+
+    /// Under whose name the target's thoughts are signed.
+    fn house(self) -> &'a str {
+        let kind = self.entry.provider.kind();
+        kind.signs_as(&self.target.model)
+            .unwrap_or(&self.target.provider)
     }
 
     /// What is about no conversation passes as it is: to whoever takes it so.
@@ -228,7 +277,9 @@ impl<'a> Call<'a> {
                     .await
                     == dialect =>
             {
-                let body = self.prompt.with_model(&self.target.model, false);
+                let body = self
+                    .prompt
+                    .with_model_and(&self.target.model, false, self.edits());
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
                 answering.count(presence, upstream).await
             }
@@ -247,7 +298,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn outgoing(self, dialect: crate::dialect::Dialect, body: Bytes) -> Outgoing<'a> {
+    fn outgoing(self, dialect: Dialect, body: Bytes) -> Outgoing<'a> {
         let facts = self.prompt.facts();
         Outgoing {
             dialect,
@@ -281,6 +332,10 @@ impl<'a> Call<'a> {
                     prompt: self.prompt,
                     target: self.target,
                     from,
+                    signer: (from == Dialect::Messages).then(|| Signer {
+                        signatures: self.signatures.clone(),
+                        house: self.house().into(),
+                    }),
                     recorder,
                     first_byte_until,
                 },

@@ -23,11 +23,15 @@ mod ollama;
 mod openai;
 mod openai_compatible;
 mod openrouter;
+mod passage;
 mod provider;
 mod secret;
 mod spec;
 
 pub use kind::{Kind, ParseKindError};
+#[cfg(test)]
+pub(crate) use passage::Betas;
+pub(crate) use passage::{BETA_FIELDS, Passage};
 pub use provider::{Provider, ProviderError, Timeouts};
 pub use secret::Secret;
 pub(crate) use spec::{Ask, Auth, Framing, Native, Presence};

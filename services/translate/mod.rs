@@ -53,6 +53,7 @@ mod capabilities;
 mod completions;
 mod converse;
 mod count;
+mod cursor;
 mod error;
 mod event;
 mod form;
@@ -74,6 +75,7 @@ mod summary;
 mod text;
 
 pub use capabilities::{Capabilities, MaxTokensField, Reasoning};
+pub use cursor::chat_prompt;
 pub use error::error;
 #[cfg(feature = "client")]
 pub(crate) use read::has_invalid_arguments;
@@ -191,6 +193,13 @@ pub fn dropped(prompt: &Prompt, to: Dialect) -> Vec<&'static str> {
 #[must_use]
 pub fn is_particular(prompt: &Prompt) -> bool {
     prompt.facts().dialect == Dialect::Responses && responses::is_particular(prompt)
+}
+
+/// Whether a signature is one that we made up, to carry through Messages what another dialect has no other place for. `signature` is the inside
+/// of a JSON string.
+#[cfg(feature = "client")]
+pub(crate) fn is_our_signature(signature: &str) -> bool {
+    signature.starts_with(responses::ENCRYPTED)
 }
 
 /// Whether the caller offered its tools as the deprecated `functions`.

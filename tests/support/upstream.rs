@@ -129,6 +129,8 @@ impl Upstream {
             "/v1/chat/completions" => {
                 self.send(&body, chat(model), chat_events(model, asks_usage(&body)))
             }
+            "/v1/embeddings" => whole(embeddings(&body)),
+            "/v1/completions" => self.send(&body, completion(), completion_events()),
             _ => error(path, 404),
         }
     }
@@ -342,6 +344,26 @@ fn chat_events(model: &str, usage: bool) -> Vec<String> {
     }
     out.push("data: [DONE]\n\n".into());
     out
+}
+
+fn embeddings(body: &Value) -> Value {
+    let inputs = body["input"].as_array().map_or(1, Vec::len);
+    let data: Vec<Value> = (0..inputs)
+        .map(|i| json!({"object": "embedding", "index": i, "embedding": [0.5, -1.0]}))
+        .collect();
+    json!({"object": "list", "data": data, "model": body["model"], "usage": {"prompt_tokens": 4, "total_tokens": 4}})
+}
+
+fn completion() -> Value {
+    json!({"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m",
+        "choices": [{"text": " upon a time", "index": 0, "logprobs": null, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 2, "completion_tokens": 4, "total_tokens": 6}})
+}
+
+fn completion_events() -> Vec<String> {
+    let mut chunk = completion();
+    chunk["usage"] = Value::Null;
+    vec![format!("data: {chunk}\n\n"), "data: [DONE]\n\n".into()]
 }
 
 /// Pieces of five characters, so that escapes and words are cut anywhere.
