@@ -12,7 +12,7 @@ NATIVE = None
 HERE = Path(__file__).parent
 NODE, PYTHON, AIDER = CACHE / "node", CACHE / "venv-frameworks/bin/python", CACHE / "venv-aider/bin/aider"
 pytestmark = [pytest.mark.skipif(direct(), reason="through the gateway only"), pytest.mark.timeout(120)]
-JAVASCRIPT = ["openai-chat", "openai-responses", "anthropic", "ai-openai-chat", "ai-openai-responses", "ai-anthropic", "ai-openai-compatible"]
+JAVASCRIPT = ["openai-chat", "openai-responses", "anthropic", "ai-openai-chat", "ai-openai-responses", "ai-openai-responses-unkept", "ai-anthropic", "ai-openai-compatible"]
 FRAMEWORKS = [f"{name}-{api}" for name in ("langchain", "pydantic-ai") for api in ("chat", "responses", "messages")]
 # What goes out is what the client said: nothing of the gateway's own key.
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "NO_COLOR": "1", "AI_SDK_LOG_WARNINGS": "false", "LANGSMITH_TRACING": "false"}

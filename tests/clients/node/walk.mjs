@@ -64,13 +64,16 @@ const providers = {
   'ai-anthropic': () => createAnthropic({ baseURL: `${base}/v1`, apiKey })(model),
   'ai-openai-compatible': () => createOpenAICompatible({ name: 'gateway', baseURL: `${base}/v1`, apiKey, includeUsage: true, supportsStructuredOutputs: true })(model),
 };
+// By default the SDK names earlier items by their ids and trusts the server to have kept them; here it sends them again.
+providers['ai-openai-responses-unkept'] = providers['ai-openai-responses'];
 for (const [name, make] of Object.entries(providers)) {
+  const providerOptions = name.endsWith('-unkept') ? { openai: { store: false } } : {};
   walks[name] = async (stream) => {
     const tools = { get_weather: tool({ description: 'The weather', inputSchema: z.object({ city: z.string() }), execute: async (input) => weather(input) }) };
-    const options = { model: make(), prompt: ask, tools, stopWhen: stepCountIs(3), maxRetries: 0 };
+    const options = { model: make(), prompt: ask, tools, stopWhen: stepCountIs(3), maxRetries: 0, providerOptions };
     if (!stream) {
       const answer = await generateText(options);
-      const object = await generateText({ model: make(), prompt: 'A city', maxRetries: 0, output: Output.object({ schema: z.object({ city: z.string(), celsius: z.number() }) }) });
+      const object = await generateText({ model: make(), prompt: 'A city', maxRetries: 0, providerOptions, output: Output.object({ schema: z.object({ city: z.string(), celsius: z.number() }) }) });
       return print({ text: answer.text, steps: answer.steps.length, usage: answer.totalUsage, object: object.output });
     }
     const parts = {};
