@@ -87,6 +87,11 @@ def check(kind, body):
         except pydantic.ValidationError as error:
             return f"anthropic: {error.errors()[0]}"
         return None
+    # OpenAI's own examples have null here, against its schema.
+    response = body.get("response") if kind == "ResponseStreamEvent" else body if kind == "Response" else None
+    if isinstance(response, dict):
+        response = {k: v for k, v in response.items() if v is not None or k not in ("usage", "user")}
+        body = {**body, "response": response} if kind == "ResponseStreamEvent" else response
     # An answer may have fields of the upstream's own; in a request an unknown one is refused.
     return openapi.wrong(kind, body, foreign=() if kind in ("CreateChatCompletionRequest", "CreateResponse") else body)
 
