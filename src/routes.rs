@@ -187,7 +187,7 @@ fn json(body: String) -> chat::Response {
 }
 
 fn no_route(dialect: Dialect, path: &str) -> chat::Response {
-    const ROUTES: &str = "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/models";
+    const ROUTES: &str = "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/responses/input_tokens, /v1/completions, /v1/embeddings, /v1/models";
     Refusal::new(
         Kind::NotFound,
         format!("no route {path}: this gateway serves {ROUTES}"),

@@ -15,6 +15,7 @@ CACHE=$TIERWAY_TEST_CACHE
 VENV=$CACHE/venv
 CLAUDE_CODE=@anthropic-ai/claude-code@2.1.330
 CODEX_CLI=@openai/codex@0.169.0
+STEADY=@stdy/cli@0.22.2
 export CARGO_TERM_COLOR=never PYTHONDONTWRITEBYTECODE=1 NO_COLOR=1
 mkdir -p "$CACHE/log"
 
@@ -33,7 +34,11 @@ upstream | 600  | the suites below against the scripted upstream itself
 sdk      | 600  | the openai and anthropic SDKs through the gateway
 claude   | 600  | Claude Code through the gateway
 codex    | 600  | Codex through the gateway
-vendor   | 600  | the anthropic SDK'\''s own API tests through the gateway
+vendor   | 600  | the anthropic and openai SDKs'\'' own API tests through the gateway
+schema   | 120  | what is written to upstreams and callers, by the vendors'\'' own schemas
+conform  | 300  | the conformance suite, 41 cases, on the gateway
+clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aider through the gateway
+fuzz     | 300  | the fuzz targets, some seconds each (where cargo-fuzz is installed)
 real     | 900  | llama.cpp with two small models behind the gateway
 grafana  | 180  | dashboards, rules and metric names
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
@@ -41,9 +46,12 @@ bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
 
 die() { echo "$*" >&2; exit 1; }
 
-# --- what the steps need; each is a no-op where it is already there
+# --- what the steps need; each is a no-op where it is already there, and waits for one that is under way
 
-need_python() {
+once() { (flock 9 && "$@") 9>"$CACHE/lock-$1" || exit 1; }
+
+need_python() { once get_python; }
+get_python() {
   local stamp
   stamp=$VENV/$(sha256sum tests/requirements.txt | cut -c1-16)
   [ -e "$stamp" ] && return
@@ -55,6 +63,9 @@ need_python() {
 
 need_claude() {
   export CLAUDE=$CACHE/npm/node_modules/.bin/claude
+  once get_claude
+}
+get_claude() {
   [ -e "$CACHE/npm/$CLAUDE_CODE" ] && return
   command -v npm >/dev/null || die "npm is needed"
   mkdir -p "$CACHE/npm/${CLAUDE_CODE%/*}"
@@ -65,11 +76,52 @@ need_claude() {
 # In a folder of its own: npm clears away what it did not put there itself.
 need_codex() {
   export CODEX=$CACHE/npm/codex/node_modules/.bin/codex
-  [ -x "$CODEX" ] && return
+  once get_codex
+}
+get_codex() {
+  [ -x "$CACHE/npm/codex/node_modules/.bin/codex" ] && return
   command -v npm >/dev/null || die "npm is needed"
   mkdir -p "$CACHE/npm/codex"
   npm install --silent --no-audit --no-fund --no-save --prefix "$CACHE/npm/codex" "$CODEX_CLI" || die "npm install failed"
 }
+
+need_node() { once get_node; }
+get_node() {
+  local stamp
+  stamp=$CACHE/node/$(sha256sum tests/clients/node/package.json | cut -c1-16)
+  [ -e "$stamp" ] && return
+  command -v npm >/dev/null || die "npm is needed"
+  mkdir -p "$CACHE/node"
+  cp tests/clients/node/package.json "$CACHE/node/"
+  npm install --silent --no-audit --no-fund --prefix "$CACHE/node" || die "npm install failed"
+  touch "$stamp"
+}
+
+need_steady() { once get_steady; }
+get_steady() {
+  [ -e "$CACHE/steady/$STEADY" ] && return
+  mkdir -p "$CACHE/steady/${STEADY%/*}"
+  npm install --silent --no-audit --no-fund --no-save --prefix "$CACHE/steady" "$STEADY" || die "npm install failed"
+  touch "$CACHE/steady/$STEADY"
+}
+
+# An environment of its own: get_venv FOLDER FILE-OF-REQUIREMENTS [uv pip options]
+get_venv() {
+  local folder=$CACHE/$1 file=$2 stamp
+  shift 2
+  stamp=$folder/$(sha256sum "$file" | cut -c1-16)
+  [ -e "$stamp" ] && return
+  "$VENV/bin/uv" venv --quiet --clear "$folder" || die "uv venv failed"
+  "$VENV/bin/uv" pip install --quiet --python "$folder/bin/python" --requirements "$file" "$@" || die "uv pip install failed"
+  touch "$stamp"
+}
+get_frameworks() { get_venv venv-frameworks tests/clients/framework-requirements.txt --overrides tests/clients/framework-overrides.txt; }
+get_aider() { get_venv venv-aider tests/clients/aider-requirements.txt; }
+need_frameworks() { once get_frameworks; }
+need_aider() { once get_aider; }
+
+# Everything that comes over the network, beside the compiler: it takes time, but no core.
+install_all() { (need_python && need_frameworks && need_aider); (need_claude); (need_codex); (need_node); (need_steady); }
 
 # promtool without the server around it: the package is unpacked, not installed.
 need_promtool() {
@@ -132,10 +184,27 @@ step_deny() {
 }
 step_build() { unset TIERWAY_BIN; need_binary; "$TIERWAY_BIN" --version; }
 step_upstream() { need_python; need_claude; need_codex; TIERWAY_DIRECT=1 pytest tests/clients && "$VENV/bin/python" tests/clients/vendor.py --direct; }
-step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_codex.py; }
+step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py; }
 step_claude() { need_python; need_claude; need_binary; pytest tests/clients/test_claude_code.py; }
 step_codex() { need_python; need_codex; need_binary; pytest tests/clients/test_codex.py; }
-step_vendor() { need_python; need_binary; "$VENV/bin/python" tests/clients/vendor.py; }
+step_vendor() {
+  local bad=0
+  need_python; need_steady; need_binary
+  "$VENV/bin/python" tests/clients/vendor.py || bad=1
+  "$VENV/bin/python" tests/clients/vendor_openai.py || bad=1
+  return $bad
+}
+step_schema() { need_python; pytest tests/schema; }
+step_conform() { need_python; need_binary; "$VENV/bin/python" tests/conformance/run.py; }
+step_clients() { need_python; need_node; need_frameworks; need_aider; need_binary; pytest -n 2 tests/clients/test_frameworks.py; }
+step_fuzz() {
+  local bad=0 target
+  cargo +nightly fuzz --version >/dev/null 2>&1 || return 77
+  for target in $(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz "$target" -- -max_total_time=20 -max_len=8192 || bad=1
+  done
+  return $bad
+}
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
 step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }
@@ -156,11 +225,15 @@ count() {
 case ${1:-} in
   --list) sed '/^$/d' <<<"$STEPS"; exit ;;
   --run) "step_$2"; exit ;;
+  --install) install_all; exit ;;
   -*) die "usage: tests/all.sh [--list | STEP...]" ;;
 esac
 chosen=("$@")
 [ $# -gt 0 ] || mapfile -t chosen < <(names)
 for name in "${chosen[@]}"; do [ -n "$(limit "$name")" ] || die "no step '$name': see tests/all.sh --list"; done
+
+# The downloads of a full run go on beside its first steps.
+[ $# -gt 0 ] || bash tests/all.sh --install >"$CACHE/log/install.log" 2>&1 </dev/null &
 
 began=$SECONDS passed=0 failed=0 skipped=0 table=
 for name in "${chosen[@]}"; do

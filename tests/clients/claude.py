@@ -38,10 +38,10 @@ class Run:
 
 
 def run(folder, base_url, key, prompt="Run the probe command and tell me what it printed.", arguments=(), seconds=90, token=False, **environment):
-    """`claude -p PROMPT` against this base URL."""
+    """`claude -p PROMPT` against this base URL. A second run in the same folder finds what the first left: `--continue` resumes it."""
     home, work = folder / "home", folder / "work"
-    home.mkdir()
-    work.mkdir()
+    home.mkdir(exist_ok=True)
+    work.mkdir(exist_ok=True)
     command = [executable(), "-p", prompt, "--output-format", "json", "--verbose", "--dangerously-skip-permissions", *arguments]
     env = {
         "PATH": os.environ["PATH"], "HOME": str(home), "TERM": "dumb", "IS_SANDBOX": "1", "ANTHROPIC_BASE_URL": base_url,

@@ -19,6 +19,7 @@ COMMAND = f"echo {PROOF} > {PROOF_FILE} && cat {PROOF_FILE}"
 SCRIPT = f"const r = await tools.exec_command({{cmd: {json.dumps(COMMAND)}}});\ntext(r);\n"
 GREETING = "Hello from the scripted upstream."
 CLOSING = f"All done. The command printed {PROOF}."
+EDIT = "Here it is:\n\na.py\n```\nprint(2)\n```\n"
 REFUSAL = "I'm sorry, but I can't help with that."
 
 
@@ -116,6 +117,8 @@ class Plan:
         self.truncated = "trunc" in said
         if "long" in said:
             self.text = "word " * 2000
+        if "edit" in said:
+            self.text = EDIT
         if "refuse" in said:
             self.text = REFUSAL
         if "empty" in said:

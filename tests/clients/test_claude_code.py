@@ -67,6 +67,30 @@ def test_two_tools_at_once(through, scripted, tmp_path):
     check_proof(claude.run(tmp_path, through.url, through.key))
 
 
+def thinking_sent(scripted):
+    """The thinking blocks of the newest request."""
+    turns = scripted.requests[-1].body["messages"]
+    return [b for t in turns if t["role"] == "assistant" and isinstance(t["content"], list) for b in t["content"] if b["type"] == "thinking"]
+
+
+def test_a_resumed_session_keeps_its_thinking(through, scripted, tmp_path):
+    """`claude -p`, then `claude -p --continue`: the thinking of the first comes back, signed as it was."""
+    if direct():
+        pytest.skip("the model's name is the gateway's")
+    scripted.behaviour["agent-x"] = "think"
+    check_proof(claude.run(tmp_path, through.url, through.key))
+    before = len(scripted.requests)
+    again = claude.run(tmp_path, through.url, through.key, prompt="Say it once more.", arguments=["--continue"])
+    assert again.code == 0 and again.result.get("is_error") is False, again.told()
+    resumed = scripted.requests[before:]
+    assert any(PROOF in r.raw.decode() for r in resumed), "the second run knows nothing of the first"
+    if through.format == "a":
+        blocks = thinking_sent(scripted)
+        assert blocks and all(b["signature"] == "c2NyaXB0ZWQ=" and b["thinking"] == "Let me think about it." for b in blocks), blocks
+    else:
+        assert not thinking_sent(scripted)
+
+
 def test_a_wrong_key_is_reported(through, tmp_path):
     ran = claude.run(tmp_path, through.url, "sk-wrong-0000000000", CLAUDE_CODE_MAX_RETRIES="0")
     assert ran.code != 0 or ran.result.get("is_error"), ran.told()

@@ -15,6 +15,7 @@ in `Upstream.behaviour`:
     trunc     stops for length                    badjson   arguments (or asked-for JSON) that do not parse
     cached    64 cached input tokens              nousage   a stream that never tells its usage
     unicode   text outside ASCII                  tiny      the stream in one-byte writes
+    edit      a whole file, as aider wants it
     e400 ... e529   that status (429, 503 and 529 with retry-after: 1)      html   a 502 with an HTML page
     midfail   an error event after 3 chunks       cutoff    the connection reset after 3 chunks
     eof       a clean end after 3 chunks          garbage   a line of noise after 3 chunks

@@ -22,29 +22,29 @@ KEY = "my-anthropic-api-key"  # the one that the suite sends
 UPSTREAM_KEY = "sk-upstream-0002"
 
 
-def source(version):
+def source(package, version):
     """The unpacked source distribution."""
-    if given := os.environ.get("ANTHROPIC_SDK_TESTS"):
+    if given := os.environ.get(f"{package.upper()}_SDK_TESTS"):
         return Path(given)
     folder = CACHE / "vendor"
-    tree = folder / f"anthropic-{version}"
+    tree = folder / f"{package}-{version}"
     if not tree.exists():
         folder.mkdir(parents=True, exist_ok=True)
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"]
-        subprocess.run([*pip, "--dest", folder, f"anthropic=={version}"], check=True)
-        with tarfile.open(folder / f"anthropic-{version}.tar.gz") as archive:
+        subprocess.run([*pip, "--dest", folder, f"{package}=={version}"], check=True)
+        with tarfile.open(folder / f"{package}-{version}.tar.gz") as archive:
             archive.extractall(folder, filter="data")
     return tree
 
 
-def python(version):
+def python(package, version, extra="[aiohttp]"):
     """An environment with that SDK."""
-    folder = CACHE / f"venv-anthropic-{version}"
+    folder = CACHE / f"venv-{package}-{version}"
     done = folder / "ready"
     if not done.exists():
         uv = Path(sys.executable).with_name("uv")
         subprocess.run([uv, "venv", "--quiet", "--clear", folder], check=True)
-        wanted = ["--requirements", Path(__file__).with_name("vendor-requirements.txt"), f"anthropic[aiohttp]=={version}"]
+        wanted = ["--requirements", Path(__file__).with_name("vendor-requirements.txt"), f"{package}{extra}=={version}"]
         subprocess.run([uv, "pip", "install", "--quiet", "--python", folder / "bin/python", *wanted], check=True)
         done.touch()
     return folder / "bin/python"
@@ -53,8 +53,8 @@ def python(version):
 def run(version, url):
     """Runs the suite of one version, and whether it passed whole."""
     tests = [f"tests/api_resources/{name}" for name in FILES]
-    command = [python(version), "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
-    result = subprocess.run(command, cwd=source(version), env=clean_environment(TEST_API_BASE_URL=url), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    command = [python("anthropic", version), "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
+    result = subprocess.run(command, cwd=source("anthropic", version), env=clean_environment(TEST_API_BASE_URL=url), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     print(f"anthropic {version}:")
     print(result.stdout if result.returncode else result.stdout[-200:], flush=True)
     wanted = CASES.get(version)

@@ -216,6 +216,12 @@ impl<'a> Grown<'a> {
                     write_value(name, value, &mut message);
                 }
             }
+            // Deltas may leave out what a whole message always has.
+            for field in ["content", "refusal"] {
+                if !self.message.iter().any(|(name, _)| name == field) {
+                    message.raw(field, "null");
+                }
+            }
             if !self.calls.is_empty() {
                 let mut list = message.array("tool_calls");
                 for call in &self.calls {
