@@ -77,8 +77,7 @@ mod text;
 
 pub use capabilities::{Capabilities, MaxTokensField, ParseReasoningError, Reasoning};
 pub use error::error;
-pub use guard::guard;
-pub(crate) use guard::{has_field, with_limit_as};
+pub use guard::{guard, has_field, with_limit_as};
 pub use read::{read_answer, read_stream_answer};
 pub use replay::{to_stream, to_whole};
 pub use stream::StreamTranslator;
