@@ -38,7 +38,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tierway_services::chat::{self, Journal, Kind, Refusal, Target, Tier};
+use tierway_services::chat::{self, Journal, Kind, Operation, Refusal, Target, Tier};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -47,6 +47,7 @@ use tower_service::Service;
 pub struct Bindings {
     names: Names,
     tiers: Arc<[Option<Target>; 4]>,
+    embeddings: Option<Target>,
 }
 
 /// Applies [`Bind`].
@@ -98,6 +99,7 @@ impl Bindings {
         Self {
             names,
             tiers: Arc::default(),
+            embeddings: None,
         }
     }
 
@@ -107,6 +109,14 @@ impl Bindings {
         if let Some(slot) = Arc::make_mut(&mut self.tiers).get_mut(tier as usize) {
             *slot = Some(target);
         }
+        self
+    }
+
+    /// The model for embeddings whose caller names none that is known here. Without it such calls are refused: no tier stands for them,
+    /// since vectors of different models cannot be compared.
+    #[must_use]
+    pub fn embeddings(mut self, target: Target) -> Self {
+        self.embeddings = Some(target);
         self
     }
 
@@ -128,7 +138,16 @@ impl Bindings {
     /// # Errors
     /// A [`Refusal`] of kind [`NotFound`](Kind::NotFound) that says what can be asked.
     pub fn resolve(&self, req: &chat::Request) -> Result<Target, Refusal> {
-        let tier = match self.names.resolve(&req.body().facts().model) {
+        let facts = req.body().facts();
+        let wish = self.names.resolve(&facts.model);
+        if facts.operation == Operation::Embed {
+            return match (wish, &self.embeddings) {
+                (Some(Wish::Target(target)), _) => Ok(target),
+                (_, Some(default)) => Ok(default.clone()),
+                (_, None) => Err(self.no_embeddings(&facts.model)),
+            };
+        }
+        let tier = match wish {
             Some(Wish::Target(target)) => return Ok(target),
             Some(Wish::Tier(tier)) => Tier::of(req).unwrap_or(tier),
             // Nobody classified: the everyday tier.
@@ -145,10 +164,9 @@ impl Bindings {
     }
 
     fn unknown(&self, model: &str) -> Refusal {
-        // The name is the caller's text: shown, but not at any length.
-        let shown: String = model.chars().take(80).collect();
         let mut message = format!(
-            "unknown model \"{shown}\": ask for auto, simple, medium, complex or reasoning"
+            "unknown model \"{}\": ask for auto, simple, medium, complex or reasoning",
+            shown(model)
         );
         let mut providers = self.names.providers();
         if let Some(first) = providers.next() {
@@ -159,10 +177,26 @@ impl Bindings {
                 message.push_str(provider);
             }
         }
-        Refusal::new(Kind::NotFound, message)
-            .with_code("model_not_found")
-            .with_param("model")
+        not_found(message)
     }
+
+    fn no_embeddings(&self, model: &str) -> Refusal {
+        not_found(format!(
+            "no embeddings under the name \"{}\": ask for provider:model, or let the operator set embeddings.default or map the name",
+            shown(model)
+        ))
+    }
+}
+
+/// A name is the caller's text: shown, but not at any length.
+fn shown(model: &str) -> String {
+    model.chars().take(80).collect()
+}
+
+fn not_found(message: String) -> Refusal {
+    Refusal::new(Kind::NotFound, message)
+        .with_code("model_not_found")
+        .with_param("model")
 }
 
 // === impl BindLayer ===

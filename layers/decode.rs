@@ -72,6 +72,7 @@ use tierway_services::{
     BoxError,
     chat::{self, Journal, Kind, Operation, Prompt, Refusal},
     dialect::Dialect,
+    translate,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -290,7 +291,10 @@ where
 
 impl<S: Service<chat::Request>> Waiting<S> {
     fn call(mut self, raw: Bytes) -> Result<S::Future, Refusal> {
-        let prompt = Prompt::parse(self.dialect, self.operation, raw)?;
+        let prompt = match (self.dialect, self.operation) {
+            (Dialect::ChatCompletions, Operation::Generate) => translate::chat_prompt(raw)?,
+            (dialect, operation) => Prompt::parse(dialect, operation, raw)?,
+        };
         let req = Request::from_parts(self.head, prompt);
         if let Some(journal) = Journal::of(&req) {
             journal.write(|entries| {

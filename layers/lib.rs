@@ -18,6 +18,8 @@ pub mod cascade;
 pub mod classify;
 #[cfg(feature = "decode")]
 pub mod decode;
+#[cfg(feature = "keep-alive")]
+pub mod keep_alive;
 #[cfg(any(feature = "bind", feature = "classify"))]
 pub mod names;
 #[cfg(feature = "prompt-cache")]

@@ -9,6 +9,8 @@ pub(crate) fn route(path: &str) -> Option<(Dialect, Operation)> {
         "/v1/messages" => Some((Dialect::Messages, Operation::Generate)),
         "/v1/messages/count_tokens" => Some((Dialect::Messages, Operation::CountTokens)),
         "/v1/chat/completions" => Some((Dialect::ChatCompletions, Operation::Generate)),
+        "/v1/embeddings" => Some((Dialect::ChatCompletions, Operation::Embed)),
+        "/v1/completions" => Some((Dialect::ChatCompletions, Operation::Complete)),
         "/v1/responses" => Some((Dialect::Responses, Operation::Generate)),
         "/v1/responses/input_tokens" => Some((Dialect::Responses, Operation::CountTokens)),
         _ => None,
@@ -20,13 +22,28 @@ pub(crate) fn route(path: &str) -> Option<(Dialect, Operation)> {
 pub(crate) fn operation(path: &str) -> Operation {
     if path.ends_with("/count_tokens") || path.ends_with("/input_tokens") {
         Operation::CountTokens
+    } else if path.ends_with("/embeddings") {
+        Operation::Embed
+    } else if path.ends_with("/completions") && !path.ends_with("/chat/completions") {
+        Operation::Complete
     } else {
         Operation::Generate
     }
 }
 
+/// What kind of call this is, as metrics name it: the dialect, or what is asked for where that is no conversation.
+#[cfg(feature = "telemetry")]
+pub(crate) const fn road(dialect: Dialect, operation: Operation) -> &'static str {
+    match operation {
+        Operation::Embed => "embeddings",
+        Operation::Complete => "completions",
+        _ => dialect.as_str(),
+    }
+}
+
 /// Whether an answer with these headers is a stream of server-sent events.
 #[cfg(any(
+    feature = "keep-alive",
     feature = "recode",
     feature = "rescue",
     feature = "responses",

@@ -118,7 +118,9 @@ where
             | "/v1/messages/count_tokens"
             | "/v1/chat/completions"
             | "/v1/responses"
-            | "/v1/responses/input_tokens" => match *req.method() {
+            | "/v1/responses/input_tokens"
+            | "/v1/embeddings"
+            | "/v1/completions" => match *req.method() {
                 Method::POST => Either::Left(self.chat.call(req)),
                 _ => done(not_allowed(here, "POST")),
             },
@@ -144,7 +146,7 @@ where
             }
             _ => match path.strip_prefix("/v1/models/") {
                 Some(id) if *req.method() == Method::GET => {
-                    let (catalog, id) = (self.catalog.clone(), id.to_owned());
+                    let (catalog, id) = (self.catalog.clone(), decoded(id));
                     Either::Right(Either::Left(Box::pin(async move {
                         Ok(match catalog.find(here, &id).await {
                             Some(model) => json(model),
@@ -162,6 +164,19 @@ where
     }
 }
 
+/// A part of a path without its percent-encoding. What is no text thereafter stays as it was, and will not be found.
+fn decoded(part: &str) -> String {
+    let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escaped = tail.get(..2).filter(|_| *first == b'%').and_then(hex);
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| part.to_owned())
+}
+
 fn json(body: String) -> chat::Response {
     let mut res = Response::new(Reply::whole(body));
     res.headers_mut().insert(
@@ -172,8 +187,7 @@ fn json(body: String) -> chat::Response {
 }
 
 fn no_route(dialect: Dialect, path: &str) -> chat::Response {
-    const ROUTES: &str =
-        "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/models";
+    const ROUTES: &str = "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/models";
     Refusal::new(
         Kind::NotFound,
         format!("no route {path}: this gateway serves {ROUTES}"),
@@ -188,4 +202,25 @@ fn not_allowed(dialect: Dialect, allowed: &'static str) -> chat::Response {
     res.headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static(allowed));
     res
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decoded;
+
+    #[test]
+    fn names_in_paths_are_decoded() {
+        for (part, id) in [
+            ("ollama:qwen2.5:3b", "ollama:qwen2.5:3b"),
+            ("ollama%3Aqwen2.5%3a3b", "ollama:qwen2.5:3b"),
+            ("r:openai%2Fgpt-5", "r:openai/gpt-5"),
+            ("r:openai/gpt-5", "r:openai/gpt-5"),
+            ("100%", "100%"),
+            ("a%zz%4", "a%zz%4"),
+            ("%ff", "%ff"),
+            ("%C3%A9", "é"),
+        ] {
+            assert_eq!(decoded(part), id);
+        }
+    }
 }

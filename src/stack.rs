@@ -18,6 +18,7 @@ use tierway_layers::{
     cascade::{CascadeLayer, Vetoes},
     classify::{ClassifyLayer, Heuristic},
     decode::DecodeLayer,
+    keep_alive::KeepAliveLayer,
     names::{Names, Wish},
     prompt_cache::{Memory, PromptCacheLayer},
     rescue::RescueLayer,
@@ -66,7 +67,8 @@ impl Stack {
     /// # Errors
     /// Where a provider's address or key cannot be used.
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
-        let dispatch = Dispatch::new(providers(config)?, Client::new());
+        let dispatch = Dispatch::new(providers(config)?, Client::new())
+            .estimate_tokens(config.count_tokens.estimate);
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
@@ -87,6 +89,8 @@ impl Stack {
             .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
+            // Below whoever adds to the head, which it may send early; above whoever may be silent for long.
+            .layer(KeepAliveLayer::new(config.server.keep_alive))
             // Said by the layers below where they are on; every answer says something.
             .layer(SetResponseHeaderLayer::if_not_present(
                 CACHE,
@@ -212,12 +216,14 @@ fn names(config: &Config) -> Names {
 }
 
 fn bindings(config: &Config, names: &Names) -> Bindings {
-    config
-        .tiers
-        .iter()
-        .fold(Bindings::new(names.clone()), |bindings, (tier, target)| {
-            bindings.tier(*tier, target.clone())
-        })
+    let mut bindings = Bindings::new(names.clone());
+    for (tier, target) in &config.tiers {
+        bindings = bindings.tier(*tier, target.clone());
+    }
+    match &config.embeddings.default {
+        Some(target) => bindings.embeddings(target.clone()),
+        None => bindings,
+    }
 }
 
 fn prices(config: &Config) -> PriceList {

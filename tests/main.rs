@@ -9,6 +9,9 @@ mod support;
 
 mod bad_input;
 mod cache_and_cascade;
+mod claude_code;
 mod passthrough;
+mod responses;
 mod streams;
+mod surfaces;
 mod translation;

@@ -8,7 +8,7 @@
 //! same ask is in the same tier bare and wrapped. These weights are a prior, put down by hand, not learned from outcomes.
 use super::{Decision, Policy, ask::clean, features::Features};
 use crate::names::{Names, Wish};
-use tierway_services::chat::{self, Facts, PartKind, Prompt, Speaker, Tier};
+use tierway_services::chat::{self, Facts, Operation, PartKind, Prompt, Speaker, Tier};
 
 /// How many asks "yes" and "continue" are followed back.
 const MAX_BACK: usize = 5;
@@ -50,6 +50,10 @@ impl Heuristic {
 
 impl Policy for Heuristic {
     fn classify(&self, req: &chat::Request) -> Option<Decision> {
+        if req.body().facts().operation == Operation::Embed {
+            // Vectors of different models cannot be compared, so none is as good as another.
+            return None;
+        }
         match self.names.resolve(&req.body().facts().model)? {
             Wish::Target(_) => None,
             Wish::Tier(tier) => Some(Decision::new(tier, "asked")),

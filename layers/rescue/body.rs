@@ -17,6 +17,8 @@ pin_project! {
         inner: RefusalBody<B>,
         // How to tell of an error, for a stream of events.
         events: Option<(Dialect, RescueLayer)>,
+        // The last frame of a stream whose events are numbered.
+        sent: Bytes,
         ended: bool,
     }
 }
@@ -26,6 +28,7 @@ impl<B> ResponseBody<B> {
         Self {
             inner: RefusalBody::inner(body),
             events: None,
+            sent: Bytes::new(),
             ended: false,
         }
     }
@@ -33,6 +36,7 @@ impl<B> ResponseBody<B> {
         Self {
             inner: RefusalBody::inner(body),
             events: Some((dialect, layer)),
+            sent: Bytes::new(),
             ended: false,
         }
     }
@@ -43,6 +47,7 @@ impl<B> From<Bytes> for ResponseBody<B> {
         Self {
             inner: refusal.into(),
             events: None,
+            sent: Bytes::new(),
             ended: false,
         }
     }
@@ -68,7 +73,13 @@ where
             (Some(Err(error)), Some((dialect, layer))) => {
                 *this.ended = true;
                 let refusal = layer.refusal(&*error.into());
-                Some(Ok(Frame::data(refusal.event(*dialect))))
+                Some(Ok(Frame::data(refusal.event_behind(*dialect, this.sent))))
+            }
+            (Some(Ok(frame)), Some((Dialect::Responses, _))) => {
+                if let Some(data) = frame.data_ref() {
+                    *this.sent = data.clone();
+                }
+                Some(Ok(frame))
             }
             (frame, _) => frame,
         })

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tierway_services::{
-    chat::{Journal, JournalEntries, Target, Tier, Usd},
+    chat::{Journal, JournalEntries, Operation, Target, Tier, Usd},
     dialect::Dialect,
 };
 
@@ -24,6 +24,8 @@ pub struct CallRecord<'a> {
     pub request_id: Option<&'a HeaderValue>,
     /// The caller's dialect.
     pub dialect: Dialect,
+    /// What the caller wanted.
+    pub operation: Operation,
     /// The tier; `None` where the caller named a model, or the call did not come that far.
     pub tier: Option<Tier>,
     /// Who answered, or should have; `None` where the call did not come that far.
@@ -74,6 +76,7 @@ pub(super) struct Call {
     shared: Arc<Shared>,
     journal: Journal,
     dialect: Dialect,
+    operation: Operation,
     request_id: Option<HeaderValue>,
     started: Instant,
     first_byte: Option<Duration>,
@@ -85,12 +88,18 @@ pub(super) struct Call {
 
 impl Call {
     /// Begins a call, and lays its journal into the request.
-    pub(super) fn begin<B>(shared: &Arc<Shared>, dialect: Dialect, req: &mut Request<B>) -> Self {
+    pub(super) fn begin<B>(
+        shared: &Arc<Shared>,
+        dialect: Dialect,
+        operation: Operation,
+        req: &mut Request<B>,
+    ) -> Self {
         let journal = Journal::default();
         req.extensions_mut().insert(journal.clone());
         Self {
             journal,
             dialect,
+            operation,
             request_id: req.headers().get("x-request-id").cloned(),
             started: Instant::now(),
             first_byte: None,
@@ -114,7 +123,7 @@ impl Call {
         let outcome = outcome::outcome(self.end, self.status, entries);
         let target = outcome::answered_by(entries);
         series.ended(&series::Ended {
-            dialect: self.dialect,
+            road: crate::wire::road(self.dialect, self.operation),
             tier: names::tier_label(entries.tier, entries.target.is_some()),
             provider: target.map(|target| &target.provider),
             outcome,
@@ -137,6 +146,7 @@ impl Call {
             on_end(&CallRecord {
                 request_id: self.request_id.as_ref(),
                 dialect: self.dialect,
+                operation: self.operation,
                 tier: entries.tier,
                 target,
                 outcome,

@@ -8,10 +8,7 @@
 use super::{Extra, Outcome, Saved};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use std::sync::Arc;
-use tierway_services::{
-    chat::{CacheStatus, Role, Tier},
-    dialect::Dialect,
-};
+use tierway_services::chat::{CacheStatus, Role, Tier};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,12 +113,12 @@ pub(super) enum TokenKind {
 // === handles ===
 
 pub(super) fn requests(
-    dialect: Dialect,
+    road: &'static str,
     tier: &'static str,
     provider: &Arc<str>,
     outcome: Outcome,
 ) -> Counter {
-    metrics::counter!(REQUESTS, "dialect" => dialect.as_str(), "tier" => tier,
+    metrics::counter!(REQUESTS, "dialect" => road, "tier" => tier,
         "provider" => provider.clone(), "outcome" => outcome.as_str())
 }
 
@@ -168,12 +165,12 @@ pub(super) fn cascade(accepted: bool, reason: &'static str) -> Counter {
     metrics::counter!(CASCADE, "outcome" => outcome, "reason" => reason)
 }
 
-pub(super) fn request_seconds(dialect: Dialect, tier: &'static str) -> Histogram {
-    metrics::histogram!(REQUEST_SECONDS, "dialect" => dialect.as_str(), "tier" => tier)
+pub(super) fn request_seconds(road: &'static str, tier: &'static str) -> Histogram {
+    metrics::histogram!(REQUEST_SECONDS, "dialect" => road, "tier" => tier)
 }
 
-pub(super) fn first_byte_seconds(dialect: Dialect, tier: &'static str) -> Histogram {
-    metrics::histogram!(TIME_TO_FIRST_BYTE_SECONDS, "dialect" => dialect.as_str(), "tier" => tier)
+pub(super) fn first_byte_seconds(road: &'static str, tier: &'static str) -> Histogram {
+    metrics::histogram!(TIME_TO_FIRST_BYTE_SECONDS, "dialect" => road, "tier" => tier)
 }
 
 pub(super) fn attempt_seconds(provider: &Arc<str>, role: Role) -> Histogram {

@@ -90,8 +90,10 @@ pub(super) fn outcome(end: End, status: Option<StatusCode>, entries: &JournalEnt
     }
     match (end, last) {
         (End::Dropped, _) => Outcome::Cancelled,
-        // `Rescue` ends a broken stream in order, but the upstream call's record still tells.
-        (End::Broken, _) | (End::Ended, Some(AttemptEnd::Failed)) => Outcome::Cut,
+        // `Rescue` ends a broken stream in order, and `KeepAlive` tells a refusal within one, but the upstream call's record still tells.
+        (End::Broken, _) | (End::Ended, Some(AttemptEnd::Failed | AttemptEnd::Status(_))) => {
+            Outcome::Cut
+        }
         (End::Ended, _) => Outcome::Ok,
     }
 }
@@ -135,6 +137,7 @@ mod tests {
             (Dropped, 0, &[], None, Outcome::Cancelled),
             (Broken, 200, &[], None, Outcome::Cut),
             (Ended, 200, &[(Only, Failed)], None, Outcome::Cut),
+            (Ended, 200, &[(Only, Status(429))], None, Outcome::Cut),
             // A rejected draft was complete, but what came after it was not.
             (
                 Ended,

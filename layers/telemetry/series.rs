@@ -13,10 +13,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
-use tierway_services::{
-    chat::{Attempt, CacheStatus, CascadeStatus, Role, Usage, Usd},
-    dialect::Dialect,
-};
+use tierway_services::chat::{Attempt, CacheStatus, CascadeStatus, Role, Usage, Usd};
 
 /// More providers or reasons than anybody configures. What comes beyond is counted as `other`, so that no mistake below can make series
 /// without end.
@@ -31,8 +28,8 @@ pub(super) struct Series {
     extra: Cached<Extra, Arc<Money>>,
     cache: Cached<CacheStatus, Counter>,
     cascade: Cached<(bool, &'static str), Counter>,
-    request_seconds: Cached<(Dialect, &'static str), Histogram>,
-    first_byte_seconds: Cached<(Dialect, &'static str), Histogram>,
+    request_seconds: Cached<(&'static str, &'static str), Histogram>,
+    first_byte_seconds: Cached<(&'static str, &'static str), Histogram>,
     none: Arc<str>,
     other: Arc<str>,
 }
@@ -40,7 +37,7 @@ pub(super) struct Series {
 /// The series of one provider.
 struct Provider {
     name: Arc<str>,
-    requests: Cached<(Dialect, &'static str, Outcome), Counter>,
+    requests: Cached<(&'static str, &'static str, Outcome), Counter>,
     tokens: Cached<(TokenKind, Role), Counter>,
     unpriced: OnceLock<Counter>,
     cost: Cached<Role, Arc<Money>>,
@@ -61,7 +58,8 @@ pub(super) struct InFlight(Gauge);
 
 /// A call, as it is counted once it has ended.
 pub(super) struct Ended<'a> {
-    pub(super) dialect: Dialect,
+    /// The dialect, or the operation where that has none.
+    pub(super) road: &'static str,
     pub(super) tier: &'static str,
     pub(super) provider: Option<&'a Arc<str>>,
     pub(super) outcome: Outcome,
@@ -101,7 +99,7 @@ impl Series {
 
     pub(super) fn ended(&self, call: &Ended<'_>) {
         let &Ended {
-            dialect,
+            road,
             tier,
             outcome,
             ..
@@ -109,18 +107,16 @@ impl Series {
         let provider = self.provider(call.provider.unwrap_or(&self.none));
         provider
             .requests
-            .get((dialect, tier, outcome), |_| {
-                names::requests(dialect, tier, &provider.name, outcome)
+            .get((road, tier, outcome), |_| {
+                names::requests(road, tier, &provider.name, outcome)
             })
             .increment(1);
         self.request_seconds
-            .get((dialect, tier), |_| names::request_seconds(dialect, tier))
+            .get((road, tier), |_| names::request_seconds(road, tier))
             .record(call.total);
         if let Some(first_byte) = call.first_byte {
             self.first_byte_seconds
-                .get((dialect, tier), |_| {
-                    names::first_byte_seconds(dialect, tier)
-                })
+                .get((road, tier), |_| names::first_byte_seconds(road, tier))
                 .record(first_byte);
         }
         if let Some(status) = call.cache {

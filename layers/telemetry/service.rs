@@ -105,14 +105,14 @@ where
     }
 
     fn call(&mut self, mut req: Request<ReqB>) -> Self::Future {
-        let call =
-            counted(&self.shared, &req).map(|dialect| Call::begin(&self.shared, dialect, &mut req));
+        let call = counted(&self.shared, &req)
+            .map(|(dialect, operation)| Call::begin(&self.shared, dialect, operation, &mut req));
         ResponseFuture::new(self.inner.call(req), call)
     }
 }
 
-/// The dialect of a request that counts.
-fn counted<B>(shared: &Shared, req: &Request<B>) -> Option<Dialect> {
+/// The dialect and the operation of a request that counts.
+fn counted<B>(shared: &Shared, req: &Request<B>) -> Option<(Dialect, Operation)> {
     if req.method() != Method::POST {
         return None;
     }
@@ -121,5 +121,5 @@ fn counted<B>(shared: &Shared, req: &Request<B>) -> Option<Dialect> {
         Some(dialect) => (dialect, crate::wire::operation(path)),
         None => crate::wire::route(path)?,
     };
-    (operation == Operation::Generate).then_some(dialect)
+    (operation != Operation::CountTokens).then_some((dialect, operation))
 }

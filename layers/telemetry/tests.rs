@@ -279,6 +279,27 @@ async fn only_chat_calls_count() {
 }
 
 #[tokio::test]
+async fn embeddings_are_counted_and_billed_under_their_own_name() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let mut bench = bench(&recorder, layer());
+    let (mut answer, req, answerer) = bench.call("/v1/embeddings").await;
+    let journal = Journal::of(&req).unwrap().clone();
+    journal.write(|j| j.target = Some(Target::new("cloud", "big")));
+    let body = leaf(
+        &journal,
+        attempt("cloud:big", Role::Only, 1000, 0),
+        Frames::of(["vectors"]),
+    );
+    answerer.send_response(Response::new(body));
+    drop(assert_ready_ok!(answer.poll()).into_body().collect().await);
+    bench.shows(r#"tierway_requests_total{dialect="embeddings",tier="direct",provider="cloud",outcome="ok"} 1"#);
+    bench.shows(r#"tierway_tokens_total{kind="input",provider="cloud",role="only"} 1000"#);
+    // Nothing is said to be saved where nothing was chosen.
+    bench.shows("tierway_baseline_usd_total 0.002");
+}
+
+#[tokio::test]
 async fn an_unknown_price_is_not_nothing() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);

@@ -10,6 +10,18 @@ pub enum Operation {
     Generate,
     /// The number of its tokens.
     CountTokens,
+    /// Vectors for texts: `OpenAI`'s embeddings. There is no conversation, and so no tier.
+    Embed,
+    /// The continuation of a text: `OpenAI`'s legacy completions. There is no conversation; the prompt is taken for what a user says.
+    Complete,
+}
+
+impl Operation {
+    /// Whether it is about a conversation, which can be put into another dialect. The others pass as they are, or not at all.
+    #[must_use]
+    pub const fn is_conversation(self) -> bool {
+        matches!(self, Self::Generate | Self::CountTokens)
+    }
 }
 
 /// Who speaks a turn.
@@ -112,6 +124,10 @@ pub struct Facts {
     pub choices: u64,
     /// Where `metadata` stands.
     pub metadata_span: Option<Range<u32>>,
+    /// Where `tool_choice` stands.
+    pub tool_choice_span: Option<Range<u32>>,
+    /// How many texts are to be embedded or continued; 0 in a conversation.
+    pub inputs: usize,
 }
 
 impl Facts {

@@ -72,13 +72,26 @@ impl Prompt {
     /// stream could not be billed). Everything else stays byte for byte the same; where nothing changes, these are the very same bytes.
     #[must_use]
     pub fn with_model(&self, model: &str, ask_usage: bool) -> Bytes {
+        self.with_model_and(model, ask_usage, Vec::new())
+    }
+    /// The same with some more edits, which touch neither the model's name nor `stream_options`.
+    #[must_use]
+    pub fn with_model_and<'a>(
+        &'a self,
+        model: &str,
+        ask_usage: bool,
+        mut edits: Vec<Edit<'a>>,
+    ) -> Bytes {
         let facts = &*self.facts;
         let ask = ask_usage && facts.stream && !matches!(facts.stream_options, Some((_, true)));
         if model == facts.model && !ask {
-            return self.raw.clone();
+            return if edits.is_empty() {
+                self.raw.clone()
+            } else {
+                self.edited(edits)
+            };
         }
         let mut name = quote(model);
-        let mut edits = Vec::with_capacity(2);
         match &facts.stream_options {
             Some((span, false)) if ask => edits.push(Edit {
                 span: span.clone(),

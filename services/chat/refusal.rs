@@ -157,7 +157,12 @@ impl Refusal {
     /// The event that ends a stream in error in `dialect`.
     #[must_use]
     pub fn event(&self, dialect: Dialect) -> Bytes {
-        dialect.error_event(self)
+        dialect.error_event(self, &[])
+    }
+    /// The same where `sent` is what the stream last brought: Responses numbers its events.
+    #[must_use]
+    pub fn event_behind(&self, dialect: Dialect, sent: &[u8]) -> Bytes {
+        dialect.error_event(self, sent)
     }
     /// The whole response in `dialect`, around any body that can be made of bytes.
     #[must_use]

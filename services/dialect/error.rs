@@ -88,7 +88,7 @@ impl Dialect {
     }
 
     /// An `error` event of Responses, whose fields are the event's own.
-    fn stated(self, refusal: &Refusal) -> Bytes {
+    fn stated(self, refusal: &Refusal, behind: &[u8]) -> Bytes {
         let body = json(&Stated {
             r#type: "error",
             code: refusal
@@ -97,20 +97,34 @@ impl Dialect {
                 .unwrap_or_else(|| self.error_type(refusal.kind())),
             message: refusal.message(),
             param: refusal.param(),
-            sequence_number: 0,
+            sequence_number: number_behind(behind),
         });
         [b"event: error\ndata: ", &*body, b"\n\n"].concat().into()
     }
 
-    pub(crate) fn error_event(self, refusal: &Refusal) -> Bytes {
+    pub(crate) fn error_event(self, refusal: &Refusal, behind: &[u8]) -> Bytes {
         let body = self.error_body(refusal);
         let name: &[u8] = match self {
             Self::Messages => b"event: error\ndata: ",
-            Self::Responses => return self.stated(refusal),
+            Self::Responses => return self.stated(refusal, behind),
             _ => b"data: ",
         };
         [name, &body, b"\n\n"].concat().into()
     }
+}
+
+/// The number of an event of Responses that comes behind those in `sent`.
+fn number_behind(sent: &[u8]) -> u64 {
+    const KEY: &[u8] = b"\"sequence_number\":";
+    let last = memchr::memmem::rfind(sent, KEY).and_then(|at| {
+        let rest = sent.get(at + KEY.len()..)?.trim_ascii_start();
+        let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        std::str::from_utf8(rest.get(..digits)?)
+            .ok()?
+            .parse::<u64>()
+            .ok()
+    });
+    last.map_or(0, |last| last.saturating_add(1))
 }
 
 /// `OpenAI` SDKs tell these apart by `error.code`.

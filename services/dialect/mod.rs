@@ -4,6 +4,8 @@
 //! read, how an answer is read. Translation *between* dialects is the business of [`translate`](crate::translate).
 mod error;
 mod facts;
+mod inputs;
+pub(crate) mod literal;
 
 use crate::chat::Kind;
 use http::{HeaderMap, StatusCode, Uri};
@@ -57,7 +59,9 @@ impl Dialect {
             Self::Messages
         } else if path == "/v1/responses" || path.starts_with("/v1/responses/") {
             Self::Responses
-        } else if path.starts_with("/v1/chat/") {
+        } else if path.starts_with("/v1/chat/")
+            || matches!(path, "/v1/embeddings" | "/v1/completions")
+        {
             Self::ChatCompletions
         } else if headers.contains_key("anthropic-version") {
             Self::Messages

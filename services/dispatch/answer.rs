@@ -7,9 +7,10 @@ use super::{
     error::Error,
     headers,
     record::Recorder,
+    signatures::Signer,
 };
 use crate::{
-    chat::{AttemptEnd, Prompt, Refusal, Reply, Response, Target, Usage},
+    chat::{AttemptEnd, Operation, Prompt, Refusal, Reply, Response, Target, Usage},
     dialect::Dialect,
     providers::Framing,
     translate::{self, StreamTranslator, Summary},
@@ -30,6 +31,8 @@ pub(super) struct Answering<'a> {
     pub(super) prompt: &'a Prompt,
     pub(super) target: &'a Target,
     pub(super) from: Dialect,
+    /// Who signs the thoughts in it, where they can be signed.
+    pub(super) signer: Option<Signer>,
     pub(super) recorder: Recorder,
     pub(super) first_byte_until: Instant,
 }
@@ -105,7 +108,7 @@ impl Answering<'_> {
     fn stream(self, body: Incoming) -> Response {
         let input = crate::tokens::estimate(self.prompt);
         let translator = StreamTranslator::new(self.from, self.caller(), self.prompt, input);
-        let mut response = Response::new(Reply::stream(Streaming::new(
+        let streaming = Streaming::new(
             body,
             self.entry.provider.clone(),
             self.framing(),
@@ -113,7 +116,8 @@ impl Answering<'_> {
             self.recorder,
             input,
             self.first_byte_until,
-        )));
+        );
+        let mut response = Response::new(Reply::stream(streaming.signed_by(self.signer)));
         event_stream(response.headers_mut());
         response
     }
@@ -132,13 +136,23 @@ impl Answering<'_> {
         }
         match self.translated(shape, &body) {
             Ok((answer, summary)) => {
+                if let Some(signer) = &self.signer {
+                    signer.note(&body);
+                }
                 self.bill(&summary, &answer);
                 self.recorder.end(AttemptEnd::Complete);
+                let facts = self.prompt.facts();
+                let flagged = facts.operation == Operation::Generate
+                    && !facts.stream
+                    && translate::has_invalid_arguments(self.caller(), &answer);
                 let mut response = Response::new(Reply::whole(answer));
-                if self.prompt.facts().stream {
+                if facts.stream {
                     event_stream(response.headers_mut());
                 } else {
                     json(response.headers_mut());
+                }
+                if flagged {
+                    headers::flag(response.headers_mut(), "invalid_tool_arguments");
                 }
                 Ok(response)
             }
@@ -157,6 +171,16 @@ impl Answering<'_> {
     }
 
     fn translated(&self, shape: Shape, body: &Bytes) -> Result<(Bytes, Summary), Wrong> {
+        let facts = self.prompt.facts();
+        if !facts.operation.is_conversation() && (shape == Shape::Events) != facts.stream {
+            // Only a conversation's answer can be retold in the other way.
+            let what = if facts.stream {
+                "answered as a whole, though it was asked for a stream"
+            } else {
+                "answered as a stream, though it was not asked for one"
+            };
+            return Err(Wrong::Nonsense(what.into()));
+        }
         let whole = match shape {
             Shape::Json => body.clone(),
             Shape::Events => {
@@ -177,9 +201,9 @@ impl Answering<'_> {
                 },
             )?;
         if let Some(refusal) = summary.error {
-            return Err(Wrong::Error(refusal));
+            let told = translate::summary(self.from, &self.entry.scrub(&whole)).error;
+            return Err(Wrong::Error(told.unwrap_or(refusal)));
         }
-        let facts = self.prompt.facts();
         if !facts.stream {
             return Ok((answer, summary));
         }
@@ -208,6 +232,7 @@ impl Answering<'_> {
         }
         let ours = provider.key().into_iter().chain(&token);
         let body = ours.fold(body, |body, secret| secret.redact(body));
+        let body = self.entry.scrub(&body);
         let caller = self.caller();
         if self.from == caller && is_error_object(&body) {
             let mut response = Response::new(Reply::whole(body));

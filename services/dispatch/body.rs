@@ -1,5 +1,5 @@
 //! A streaming answer on its way from the provider to the caller.
-use super::{cutter::Cutter, error::Error, record::Recorder};
+use super::{cutter::Cutter, error::Error, record::Recorder, signatures::Signer};
 use crate::{
     BoxError,
     chat::{AttemptEnd, Refusal, Usage},
@@ -45,6 +45,7 @@ struct State {
     cutter: Cutter,
     translator: StreamTranslator,
     recorder: Recorder,
+    signer: Option<Signer>,
     input_estimate: u64,
     first_byte_until: Option<Instant>,
     scratch: Vec<Bytes>,
@@ -73,6 +74,7 @@ impl<B> Streaming<B> {
                 cutter: Cutter::new(framing, EVENT_LIMIT),
                 translator,
                 recorder,
+                signer: None,
                 input_estimate,
                 first_byte_until: Some(first_byte_until),
                 scratch: Vec::new(),
@@ -81,6 +83,14 @@ impl<B> Streaming<B> {
                 done: false,
             },
         }
+    }
+}
+
+impl<B> Streaming<B> {
+    /// Whose signatures are to be remembered as they pass.
+    pub(super) fn signed_by(mut self, signer: Option<Signer>) -> Self {
+        self.state.signer = signer;
+        self
     }
 }
 
@@ -189,8 +199,12 @@ impl State {
         let pushed = self.cutter.push(chunk.clone());
         let mut out = std::mem::take(&mut self.scratch);
         for event in self.cutter.by_ref() {
+            if let Some(signer) = &self.signer {
+                signer.note(&event);
+            }
             self.translator.push(event, &mut out);
         }
+        self.scrub(&mut out);
         join(&chunk, &mut out, &mut self.ready);
         self.scratch = out;
         if let Err(error) = pushed {
@@ -218,6 +232,7 @@ impl State {
             self.translator.push(rest, &mut out);
         }
         let finished = self.translator.finish(&mut out);
+        self.scrub(&mut out);
         join(&Bytes::new(), &mut out, &mut self.ready);
         self.scratch = out;
         match finished {
@@ -228,6 +243,15 @@ impl State {
                 self.failure = Some(error(&self.provider, &refusal));
                 self.finish(AttemptEnd::Failed);
             }
+        }
+    }
+
+    /// The provider's own error event, as callers may see it: it is the last that was translated.
+    fn scrub(&self, out: &mut [Bytes]) {
+        if self.translator.summary().error.is_some()
+            && let Some(error) = out.last_mut()
+        {
+            *error = super::scrub::told(&self.provider, error);
         }
     }
 

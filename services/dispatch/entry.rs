@@ -184,6 +184,11 @@ impl Entry {
         Ok(request.map(Full::new))
     }
 
+    /// An error of the provider's as callers may see it; the log has it as it was.
+    pub(super) fn scrub(&self, error: &Bytes) -> Bytes {
+        super::scrub::told(&self.provider, error)
+    }
+
     /// Sends it, and waits for the head of the answer until `until`.
     pub(super) async fn send(
         &self,

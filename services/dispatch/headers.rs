@@ -29,22 +29,41 @@ const SAME_DIALECT: [&str; 14] = [
 ];
 const SAME_DIALECT_PREFIXES: [&str; 3] = ["x-stainless-", "x-claude-code-", "x-codex-"];
 /// Come back from the upstream: what a client needs to behave well, and what it is asked for when it complains.
-const BACK: [&str; 6] = [
+const BACK: [&str; 7] = [
     "retry-after",
     "retry-after-ms",
     "request-id",
     "openai-processing-ms",
+    "openai-version",
+    "openai-model",
     "x-should-retry",
+];
+const BACK_PREFIXES: [&str; 4] = [
+    "anthropic-ratelimit-",
+    "anthropic-priority-",
+    "x-ratelimit-",
+    // Without the `x-`, as the standard to come has it.
+    "ratelimit-",
+];
+/// By which names providers tell the id of a call, the most telling last: OpenAI and most others; Amazon; Azure's front, then Azure;
+/// Google; OpenRouter.
+const IDS: [&str; 6] = [
+    "x-request-id",
+    "x-amzn-requestid",
+    "apim-request-id",
+    "x-ms-request-id",
+    "x-goog-request-id",
     "x-generation-id",
 ];
-const BACK_PREFIXES: [&str; 2] = ["anthropic-ratelimit-", "x-ratelimit-"];
 
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-upstream-request-id");
 const PROVIDER: HeaderName = HeaderName::from_static("x-tierway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-tierway-model");
 
+/// Tells of something odd in an answer that is delivered all the same.
+const FLAG: HeaderName = HeaderName::from_static("x-tierway-flag");
 const DROPPED: HeaderName = HeaderName::from_static("x-tierway-dropped");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -70,8 +89,13 @@ pub(super) fn up(
                     || SAME_DIALECT_PREFIXES
                         .iter()
                         .any(|prefix| name.as_str().starts_with(prefix)));
-        if travels {
-            out.append(name, value.clone());
+        let value = if *name == ANTHROPIC_BETA {
+            provider.kind().passage().betas.header(value)
+        } else {
+            Some(value.clone())
+        };
+        if let Some(value) = value.filter(|_| travels) {
+            out.append(name, value);
         }
     }
     out.entry(USER_AGENT)
@@ -139,16 +163,22 @@ pub(super) fn down(target: &Target, upstream: &HeaderMap, out: &mut HeaderMap) {
                 .any(|prefix| name.as_str().starts_with(prefix));
         if travels {
             out.insert(name, value.clone());
-        } else if *name == X_REQUEST_ID {
-            // The plain name is for the id that this gateway gives.
-            out.insert(UPSTREAM_REQUEST_ID, value.clone());
         }
+    }
+    // The plain name is for the id that this gateway gives.
+    for id in IDS.iter().filter_map(|name| upstream.get(*name)) {
+        out.insert(UPSTREAM_REQUEST_ID, id.clone());
     }
     for (name, text) in [(PROVIDER, &target.provider), (MODEL, &target.model)] {
         if let Ok(value) = HeaderValue::from_str(text) {
             out.insert(name, value);
         }
     }
+}
+
+/// Says that something in the answer is odd.
+pub(super) fn flag(headers: &mut HeaderMap, word: &'static str) {
+    headers.append(FLAG, HeaderValue::from_static(word));
 }
 
 #[cfg(test)]
@@ -256,6 +286,19 @@ mod tests {
     }
 
     #[test]
+    fn every_providers_id_of_a_call_comes_back_under_one_name() {
+        for name in IDS {
+            let mut upstream = HeaderMap::new();
+            upstream.insert(name, HeaderValue::from_static("id-1"));
+            let mut out = HeaderMap::new();
+            down(&Target::new("p", "m"), &upstream, &mut out);
+            assert_eq!(out[UPSTREAM_REQUEST_ID], "id-1", "{name}");
+            assert!(!out.contains_key(name), "{name}");
+        }
+    }
+
+    // Cases 35 and 36.
+    #[test]
     fn what_comes_back() {
         let mut upstream = HeaderMap::new();
         for (name, value) in [
@@ -263,6 +306,14 @@ mod tests {
             ("retry-after-ms", "900"),
             ("x-request-id", "req_1"),
             ("anthropic-ratelimit-requests-remaining", "9"),
+            ("anthropic-ratelimit-unified-status", "allowed"),
+            ("x-ratelimit-remaining-tokens", "7"),
+            ("ratelimit-policy", "10;w=1"),
+            ("x-should-retry", "true"),
+            ("openai-organization", "org-1"),
+            ("openai-project", "proj_1"),
+            ("x-amz-cf-id", "c"),
+            ("server", "s"),
             ("set-cookie", "a=b"),
             ("anthropic-organization-id", "org"),
             ("content-length", "3"),
@@ -280,8 +331,12 @@ mod tests {
             names,
             [
                 "anthropic-ratelimit-requests-remaining",
+                "anthropic-ratelimit-unified-status",
+                "ratelimit-policy",
                 "retry-after",
                 "retry-after-ms",
+                "x-ratelimit-remaining-tokens",
+                "x-should-retry",
                 "x-tierway-model",
                 "x-tierway-provider",
                 "x-tierway-upstream-request-id"

@@ -27,15 +27,18 @@ mod error;
 mod finding;
 mod headers;
 mod models;
+mod passage;
 mod record;
+mod scrub;
+mod signatures;
 
 pub use error::{Cause, Error};
 pub use models::{Model, probe};
 
 use crate::{
     chat::{
-        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
-        Target,
+        self, AttemptEnd, Edit, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response,
+        Role, Target,
     },
     dialect::Dialect,
     providers::Provider,
@@ -47,6 +50,7 @@ use bytes::Bytes;
 use entry::{Entry, Outgoing};
 use http::request;
 use record::Recorder;
+use signatures::{Signatures, Signer};
 use std::{
     fmt,
     pin::Pin,
@@ -59,6 +63,8 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct Dispatch {
     entries: Arc<[Entry]>,
+    signatures: Arc<Signatures>,
+    estimate_tokens: bool,
 }
 
 impl Dispatch {
@@ -69,7 +75,16 @@ impl Dispatch {
                 .into_iter()
                 .map(|provider| Entry::new(provider, &client))
                 .collect(),
+            signatures: Arc::default(),
+            estimate_tokens: true,
         }
+    }
+    /// Whether tokens are counted here where a provider has no counter; so by default. Off, such a call is refused as not supported, and
+    /// the client counts as it sees fit.
+    #[must_use]
+    pub const fn estimate_tokens(mut self, estimate: bool) -> Self {
+        self.estimate_tokens = estimate;
+        self
     }
     /// The provider of this name.
     #[must_use]
@@ -142,10 +157,13 @@ async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Resul
         target,
         head: &head,
         prompt: &prompt,
+        signatures: &this.signatures,
+        estimate_tokens: this.estimate_tokens,
     };
     match prompt.facts().operation {
         Operation::Generate => call.generate().await,
         Operation::CountTokens => call.count_tokens().await,
+        Operation::Embed | Operation::Complete => call.pass().await,
     }
 }
 
@@ -156,15 +174,14 @@ struct Call<'a> {
     target: &'a Target,
     head: &'a request::Parts,
     prompt: &'a Prompt,
+    signatures: &'a Arc<Signatures>,
+    estimate_tokens: bool,
 }
 
 impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
-        let dialect = self
-            .entry
-            .dialect_for(self.prompt, &self.head.headers)
-            .await;
+        let dialect = self.dialect().await;
         let body = match self.body(dialect) {
             Ok(body) => body,
             Err(refusal) => return Ok(refusal.into_response(caller)),
@@ -185,18 +202,83 @@ impl<'a> Call<'a> {
     /// The body for the provider, in this dialect.
     fn body(self, dialect: Dialect) -> Result<Bytes, Refusal> {
         let (provider, model) = (&self.entry.provider, &*self.target.model);
-        let same = dialect == self.prompt.facts().dialect;
-        let said = provider.said_of(model).filter(|_| same);
+        let caps = provider.capabilities(model);
+        if dialect != self.prompt.facts().dialect {
+            return translate::request(self.prompt, dialect, model, &caps);
+        }
+        let said = provider.said_of(model);
         if let Some(said) = &said {
             translate::guard(self.prompt, &said.all())?;
         }
-        let body = translate::request(self.prompt, dialect, model, &provider.capabilities(model))?;
+        let edits = self.edits();
+        let body = if edits.is_empty() {
+            translate::request(self.prompt, dialect, model, &caps)?
+        } else {
+            let ask_usage = dialect == Dialect::ChatCompletions && caps.streaming_usage;
+            self.prompt.with_model_and(model, ask_usage, edits)
+        };
         Ok(match said.and_then(|said| said.max_tokens_field) {
             Some(field) if dialect == Dialect::ChatCompletions => {
                 translate::with_limit_as(body, field)
             }
             _ => body,
         })
+    }
+
+    /// The dialect in which to ask: the caller's own where the provider speaks it, and sees in it all that there is to see.
+    async fn dialect(self) -> Dialect {
+        let facts = self.prompt.facts();
+        let dialect = self
+            .entry
+            .dialect_for(self.prompt, &self.head.headers)
+            .await;
+        let provider = &self.entry.provider;
+        let blind = provider.kind().passage().blind_to;
+        let unseen = || {
+            let mut turns = facts.turns.iter();
+            turns.any(|turn| blind.iter().any(|kind| turn.has(*kind)))
+        };
+        match provider.spec().dialects.first() {
+            Some(other) if dialect == facts.dialect && unseen() => other.dialect,
+            _ => dialect,
+        }
+    }
+
+    /// What must be cut out of the body where it passes in its own dialect.
+    fn edits(self) -> Vec<Edit<'a>> {
+        let passage = self.entry.provider.kind().passage();
+        let (house, signatures) = (self.house(), self.signatures);
+        passage::edits(self.prompt, passage, house, signatures, &self.head.headers)
+    }
+
+    /// Under whose name the target's thoughts are signed.
+    fn house(self) -> &'a str {
+        let kind = self.entry.provider.kind();
+        kind.signs_as(&self.target.model)
+            .unwrap_or(&self.target.provider)
+    }
+
+    /// What is about no conversation passes as it is: to whoever takes it so.
+    async fn pass(self) -> Result<Response, Error> {
+        let (dialect, operation) = (self.prompt.facts().dialect, self.prompt.facts().operation);
+        let spec = self.entry.provider.spec();
+        let native = spec.native(dialect);
+        if native.and_then(|n| n.path(operation)).is_none() {
+            let what = match operation {
+                Operation::Embed => {
+                    "has no embeddings: ask for a model of another as provider:model, or set embeddings.default"
+                }
+                _ => "has no legacy completions: ask it through /v1/chat/completions",
+            };
+            let message = format!("provider {} ({})", self.target.provider, spec.name);
+            let refusal = Refusal::new(Kind::NotSupported, format!("{message} {what}"));
+            return Ok(refusal.into_response(dialect));
+        }
+        let caps = self.entry.provider.capabilities(&self.target.model);
+        let ask_usage = caps.streaming_usage;
+        let body = self.prompt.with_model(&self.target.model, ask_usage);
+        let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+        answering.answer(upstream).await
     }
 
     async fn count_tokens(self) -> Result<Response, Error> {
@@ -209,7 +291,9 @@ impl<'a> Call<'a> {
                     .await
                     == dialect =>
             {
-                let body = self.prompt.with_model(&self.target.model, false);
+                let body = self
+                    .prompt
+                    .with_model_and(&self.target.model, false, self.edits());
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
                 answering.count(presence, upstream).await
             }
@@ -217,7 +301,14 @@ impl<'a> Call<'a> {
         };
         match counted {
             Some(counted) => Ok(counted),
-            None => Ok(count::ours(self.prompt).await),
+            None if self.estimate_tokens => Ok(count::ours(self.prompt).await),
+            None => {
+                let message = format!(
+                    "provider {} does not count tokens, and counting them here is turned off (count_tokens.estimate)",
+                    self.target.provider
+                );
+                Ok(Refusal::new(Kind::NotSupported, message).into_response(dialect))
+            }
         }
     }
 
@@ -255,6 +346,10 @@ impl<'a> Call<'a> {
                     prompt: self.prompt,
                     target: self.target,
                     from,
+                    signer: (from == Dialect::Messages).then(|| Signer {
+                        signatures: self.signatures.clone(),
+                        house: self.house().into(),
+                    }),
                     recorder,
                     first_byte_until,
                 },

@@ -29,6 +29,7 @@ mod ollama;
 mod openai;
 mod openai_compatible;
 mod openrouter;
+mod passage;
 mod presets;
 mod provider;
 mod secret;
@@ -40,6 +41,9 @@ mod vertex;
 
 pub use kind::{Kind, ParseKindError};
 pub use models::Abilities;
+#[cfg(test)]
+pub(crate) use passage::Betas;
+pub(crate) use passage::{BETA_FIELDS, Passage};
 pub use provider::{Provider, ProviderError, Timeouts};
 pub use secret::Secret;
 pub use settings::{AuthStyle, ParseAuthStyleError, Settings};

@@ -217,7 +217,13 @@ impl Native {
                 Path::Rooted(made) => Path::Rooted(made),
                 _ => Path::Fixed(path),
             }),
+            Operation::Embed => self.beside_chat("/embeddings"),
+            Operation::Complete => self.beside_chat("/completions"),
         }
+    }
+    /// A path that stands beside that of chat completions, on servers that keep `OpenAI`'s paths.
+    fn beside_chat(&self, path: &'static str) -> Option<Path> {
+        matches!(self.generate, Path::Fixed("/chat/completions")).then_some(Path::Fixed(path))
     }
 }
 

@@ -127,9 +127,11 @@ impl Grammar {
             self.ended = true;
             return Ok(());
         }
-        want(self.begun || kind == "message_start", || {
-            format!("`{kind}` before `message_start`")
-        })?;
+        // A ping may come at any time, also while the answer is waited for; SDKs drop it before they look.
+        want(
+            self.begun || matches!(kind, "message_start" | "ping"),
+            || format!("`{kind}` before `message_start`"),
+        )?;
         want(
             !self.stopped || matches!(kind, "message_stop" | "ping"),
             || format!("`{kind}` after `message_delta`"),

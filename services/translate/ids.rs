@@ -26,6 +26,13 @@ pub(crate) fn call_id<'a>(id: &'a Text<'_>) -> Cow<'a, str> {
     }
 }
 
+/// A tool call's id as a caller is given it: such that it can go back to any provider, for it comes back with the history, and the next turn
+/// may be another provider's. Where there is none it stays none.
+pub(crate) fn given_id<'a>(id: &'a Text<'_>) -> Cow<'a, str> {
+    let plain = id.decode();
+    if plain.is_empty() { plain } else { call_id(id) }
+}
+
 /// A tool's name as both vendors take it: at most 64 letters, digits, `_` and `-`. Others are cut, and marked with what [`restored`] knows
 /// them by.
 pub(crate) fn tool_name<'a>(name: &'a Text<'_>) -> Cow<'a, str> {
@@ -127,6 +134,16 @@ mod tests {
             assert_eq!(sent == id.decode(), kept, "{id:?}");
             assert!(sent.len() <= LONGEST_ID && sent.bytes().all(is_plain));
         }
+    }
+
+    // Case 19: an id longer than its target allows. A given id is its own short form, so that it stays the same however often it crosses.
+    #[test]
+    fn an_id_is_shortened_once_and_for_all() {
+        let long = Text::plain("functions.get_weather:0/and-much-more-of-it-than-fits");
+        let given = given_id(&long).into_owned();
+        assert_eq!(given, call_id(&long));
+        assert_eq!(call_id(&Text::plain(&given)), given);
+        assert_eq!(given_id(&Text::plain("")), "");
     }
 
     #[test]

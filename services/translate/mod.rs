@@ -53,6 +53,7 @@ mod capabilities;
 mod completions;
 mod converse;
 mod count;
+mod cursor;
 mod demands;
 mod error;
 mod event;
@@ -76,8 +77,11 @@ mod summary;
 mod text;
 
 pub use capabilities::{Capabilities, MaxTokensField, ParseReasoningError, Reasoning};
+pub use cursor::chat_prompt;
 pub use error::error;
 pub use guard::{guard, has_field, with_limit_as};
+#[cfg(feature = "client")]
+pub(crate) use read::has_invalid_arguments;
 pub use read::{read_answer, read_stream_answer};
 pub use replay::{to_stream, to_whole};
 pub use stream::StreamTranslator;
@@ -192,6 +196,13 @@ pub fn dropped(prompt: &Prompt, to: Dialect) -> Vec<&'static str> {
 #[must_use]
 pub fn is_particular(prompt: &Prompt) -> bool {
     prompt.facts().dialect == Dialect::Responses && responses::is_particular(prompt)
+}
+
+/// Whether a signature is one that we made up, to carry through Messages what another dialect has no other place for. `signature` is the inside
+/// of a JSON string.
+#[cfg(feature = "client")]
+pub(crate) fn is_our_signature(signature: &str) -> bool {
+    signature.starts_with(responses::ENCRYPTED)
 }
 
 /// Whether the caller offered its tools as the deprecated `functions`.

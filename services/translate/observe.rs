@@ -3,11 +3,11 @@
 use super::{Summary, completions, error, messages, responses};
 use crate::{
     chat::{Prompt, Usd},
-    dialect::Dialect,
+    dialect::{Dialect, literal::literal_len},
     sse::Event,
 };
 use bytes::Bytes;
-use memchr::{memchr2, memmem};
+use memchr::memmem;
 
 #[derive(Debug)]
 pub(super) struct Observer {
@@ -134,30 +134,16 @@ fn output(dialect: Dialect, event: &[u8]) -> usize {
             b"\"reasoning_content\"",
             b"\"arguments\"",
             b"\"reasoning\"",
+            // Legacy completions.
+            b"\"text\"",
         ],
     };
-    let length = |key: &&[u8]| value_of(event, key).map_or(0, literal);
+    let length = |key: &&[u8]| value_of(event, key).and_then(literal_len).unwrap_or(0);
     match dialect {
         // A block's delta is of one kind.
         Dialect::Messages => keys.iter().map(length).find(|l| *l > 0).unwrap_or(0),
         _ => keys.iter().map(length).sum(),
     }
-}
-
-/// The length of the string literal that `json` begins with, its quotes aside; 0 where it is no string.
-fn literal(json: &[u8]) -> usize {
-    let Some(text) = json.strip_prefix(b"\"") else {
-        return 0;
-    };
-    let mut end = 0;
-    while let Some(i) = memchr2(b'"', b'\\', text.get(end..).unwrap_or_default()) {
-        end += i;
-        if text.get(end) == Some(&b'"') {
-            return end;
-        }
-        end += 2;
-    }
-    0
 }
 
 #[cfg(test)]

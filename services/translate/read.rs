@@ -62,6 +62,30 @@ pub fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Answer> {
     Some(answer)
 }
 
+/// Whether some tool call of a whole answer has arguments that are no JSON object. They are delivered as the model wrote them; who runs
+/// the tool should know.
+#[cfg(feature = "client")]
+pub(crate) fn has_invalid_arguments(dialect: Dialect, body: &[u8]) -> bool {
+    let calls = |word: &[u8]| memchr::memmem::find(body, word).is_some();
+    if !(calls(b"tool_use") || calls(b"tool_calls") || calls(b"function_call")) {
+        return false;
+    }
+    let whole = std::str::from_utf8(body)
+        .ok()
+        .and_then(|body| read_whole(dialect, body));
+    whole.is_some_and(|whole| {
+        whole.blocks.iter().any(|block| {
+            matches!(
+                &block.kind,
+                BlockKind::ToolUse {
+                    arguments: Arguments::Text(_),
+                    ..
+                }
+            )
+        })
+    })
+}
+
 /// Reads a recorded stream as the answer that it brought; `None` where it did not end well.
 #[must_use]
 pub fn read_stream_answer(dialect: Dialect, sse: &[u8]) -> Option<Answer> {

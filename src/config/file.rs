@@ -4,7 +4,7 @@
 use super::{
     settings::{LogFormat, Route},
     typed::{Named, Typed, listed, named},
-    values::{BaseUrl, Count, LogLevel, Off, Share, Size},
+    values::{BaseUrl, Count, LogLevel, Off, Pause, Share, Size},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -25,6 +25,8 @@ pub(super) struct File {
     pub(super) tiers: Tiers,
     #[serde(deserialize_with = "named")]
     pub(super) models: BTreeMap<String, Named<Typed<Route>>>,
+    pub(super) embeddings: Embeddings,
+    pub(super) count_tokens: CountTokens,
     #[serde(deserialize_with = "listed")]
     pub(super) keys: Vec<Named<Key>>,
     pub(super) cascade: Cascade,
@@ -43,6 +45,19 @@ pub(super) struct Server {
     pub(super) max_body: Set<Size>,
     pub(super) max_connections: Set<Count>,
     pub(super) drain_timeout: Set<Duration>,
+    pub(super) keep_alive: Set<Pause>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Embeddings {
+    pub(super) default: Set<Target>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CountTokens {
+    pub(super) estimate: Set<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -46,7 +46,10 @@ pub use environment::{NotUnicode, Process, Strings};
 pub use locate::load;
 pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
-pub use settings::{Cache, Cascade, Config, Key, Log, LogFormat, Provider, Route, Savings, Server};
+pub use settings::{
+    Cache, Cascade, Config, CountTokens, Embeddings, Key, Log, LogFormat, Provider, Route, Savings,
+    Server,
+};
 
 use environment::Environment;
 use origin::Source;

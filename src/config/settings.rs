@@ -23,6 +23,10 @@ pub struct Config {
     pub tiers: BTreeMap<Tier, Target>,
     /// Where requested model names lead: exact names, or prefixes that end in `*`.
     pub models: BTreeMap<String, Route>,
+    /// Who embeds texts.
+    pub embeddings: Embeddings,
+    /// Who counts tokens.
+    pub count_tokens: CountTokens,
     /// Who may call. Empty means everybody, and then the gateway listens on loopback only.
     pub keys: Vec<Key>,
     /// When a small model is tried first.
@@ -50,6 +54,22 @@ pub struct Server {
     pub max_connections: usize,
     /// How long streams may go on after the signal to stop.
     pub drain_timeout: Duration,
+    /// How long a stream may be silent before its caller is shown a sign of life; zero means: for ever.
+    pub keep_alive: Duration,
+}
+
+/// Who embeds texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Embeddings {
+    /// The model for callers who name none that is known.
+    pub default: Option<Target>,
+}
+
+/// Who counts tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountTokens {
+    /// Whether we count ourselves where a provider cannot.
+    pub estimate: bool,
 }
 
 /// A provider of models.
@@ -227,7 +247,15 @@ impl Default for Server {
             max_body: 32 << 20,
             max_connections: 8192,
             drain_timeout: Duration::from_secs(30),
+            // Well below the minute after which load balancers hang up, and the minute and a half after which Claude Code does.
+            keep_alive: Duration::from_secs(15),
         }
+    }
+}
+
+impl Default for CountTokens {
+    fn default() -> Self {
+        Self { estimate: true }
     }
 }
 

@@ -30,6 +30,7 @@ impl Loaded {
         sheet.row("server", "max_body", size(server.max_body as u64));
         sheet.row("server", "max_connections", server.max_connections);
         sheet.row("server", "drain_timeout", duration(server.drain_timeout));
+        sheet.row("server", "keep_alive", duration(server.keep_alive));
         sheet.end("[server]");
         for (name, provider) in &config.providers {
             sheet.provider(name, provider);
@@ -42,6 +43,12 @@ impl Loaded {
             sheet.row("models", name, quote(route));
         }
         sheet.end("[models]");
+        if let Some(default) = &config.embeddings.default {
+            sheet.row("embeddings", "default", quote(default));
+        }
+        sheet.end("[embeddings]");
+        sheet.row("count_tokens", "estimate", config.count_tokens.estimate);
+        sheet.end("[count_tokens]");
         for (index, key) in config.keys.iter().enumerate() {
             let path = format!("keys.{index}");
             sheet.row(&path, "key", HIDDEN);

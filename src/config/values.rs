@@ -16,6 +16,9 @@ use toml::Value;
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size(pub(super) u64);
+/// A duration that may be none at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pause(pub(super) Duration);
 /// A number from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Share(pub(super) f64);
@@ -125,6 +128,16 @@ impl Read for Duration {
                 r#"write a number with its unit, for example "30s", "5m" or "250ms""#,
             )),
         }
+    }
+}
+
+impl Read for Pause {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        let none = value
+            .as_str()
+            .and_then(|text| humantime::parse_duration(text).ok())
+            .filter(Duration::is_zero);
+        none.map_or_else(|| Duration::read(value), Ok).map(Self)
     }
 }
 

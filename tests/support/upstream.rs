@@ -129,6 +129,19 @@ impl Upstream {
             "/v1/chat/completions" => {
                 self.send(&body, chat(model), chat_events(model, asks_usage(&body)))
             }
+            "/v1/embeddings" => whole(embeddings(&body)),
+            "/v1/completions" => self.send(&body, completion(), completion_events()),
+            "/v1/responses" => {
+                let answer = responses(model);
+                let told = tierway::services::translate::to_stream(
+                    tierway::services::dialect::Dialect::Responses,
+                    answer.to_string().as_bytes(),
+                    false,
+                );
+                let told = told.unwrap_or_default();
+                let events = told.iter().map(|e| String::from_utf8_lossy(e).into_owned());
+                self.send(&body, answer, events.collect())
+            }
             _ => error(path, 404),
         }
     }
@@ -196,6 +209,14 @@ fn text(model: &str) -> &'static str {
 
 fn asks_usage(body: &Value) -> bool {
     body["stream_options"]["include_usage"] == true
+}
+
+fn responses(model: &str) -> Value {
+    json!({"id": "resp_native", "object": "response", "created_at": 1, "status": "completed", "model": model, "odd": 1.50,
+        "output": [{"id": "msg_1", "type": "message", "status": "completed", "role": "assistant",
+            "content": [{"type": "output_text", "annotations": [], "logprobs": [], "text": text(model)}]}],
+        "usage": {"input_tokens": 25, "input_tokens_details": {"cached_tokens": 5}, "output_tokens": 7,
+            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 32}})
 }
 
 fn messages(model: &str) -> Value {
@@ -342,6 +363,26 @@ fn chat_events(model: &str, usage: bool) -> Vec<String> {
     }
     out.push("data: [DONE]\n\n".into());
     out
+}
+
+fn embeddings(body: &Value) -> Value {
+    let inputs = body["input"].as_array().map_or(1, Vec::len);
+    let data: Vec<Value> = (0..inputs)
+        .map(|i| json!({"object": "embedding", "index": i, "embedding": [0.5, -1.0]}))
+        .collect();
+    json!({"object": "list", "data": data, "model": body["model"], "usage": {"prompt_tokens": 4, "total_tokens": 4}})
+}
+
+fn completion() -> Value {
+    json!({"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m",
+        "choices": [{"text": " upon a time", "index": 0, "logprobs": null, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 2, "completion_tokens": 4, "total_tokens": 6}})
+}
+
+fn completion_events() -> Vec<String> {
+    let mut chunk = completion();
+    chunk["usage"] = Value::Null;
+    vec![format!("data: {chunk}\n\n"), "data: [DONE]\n\n".into()]
 }
 
 /// Pieces of five characters, so that escapes and words are cut anywhere.

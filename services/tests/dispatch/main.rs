@@ -6,6 +6,7 @@
     reason = "a test that cannot go on is to fail"
 )]
 mod answers;
+mod breadth;
 mod cancellation;
 mod clouds;
 mod counting;
@@ -13,6 +14,7 @@ mod errors;
 mod models;
 mod native;
 mod secrets;
+mod texts;
 mod upstream;
 
 use bytes::Bytes;
@@ -54,10 +56,11 @@ pub(crate) struct Ask {
 pub(crate) fn ask(path: &str, body: &str) -> Ask {
     let uri: http::Uri = path.parse().unwrap();
     let dialect = Dialect::of(&uri, &HeaderMap::new());
-    let operation = if uri.path().ends_with("count_tokens") {
-        Operation::CountTokens
-    } else {
-        Operation::Generate
+    let operation = match uri.path() {
+        "/v1/messages/count_tokens" => Operation::CountTokens,
+        "/v1/embeddings" => Operation::Embed,
+        "/v1/completions" => Operation::Complete,
+        _ => Operation::Generate,
     };
     let prompt = Prompt::parse(dialect, operation, body.to_owned().into()).unwrap();
     let mut req = Request::post(uri).body(prompt).unwrap();

@@ -178,7 +178,7 @@ fn run_together<'t>(out: &mut BytesMut, texts: impl Iterator<Item = &'t Text<'t>
 fn write_call(kind: &BlockKind<'_>, list: &mut Array<'_>) {
     if let BlockKind::ToolUse { id, .. } = kind {
         let mut call = list.object();
-        call.text("id", id);
+        call.str("id", &ids::given_id(id));
         call.str("type", "function");
         write_function(kind, call.object("function"));
     }

@@ -122,7 +122,7 @@ impl Writer {
             let mut calls = delta.array("tool_calls");
             let mut call = calls.object();
             call.number("index", index);
-            call.text("id", id);
+            call.str("id", &ids::given_id(id));
             call.str("type", "function");
             let mut function = call.object("function");
             function.text("name", name);

@@ -111,7 +111,7 @@ fn write_block(i: usize, block: &Block<'_>, content: &mut Array<'_>) {
             name,
             arguments,
         } => {
-            let id = id.decode();
+            let id = ids::given_id(id);
             let id = if id.is_empty() {
                 Cow::Owned(format!("toolu_{}{i}", ids::fresh()))
             } else {

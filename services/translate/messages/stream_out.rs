@@ -119,7 +119,7 @@ impl Writer {
                 Open::Tool { id, name } => {
                     self.open = CALL;
                     block.str("type", "tool_use");
-                    block.text("id", id);
+                    block.str("id", &ids::given_id(id));
                     block.text("name", name);
                     block.raw("input", "{}");
                 }

@@ -6,6 +6,7 @@ mod requests;
 mod responses;
 mod streams;
 mod upstreams;
+mod usage;
 
 use super::StreamTranslator;
 use crate::{

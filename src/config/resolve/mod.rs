@@ -6,7 +6,7 @@ use super::{
     environment::Environment,
     file,
     origin::{Origin, Problem},
-    settings::{Cache, Cascade, Config, Key, Log, Route, Savings, Server},
+    settings::{Cache, Cascade, Config, CountTokens, Embeddings, Key, Log, Route, Savings, Server},
     shape::closest,
     typed::{Complaint, Named, Typed},
     values::{Share, Size},
@@ -57,6 +57,10 @@ impl<'a, 'e> Resolver<'a, 'e> {
             providers: self.all_providers(file.providers),
             tiers: self.tiers(file.tiers),
             models: self.models(file.models),
+            embeddings: Embeddings {
+                default: self.target("embeddings.default", file.embeddings.default),
+            },
+            count_tokens: self.count_tokens(file.count_tokens),
             keys: self.keys(file.keys),
             cascade: self.cascade(file.cascade),
             cache: self.cache(file.cache),
@@ -170,7 +174,15 @@ impl<'a, 'e> Resolver<'a, 'e> {
             drain_timeout: self
                 .take("server.drain_timeout", typed.drain_timeout)
                 .unwrap_or(default.drain_timeout),
+            keep_alive: self
+                .take("server.keep_alive", typed.keep_alive)
+                .map_or(default.keep_alive, |pause| pause.0),
         }
+    }
+
+    fn count_tokens(&mut self, typed: file::CountTokens) -> CountTokens {
+        let estimate = self.take("count_tokens.estimate", typed.estimate);
+        estimate.map_or_else(CountTokens::default, |estimate| CountTokens { estimate })
     }
 
     fn tiers(&mut self, mut typed: file::Tiers) -> BTreeMap<Tier, Target> {

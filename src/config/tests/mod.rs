@@ -162,6 +162,8 @@ fn the_reference_names_the_keys_of_the_file() {
     add("providers.*.models.*.", fields::<file::Abilities>());
     add("tiers.", fields::<file::Tiers>());
     add("models.", &["*"]);
+    add("embeddings.", fields::<file::Embeddings>());
+    add("count_tokens.", fields::<file::CountTokens>());
     add("keys[].", fields::<file::Key>());
     add("cascade.", fields::<file::Cascade>());
     add("cache.", fields::<file::Cache>());
@@ -185,6 +187,20 @@ fn the_reference_names_the_keys_of_the_file() {
         reference::ENTRIES.len(),
         "a key is documented twice"
     );
+}
+
+#[test]
+fn signs_of_life_can_be_turned_off_and_nothing_else_takes_no_time() {
+    let off = sound("[server]\nkeep_alive = \"0s\"", &[]);
+    assert!(off.config.server.keep_alive.is_zero());
+    for toml in [
+        "[server]\ndrain_timeout = \"0s\"",
+        "[server]\nkeep_alive = 0",
+        "[server]\nkeep_alive = \"soon\"",
+    ] {
+        let problems = read_with(toml, &[]);
+        assert!(problems.is_err(), "{toml}");
+    }
 }
 
 /// The field names that serde knows of `T`.

@@ -1,9 +1,16 @@
 //! Reading a body's [`Facts`] in one borrowed pass.
+mod fault;
+mod place;
+
+pub(super) use self::{
+    fault::{malformed, missing, optional, read, wrong},
+    place::Place,
+};
 use super::Dialect;
-use crate::chat::{Facts, Kind, Operation, Part, PartKind, Refusal, Speaker, Turn};
+use crate::chat::{Facts, Operation, PartKind, Refusal, Turn};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
-use std::{borrow::Cow, ops::Range};
+use std::borrow::Cow;
 
 impl Dialect {
     /// Reads the facts of a request body in this dialect.
@@ -11,11 +18,15 @@ impl Dialect {
     /// # Errors
     /// A [`Refusal`] of kind [`InvalidRequest`](Kind::InvalidRequest) that names the field at fault.
     pub(crate) fn read_facts(self, operation: Operation, raw: &[u8]) -> Result<Facts, Refusal> {
-        let body: Body<'_> = serde_json::from_slice(raw).map_err(|e| malformed(&e))?;
+        if !operation.is_conversation() {
+            return super::inputs::read_facts(self, operation, raw);
+        }
+        let mut body: Body<'_, Vec<Message<'_>>> =
+            serde_json::from_slice(raw).map_err(|error| explain(raw, &error))?;
         let place = Place::of(raw)?;
         let model_json = body.model.ok_or_else(|| missing("model"))?;
         let model: String = read("model", "a string", model_json)?;
-        let turns = match (self, body.messages) {
+        let turns = match (self, body.messages.take()) {
             (Self::Responses, _) => place.items(body.input)?,
             (_, Some(messages)) => place.turns(messages)?,
             (_, None) => return Err(missing("messages")),
@@ -53,18 +64,23 @@ impl Dialect {
             json_output: wants_json(&body),
             choices: optional("n", "a whole number", body.n)?.unwrap_or(1),
             metadata_span: body.metadata.map(|m| place.span(m)),
+            tool_choice_span: body.tool_choice.map(|c| place.span(c)),
+            inputs: 0,
         })
     }
 }
 
 /// The top level of a body. Every field is looked at only as far as its end, then read where needed.
 #[derive(Deserialize)]
-#[serde(expecting = "a JSON object")]
-struct Body<'a> {
+#[serde(
+    expecting = "a JSON object",
+    bound(deserialize = "M: Deserialize<'de>")
+)]
+struct Body<'a, M> {
     #[serde(borrow)]
     model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
+    // Read on the way: looking for its end first would be a second pass over almost the whole body.
+    messages: Option<M>,
     #[serde(borrow)]
     input: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -87,6 +103,8 @@ struct Body<'a> {
     tools: Option<&'a RawValue>,
     #[serde(borrow)]
     functions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_choice: Option<&'a RawValue>,
     #[serde(borrow)]
     thinking: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -142,186 +160,6 @@ struct Typed<'a> {
     r#type: Option<Cow<'a, str>>,
 }
 
-/// Where the body begins, so that a borrowed part's place can be told.
-struct Place {
-    start: usize,
-}
-
-impl Place {
-    fn of(raw: &[u8]) -> Result<Self, Refusal> {
-        if u32::try_from(raw.len()).is_err() {
-            return Err(Refusal::new(Kind::TooLarge, "request body is over 4 GiB"));
-        }
-        Ok(Self {
-            start: raw.as_ptr() as usize,
-        })
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the body is under 4 GiB, see `of`"
-    )]
-    fn span(&self, json: &RawValue) -> Range<u32> {
-        let from = (json.get().as_ptr() as usize - self.start) as u32;
-        from..from + json.get().len() as u32
-    }
-
-    fn turns(&self, messages: &RawValue) -> Result<Vec<Turn>, Refusal> {
-        let messages: Vec<Message<'_>> = read(
-            "messages",
-            "an array of objects, each with a role",
-            messages,
-        )?;
-        messages
-            .into_iter()
-            .enumerate()
-            .map(|(i, m)| self.turn(i, &m))
-            .collect()
-    }
-
-    fn turn(&self, i: usize, message: &Message<'_>) -> Result<Turn, Refusal> {
-        self.turn_at(format_args!("messages[{i}]"), message)
-    }
-
-    fn turn_at(&self, at: std::fmt::Arguments<'_>, message: &Message<'_>) -> Result<Turn, Refusal> {
-        let speaker = match message.role.as_deref() {
-            Some("user") => Speaker::User,
-            Some("assistant") => Speaker::Assistant,
-            Some("system" | "developer") => Speaker::System,
-            Some("tool" | "function") => Speaker::Tool,
-            Some(_) => Speaker::Other,
-            None => return Err(missing(format!("{at}.role"))),
-        };
-        let mut parts = match message.content {
-            Some(content) if speaker == Speaker::Tool => vec![Part {
-                kind: PartKind::ToolResult,
-                span: self.span(content),
-            }],
-            Some(content) => self.parts(format_args!("{at}.content"), content)?,
-            None => Vec::new(),
-        };
-        if let Some(calls) = message.tool_calls.filter(|c| c.get() != "null") {
-            let calls: Vec<&RawValue> = read(format_args!("{at}.tool_calls"), "an array", calls)?;
-            parts.extend(calls.into_iter().map(|c| Part {
-                kind: PartKind::ToolUse,
-                span: self.span(c),
-            }));
-        }
-        Ok(Turn { speaker, parts })
-    }
-
-    /// The items of a Responses input: a string, or an array; an answer's items are one turn.
-    fn items(&self, input: Option<&RawValue>) -> Result<Vec<Turn>, Refusal> {
-        let Some(input) = input.filter(|i| i.get() != "null") else {
-            return Ok(Vec::new());
-        };
-        if input.get().starts_with('"') {
-            let part = Part {
-                kind: PartKind::Text,
-                span: self.span(input),
-            };
-            return Ok(vec![Turn {
-                speaker: Speaker::User,
-                parts: vec![part],
-            }]);
-        }
-        let items: Vec<&RawValue> = read("input", "a string or an array of items", input)?;
-        let mut turns: Vec<Turn> = Vec::with_capacity(items.len());
-        for (i, json) in items.into_iter().enumerate() {
-            let turn = self.item(i, json)?;
-            match turns.last_mut() {
-                Some(last)
-                    if last.speaker == turn.speaker
-                        && matches!(turn.speaker, Speaker::Assistant | Speaker::Tool) =>
-                {
-                    last.parts.extend(turn.parts);
-                }
-                _ => turns.push(turn),
-            }
-        }
-        Ok(turns)
-    }
-
-    fn item(&self, i: usize, json: &RawValue) -> Result<Turn, Refusal> {
-        let name = format_args!("input[{i}]");
-        let item: Item<'_> = read(name, "an object", json)?;
-        let (speaker, kind) = match item.r#type.as_deref() {
-            None | Some("message") => {
-                let message = Message {
-                    role: item.role,
-                    content: item.content,
-                    tool_calls: None,
-                };
-                return self.turn_at(format_args!("input[{i}]"), &message);
-            }
-            Some("reasoning") => (Speaker::Assistant, PartKind::Thinking),
-            Some(kind) if kind.ends_with("_call") => (Speaker::Assistant, PartKind::ToolUse),
-            Some(kind) if kind.ends_with("_output") => (Speaker::Tool, PartKind::ToolResult),
-            Some("additional_tools") => (Speaker::System, PartKind::Tools),
-            Some(_) => (Speaker::Other, PartKind::Other),
-        };
-        let part = Part {
-            kind,
-            span: self.span(json),
-        };
-        Ok(Turn {
-            speaker,
-            parts: vec![part],
-        })
-    }
-
-    /// The parts of a content: a string, an array of blocks, or null.
-    fn parts(
-        &self,
-        name: impl std::fmt::Display,
-        content: &RawValue,
-    ) -> Result<Vec<Part>, Refusal> {
-        match content.get().as_bytes().first() {
-            Some(b'"') => Ok(vec![Part {
-                kind: PartKind::Text,
-                span: self.span(content),
-            }]),
-            Some(b'n') => Ok(Vec::new()),
-            Some(b'[') => {
-                let blocks: Vec<&RawValue> =
-                    read(&name, "a string or an array of blocks", content)?;
-                blocks.into_iter().map(|b| self.part(&name, b)).collect()
-            }
-            _ => Err(wrong(name, "a string or an array of blocks")),
-        }
-    }
-
-    fn part(&self, name: impl std::fmt::Display, json: &RawValue) -> Result<Part, Refusal> {
-        if json.get().starts_with('"') {
-            return Ok(Part {
-                kind: PartKind::Text,
-                span: self.span(json),
-            });
-        }
-        let block: Block<'_> = read(name, "an array of blocks, each an object with a type", json)?;
-        let kind = match (block.r#type.as_deref(), block.text) {
-            (Some("text" | "input_text" | "output_text"), Some(text))
-                if text.get().starts_with('"') =>
-            {
-                return Ok(Part {
-                    kind: PartKind::Text,
-                    span: self.span(text),
-                });
-            }
-            (Some("image" | "image_url" | "input_image"), _) => PartKind::Image,
-            (Some("document" | "file" | "input_file"), _) => PartKind::Document,
-            (Some("tool_use" | "server_tool_use"), _) => PartKind::ToolUse,
-            (Some(t), _) if t.ends_with("tool_result") => PartKind::ToolResult,
-            (Some("thinking" | "redacted_thinking"), _) => PartKind::Thinking,
-            _ => PartKind::Other,
-        };
-        Ok(Part {
-            kind,
-            span: self.span(json),
-        })
-    }
-}
-
 fn tools(tools: Option<&RawValue>) -> Result<usize, Refusal> {
     match tools {
         Some(tools) if tools.get() != "null" => {
@@ -337,7 +175,7 @@ fn added_tools(turns: &[Turn]) -> usize {
     parts.filter(|p| p.kind == PartKind::Tools).count()
 }
 
-fn asks_usage(options: &RawValue) -> bool {
+pub(super) fn asks_usage(options: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Options {
         include_usage: Option<bool>,
@@ -345,7 +183,7 @@ fn asks_usage(options: &RawValue) -> bool {
     serde_json::from_str::<Options>(options.get()).is_ok_and(|o| o.include_usage == Some(true))
 }
 
-fn thinks(body: &Body<'_>) -> bool {
+fn thinks<M>(body: &Body<'_, M>) -> bool {
     let kind = body
         .thinking
         .and_then(|t| serde_json::from_str::<Typed<'_>>(t.get()).ok())
@@ -366,7 +204,7 @@ fn thinks(body: &Body<'_>) -> bool {
         || effort.is_some_and(|e| !matches!(e, "null" | "\"none\"" | "\"minimal\""))
 }
 
-fn wants_json(body: &Body<'_>) -> bool {
+fn wants_json<M>(body: &Body<'_, M>) -> bool {
     #[derive(Deserialize)]
     struct OutputConfig<'a> {
         #[serde(borrow)]
@@ -387,48 +225,28 @@ fn wants_json(body: &Body<'_>) -> bool {
     json(format) || json(config)
 }
 
-// === errors ===
-
-fn read<'a, T: Deserialize<'a>>(
-    name: impl std::fmt::Display,
-    expected: &str,
-    json: &'a RawValue,
-) -> Result<T, Refusal> {
-    serde_json::from_str(json.get()).map_err(|_| wrong(name, expected))
-}
-
-fn optional<'a, T: Deserialize<'a>>(
-    name: &str,
-    expected: &str,
-    json: Option<&'a RawValue>,
-) -> Result<Option<T>, Refusal> {
-    json.map_or(Ok(None), |json| read(name, expected, json))
-}
-
-fn wrong(name: impl std::fmt::Display, expected: &str) -> Refusal {
-    Refusal::new(
-        Kind::InvalidRequest,
-        format!("{name}: {expected} is expected"),
-    )
-    .with_param(name.to_string())
-}
-
-fn missing(name: impl std::fmt::Display) -> Refusal {
-    Refusal::new(Kind::InvalidRequest, format!("{name}: field required"))
-        .with_param(name.to_string())
-}
-
-fn malformed(error: &serde_json::Error) -> Refusal {
-    Refusal::new(
-        Kind::InvalidRequest,
-        format!("request body is not valid: {error}"),
-    )
+/// What is wrong with a body that could not be read in one go: the field at fault, where it can be told.
+fn explain(raw: &[u8], error: &serde_json::Error) -> Refusal {
+    match serde_json::from_slice::<Body<'_, &RawValue>>(raw) {
+        Ok(Body {
+            messages: Some(messages),
+            ..
+        }) => {
+            let wanted = "an array of objects, each with a role";
+            read::<Vec<Message<'_>>>("messages", wanted, messages)
+                .err()
+                .unwrap_or_else(|| malformed(error))
+        }
+        Ok(_) => malformed(error),
+        Err(error) => malformed(&error),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::chat::Prompt;
+    use crate::chat::{Kind, Speaker};
     use bytes::Bytes;
 
     fn parse(dialect: Dialect, body: &str) -> Result<Prompt, Refusal> {

@@ -1,0 +1,247 @@
+//! What is cut out of a body that passes in its own dialect: see [`providers::passage`](crate::providers) for what, and why.
+use super::signatures::Signatures;
+use crate::{
+    chat::{Edit, PartKind, Prompt, Turn},
+    dialect::Dialect,
+    providers::{BETA_FIELDS, Passage},
+    translate,
+};
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
+
+type Span = Range<u32>;
+
+/// The edits that make `prompt` fit for a provider. Almost always there are none.
+pub(super) fn edits<'p>(
+    prompt: &'p Prompt,
+    passage: &Passage,
+    house: &str,
+    signatures: &Signatures,
+    headers: &HeaderMap,
+) -> Vec<Edit<'p>> {
+    let facts = prompt.facts();
+    let mut cuts = Cuts {
+        prompt,
+        cut: Vec::new(),
+        edits: Vec::new(),
+    };
+    if passage.refuses_lone_tool_choice
+        && facts.tool_count == 0
+        && let Some(choice) = &facts.tool_choice_span
+    {
+        cuts.field("tool_choice", choice);
+    }
+    if facts.dialect == Dialect::Messages {
+        if passage.signed {
+            let foreign = |block: &Thought<'_>| match block.signature() {
+                None => !block.redacted(),
+                Some(signature) => {
+                    translate::is_our_signature(signature)
+                        || signatures.house(signature).is_some_and(|h| &*h != house)
+                }
+            };
+            for turn in &facts.turns {
+                cuts.thinking(turn, foreign);
+            }
+            cuts.thinking_not_begun(foreign);
+        }
+        cuts.betas(passage, headers);
+    }
+    cuts.done()
+}
+
+/// A block of thinking.
+#[derive(Deserialize)]
+struct Thought<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(borrow)]
+    thinking: Option<&'a RawValue>,
+    #[serde(borrow)]
+    signature: Option<&'a RawValue>,
+}
+
+impl<'a> Thought<'a> {
+    fn read(prompt: &'a Prompt, span: &Span) -> Option<Self> {
+        serde_json::from_str(prompt.json(span)).ok()
+    }
+    /// What only its house can read bears no signature.
+    fn redacted(&self) -> bool {
+        self.r#type != "thinking"
+    }
+    fn signature(&self) -> Option<&'a str> {
+        let literal = self.signature?.get().strip_prefix('"')?.strip_suffix('"')?;
+        (!literal.is_empty()).then_some(literal)
+    }
+    /// Its words as a JSON string, if there are any.
+    fn words(&self) -> Option<&'a str> {
+        let literal = self.thinking?.get();
+        let inside = literal.strip_prefix('"')?.strip_suffix('"')?;
+        (!inside.trim().is_empty()).then_some(literal)
+    }
+}
+
+struct Cuts<'p> {
+    prompt: &'p Prompt,
+    cut: Vec<Span>,
+    edits: Vec<Edit<'p>>,
+}
+
+impl<'p> Cuts<'p> {
+    /// Cuts out a field of the top level, its key included.
+    fn field(&mut self, name: &str, value: &Span) {
+        let head = self.prompt.json(&(0..value.start)).trim_end();
+        let Some(head) = head.strip_suffix(':') else {
+            return;
+        };
+        // A key written with escapes is not recognised, and stays.
+        let key = format!("\"{name}\"");
+        if let Some(before) = head.trim_end().strip_suffix(&key) {
+            self.cut.push(at(before.len())..value.end);
+        }
+    }
+
+    /// Cuts the thoughts out of a turn that its reader would refuse.
+    fn thinking(&mut self, turn: &Turn, foreign: impl Fn(&Thought<'_>) -> bool) {
+        let prompt = self.prompt;
+        let thoughts = turn.parts.iter().filter(|p| p.kind == PartKind::Thinking);
+        let thoughts: Vec<_> = thoughts
+            .filter_map(|part| Some((part, Thought::read(prompt, &part.span)?)))
+            .filter(|(_, thought)| foreign(thought))
+            .collect();
+        let (Some((first, _)), Some((last, _))) = (thoughts.first(), thoughts.last()) else {
+            return;
+        };
+        if thoughts.len() < turn.parts.len() {
+            self.cut
+                .extend(thoughts.iter().map(|(part, _)| part.span.clone()));
+            return;
+        }
+        // Nothing else was said, and an empty turn is refused too.
+        let words = thoughts.iter().find_map(|(_, thought)| thought.words());
+        let words = words.unwrap_or("\"(thinking)\"");
+        self.edits.push(Edit {
+            span: first.span.start..last.span.end,
+            with: format!(r#"{{"type":"text","text":{words}}}"#).into(),
+        });
+    }
+
+    /// In the middle of a turn of tools, a model that is to think within a budget wants the turn to have begun with a thought. Where it did
+    /// not, because somebody else began it, it is not told to think until the next turn.
+    fn thinking_not_begun(&mut self, foreign: impl Fn(&Thought<'_>) -> bool) {
+        let facts = self.prompt.facts();
+        if !facts.thinking || !facts.tool_results_pending() {
+            return;
+        }
+        let turns = facts.turns.iter().rev();
+        let called = turns.take(8).find(|turn| turn.has(PartKind::ToolUse));
+        let begun = called
+            .and_then(|turn| turn.parts.first())
+            .is_none_or(|part| {
+                part.kind == PartKind::Thinking
+                    && !Thought::read(self.prompt, &part.span).is_some_and(|t| foreign(&t))
+            });
+        if begun {
+            return;
+        }
+        let Some(fields) = Fields::read(self.prompt) else {
+            return;
+        };
+        let budget = |json: &str| json.contains("\"enabled\"");
+        if let Some(span) = fields.span("thinking", budget) {
+            self.field("thinking", &span);
+            // To forget thoughts is refused where there is no thinking.
+            let clears = |json: &str| json.contains("clear_thinking");
+            if let Some(span) = fields.span("context_management", clears) {
+                self.field("context_management", &span);
+            }
+        }
+    }
+
+    /// Cuts out the fields of betas that do not pass.
+    fn betas(&mut self, passage: &Passage, headers: &HeaderMap) {
+        let asked = headers.get_all("anthropic-beta");
+        let asked = |beta: &str| {
+            let mut values = asked.iter().filter_map(|v| v.to_str().ok());
+            values.any(|v| v.split(',').any(|b| b.trim().starts_with(beta)))
+        };
+        let unknown = |beta: &str| !passage.betas.pass(beta) && asked(beta);
+        // Local servers define no betas, and pass over what they do not know.
+        if !passage.signed || !BETA_FIELDS.iter().any(|(beta, _)| unknown(beta)) {
+            return;
+        }
+        let Some(fields) = Fields::read(self.prompt) else {
+            return;
+        };
+        for (_, name) in BETA_FIELDS.iter().filter(|(beta, _)| unknown(beta)) {
+            if let Some(span) = fields.span(name, |_| true) {
+                self.field(name, &span);
+            }
+        }
+    }
+
+    /// The edits, with the commas that belong to them.
+    fn done(mut self) -> Vec<Edit<'p>> {
+        let prompt = self.prompt;
+        self.cut.sort_by_key(|span| span.start);
+        self.cut.dedup();
+        let mut runs: Vec<Span> = Vec::new();
+        for span in self.cut {
+            match runs.last_mut() {
+                Some(run) if prompt.json(&(run.end..span.start)).trim() == "," => {
+                    run.end = span.end
+                }
+                _ => runs.push(span),
+            }
+        }
+        let whole = at(prompt.raw().len());
+        self.edits.extend(runs.into_iter().map(|run| {
+            let after = prompt.json(&(run.end..whole));
+            let before = prompt.json(&(0..run.start)).trim_end();
+            let span = if after.trim_start().starts_with(',') {
+                let comma = after.len() - after.trim_start().len() + 1;
+                run.start..run.end + at(comma)
+            } else if before.ends_with(',') {
+                at(before.len() - 1)..run.end
+            } else {
+                run
+            };
+            Edit {
+                span,
+                with: Cow::Borrowed(""),
+            }
+        }));
+        self.edits
+    }
+}
+
+/// The top level of a body.
+struct Fields<'p> {
+    start: usize,
+    fields: BTreeMap<String, &'p RawValue>,
+}
+
+impl<'p> Fields<'p> {
+    fn read(prompt: &'p Prompt) -> Option<Self> {
+        Some(Self {
+            start: prompt.raw().as_ptr() as usize,
+            fields: serde_json::from_slice(prompt.raw()).ok()?,
+        })
+    }
+    /// Where a field's value stands, if it is such.
+    fn span(&self, name: &str, such: impl Fn(&str) -> bool) -> Option<Span> {
+        let json = self.fields.get(name)?.get();
+        let from = json.as_ptr() as usize - self.start;
+        such(json).then(|| at(from)..at(from + json.len()))
+    }
+}
+
+/// A place in a body, which is under 4 GiB: its facts could not have been read otherwise.
+fn at(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

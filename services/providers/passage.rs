@@ -1,0 +1,214 @@
+//! What passes to a provider that speaks the caller's own dialect.
+//!
+//! The rule is: everything, byte for byte. Where a provider is known to refuse what its elders take, or to forget it in silence, a row
+//! here says so, and only that is left out:
+//!
+//! | provider | `anthropic-beta` | thinking | `tool_choice` without `tools` | documents |
+//! |---|---|---|---|---|
+//! | Anthropic | all | signed by Anthropic | left out: refused | pass |
+//! | Azure AI Foundry, Databricks (Anthropic routes) | all | signed by Anthropic | left out: refused | pass |
+//! | Bedrock, Vertex | those that they document; fields of others are left out | signed by Anthropic | left out: refused | pass |
+//! | OpenAI | - | - | left out: refused | pass |
+//! | OpenRouter, compatible servers | all | signed by themselves, or unknown | passes | pass |
+//! | Ollama, llama.cpp, LM Studio | none: they define none | all: they sign none and ask for none | passes | the request is translated |
+//!
+//! *Thinking.* A thinking block is good only with the signature of the house whose model thought it; others refuse it. So a block without
+//! a signature (another dialect's reasoning, as we translated it) and one that another house has signed before our eyes are left out of
+//! what goes to a house that looks at signatures. Where a turn would be empty without it, its words stay, as text. A signature that we
+//! have not seen made (before a restart, or beside us) passes: its owner may be right. Blocks are cut out; nothing around them changes.
+//!
+//! *Documents.* The local servers drop what they cannot read and answer as if it had not been there. Translated into chat completions a
+//! text document becomes text, and others are refused in so many words.
+//!
+//! *Betas.* A field that belongs to a beta is refused where the beta is not known, so both are left out together.
+use super::Kind;
+use crate::chat::PartKind;
+use http::HeaderValue;
+
+/// What passes to providers of a kind.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    /// Which `anthropic-beta`s.
+    pub(crate) betas: Betas,
+    /// Whether it looks at the signatures of thinking, so that what is unsigned or another's is refused.
+    pub(crate) signed: bool,
+    /// Whether it refuses `tool_choice` without `tools`.
+    pub(crate) refuses_lone_tool_choice: bool,
+    /// What it forgets in silence.
+    pub(crate) blind_to: &'static [PartKind],
+}
+
+/// Which betas pass.
+#[derive(Debug)]
+pub(crate) enum Betas {
+    /// All, as they came.
+    All,
+    /// None.
+    None,
+    /// Those that begin so: what follows is a date.
+    Only(&'static [&'static str]),
+}
+
+const ANTHROPIC: Passage = Passage {
+    betas: Betas::All,
+    signed: true,
+    refuses_lone_tool_choice: true,
+    blind_to: &[],
+};
+const LOCAL: Passage = Passage {
+    betas: Betas::None,
+    signed: false,
+    refuses_lone_tool_choice: false,
+    blind_to: &[PartKind::Document],
+};
+const COMPATIBLE: Passage = Passage {
+    refuses_lone_tool_choice: false,
+    ..ANTHROPIC
+};
+const OPENAI: Passage = Passage {
+    refuses_lone_tool_choice: true,
+    ..COMPATIBLE
+};
+
+/// The rows, by the kind's name; a kind without one is [`COMPATIBLE`].
+const TABLE: &[(&str, Passage)] = &[
+    ("anthropic", ANTHROPIC),
+    ("azure-anthropic", ANTHROPIC),
+    ("databricks", ANTHROPIC),
+    (
+        "bedrock",
+        Passage {
+            // docs.aws.amazon.com/bedrock, "Anthropic Claude Messages API", request fields.
+            betas: Betas::Only(&[
+                "computer-use-",
+                "context-1m-",
+                "context-management-",
+                "dev-full-thinking-",
+                "effort-",
+                "fine-grained-tool-streaming-",
+                "interleaved-thinking-",
+                "output-128k-",
+                "token-efficient-tools-",
+                "tool-examples-",
+                "tool-search-tool-",
+            ]),
+            ..ANTHROPIC
+        },
+    ),
+    (
+        "vertex",
+        Passage {
+            betas: Betas::Only(&[
+                "computer-use-",
+                "context-1m-",
+                "context-management-",
+                "effort-",
+                "fine-grained-tool-streaming-",
+                "interleaved-thinking-",
+                "token-efficient-tools-",
+                "tool-search-tool-",
+                "web-search-",
+            ]),
+            ..ANTHROPIC
+        },
+    ),
+    ("openai", OPENAI),
+    ("azure-openai", OPENAI),
+    ("ollama", LOCAL),
+    ("llamacpp", LOCAL),
+    ("lmstudio", LOCAL),
+    ("vllm", LOCAL),
+];
+
+/// Top-level fields that belong to a beta.
+pub(crate) const BETA_FIELDS: &[(&str, &str)] = &[
+    ("context-management-", "context_management"),
+    ("code-execution-", "container"),
+    ("fast-mode-", "speed"),
+    ("mcp-client-", "mcp_servers"),
+    ("structured-outputs-", "output_format"),
+];
+
+impl Kind {
+    /// What passes to providers of this kind in the caller's own dialect.
+    pub(crate) fn passage(self) -> &'static Passage {
+        let row = TABLE.iter().find(|(kind, _)| *kind == self.as_str());
+        row.map_or(&COMPATIBLE, |(_, passage)| passage)
+    }
+
+    /// Whose signature stands under the thoughts of `model` at a provider of this kind: Claude's are Anthropic's wherever it is served,
+    /// all others the provider's own (`None`).
+    pub(crate) fn signs_as(self, model: &str) -> Option<&'static str> {
+        let anthropics = matches!(self.as_str(), "anthropic" | "azure-anthropic" | "bedrock");
+        (anthropics || model.to_ascii_lowercase().contains("claude")).then_some("anthropic")
+    }
+}
+
+impl Betas {
+    /// Whether a beta of this name, or beginning, passes.
+    pub(crate) fn pass(&self, beta: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Only(known) => known.iter().any(|known| beta.starts_with(known)),
+        }
+    }
+
+    /// What is left of an `anthropic-beta`; the header as it is where all passes, `None` where nothing does.
+    pub(crate) fn header(&self, value: &HeaderValue) -> Option<HeaderValue> {
+        if matches!(self, Self::All) {
+            return Some(value.clone());
+        }
+        let betas = value.to_str().ok()?.split(',').map(str::trim);
+        let kept: Vec<&str> = betas.filter(|beta| self.pass(beta)).collect();
+        HeaderValue::from_str(&kept.join(","))
+            .ok()
+            .filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLAUDE_CODE: HeaderValue = HeaderValue::from_static(
+        "claude-code-20250219,interleaved-thinking-2025-05-14, context-management-2025-06-27,per-turn-control-2026-07-01,effort-2025-11-24",
+    );
+
+    // Case 6: betas that a provider does not know.
+    #[test]
+    fn betas_pass_as_they_came_or_as_far_as_they_are_known() {
+        assert_eq!(ANTHROPIC.betas.header(&CLAUDE_CODE), Some(CLAUDE_CODE));
+        assert_eq!(LOCAL.betas.header(&CLAUDE_CODE), None);
+        let (_, bedrock) = TABLE.iter().find(|(kind, _)| *kind == "bedrock").unwrap();
+        assert_eq!(
+            bedrock.betas.header(&CLAUDE_CODE).unwrap(),
+            "interleaved-thinking-2025-05-14,context-management-2025-06-27,effort-2025-11-24"
+        );
+        for (beta, field) in BETA_FIELDS {
+            assert!(ANTHROPIC.betas.pass(beta), "{field}");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_passage() {
+        for kind in Kind::ALL {
+            let passage = kind.passage();
+            assert_eq!(passage.signed, !kind.is_local(), "{kind}");
+            assert!(
+                passage.blind_to.is_empty() || !kind.spec().can.documents,
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn claude_is_signed_by_anthropic_everywhere() {
+        assert_eq!(Kind::Anthropic.signs_as("x"), Some("anthropic"));
+        assert_eq!(
+            Kind::OpenRouter.signs_as("anthropic/Claude-opus-5-5"),
+            Some("anthropic")
+        );
+        assert_eq!(Kind::AnthropicCompatible.signs_as("kimi-k3"), None);
+    }
+}
