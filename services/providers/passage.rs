@@ -101,6 +101,7 @@ const TABLE: &[(&str, Passage)] = &[
     ("vllm", LOCAL),
     ("llamacpp", LOCAL),
     ("lmstudio", LOCAL),
+    ("vllm", LOCAL),
 ];
 
 /// Top-level fields that belong to a beta.
@@ -123,10 +124,7 @@ impl Kind {
     /// Whose signature stands under the thoughts of `model` at a provider of this kind: Claude's are Anthropic's wherever it is served,
     /// all others the provider's own (`None`).
     pub(crate) fn signs_as(self, model: &str) -> Option<&'static str> {
-        let anthropics = matches!(
-            self.as_str(),
-            "anthropic" | "azure-anthropic" | "bedrock" | "vertex"
-        );
+        let anthropics = matches!(self.as_str(), "anthropic" | "azure-anthropic" | "bedrock");
         (anthropics || model.to_ascii_lowercase().contains("claude")).then_some("anthropic")
     }
 }

@@ -54,7 +54,8 @@ fn top(body: &[u8]) -> Option<Fields<'_>> {
 }
 
 /// Whether a body has one of these fields at its top, other than null.
-pub(crate) fn has_field(prompt: &Prompt, names: &[&str]) -> bool {
+#[must_use]
+pub fn has_field(prompt: &Prompt, names: &[&str]) -> bool {
     let raw = prompt.raw();
     let named = |name: &&str| memchr::memmem::find(raw, name.as_bytes()).is_some();
     names.iter().any(named)
@@ -62,7 +63,8 @@ pub(crate) fn has_field(prompt: &Prompt, names: &[&str]) -> bool {
 }
 
 /// A body of chat completions with its limit on output under this name, and not another byte changed.
-pub(crate) fn with_limit_as(body: Bytes, field: MaxTokensField) -> Bytes {
+#[must_use]
+pub fn with_limit_as(body: Bytes, field: MaxTokensField) -> Bytes {
     let other = match field {
         MaxTokensField::MaxTokens => MaxTokensField::MaxCompletionTokens,
         MaxTokensField::MaxCompletionTokens => MaxTokensField::MaxTokens,

@@ -79,8 +79,7 @@ mod text;
 pub use capabilities::{Capabilities, MaxTokensField, ParseReasoningError, Reasoning};
 pub use cursor::chat_prompt;
 pub use error::error;
-pub use guard::guard;
-pub(crate) use guard::{has_field, with_limit_as};
+pub use guard::{guard, has_field, with_limit_as};
 #[cfg(feature = "client")]
 pub(crate) use read::has_invalid_arguments;
 pub use read::{read_answer, read_stream_answer};

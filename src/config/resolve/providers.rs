@@ -12,6 +12,13 @@ use tierway_services::providers::{
 };
 use toml::Value;
 
+/// A secret itself, the variable that holds it, the file that holds it.
+type SecretPlaces = (
+    Option<Typed<Secret>>,
+    Option<Typed<String>>,
+    Option<Typed<PathBuf>>,
+);
+
 /// The settings that only some kinds know, as they were typed.
 struct TypedSettings {
     auth: Option<Typed<AuthStyle>>,
@@ -20,11 +27,7 @@ struct TypedSettings {
     project: Option<Typed<String>>,
     region: Option<Typed<String>>,
     client_id: Option<Typed<String>>,
-    client_secret: (
-        Option<Typed<Secret>>,
-        Option<Typed<String>>,
-        Option<Typed<PathBuf>>,
-    ),
+    client_secret: SecretPlaces,
     credentials_file: Option<Typed<PathBuf>>,
 }
 
@@ -69,14 +72,15 @@ impl Resolver<'_, '_> {
         let own_key = keys.0.is_some() || keys.1.is_some() || keys.2.is_some();
         let key_path = format!("{path}.api_key");
         let mut api_key = self.secret(&key_path, keys.0, keys.1, keys.2);
-        if let Some(kind) = kind {
-            if kind.default_base_url().is_none() && !own_address {
-                self.refuse(
-                    origin.clone(),
-                    format!("`{path}` has no address"),
-                    format!("add base_url: \"{kind}\" has no address of its own"),
-                );
-            }
+        if let Some(kind) = kind
+            && kind.default_base_url().is_none()
+            && !own_address
+        {
+            self.refuse(
+                origin.clone(),
+                format!("`{path}` has no address"),
+                format!("add base_url: \"{kind}\" has no address of its own"),
+            );
         }
         let native_messages = self.take(&format!("{path}.native_messages"), value.native_messages);
         let native_responses =
