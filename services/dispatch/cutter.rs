@@ -1,7 +1,9 @@
 //! Cuts a body into events, whatever its framing.
 use crate::{
+    dialect::Dialect,
+    event_stream::{self, retold},
     providers::Framing,
-    sse::{Event, EventTooLong, Splitter},
+    sse::{Event, Splitter},
 };
 use bytes::Bytes;
 
@@ -10,26 +12,31 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub(super) enum Cutter {
     Sse(Splitter),
+    EventStream(event_stream::Splitter, Dialect),
     /// A framing that cannot be cut.
     Unknown,
 }
 
 impl Cutter {
-    /// One that takes events of at most `limit` bytes.
-    pub(super) fn new(framing: Framing, limit: usize) -> Self {
+    /// One of a stream in `dialect`, that takes events of at most `limit` bytes.
+    pub(super) fn new(framing: Framing, dialect: Dialect, limit: usize) -> Self {
         match framing {
             Framing::Sse => Self::Sse(Splitter::new(limit)),
-            Framing::EventStream | Framing::Ndjson => Self::Unknown,
+            Framing::EventStream => Self::EventStream(event_stream::Splitter::new(limit), dialect),
+            Framing::Ndjson => Self::Unknown,
         }
     }
 
     /// Takes more of the body.
     ///
     /// # Errors
-    /// An event over the limit.
-    pub(super) fn push(&mut self, chunk: Bytes) -> Result<(), EventTooLong> {
+    /// What the provider did wrong: an event over the limit, or one that cannot be read.
+    pub(super) fn push(&mut self, chunk: Bytes) -> Result<(), String> {
         match self {
-            Self::Sse(splitter) => splitter.push(chunk),
+            Self::Sse(splitter) => splitter
+                .push(chunk)
+                .map_err(|_| "sent an event over the size limit".to_owned()),
+            Self::EventStream(splitter, _) => splitter.push(chunk).map_err(|e| e.to_string()),
             Self::Unknown => Ok(()),
         }
     }
@@ -41,7 +48,7 @@ impl Cutter {
             Self::Sse(splitter) => Event::parse(splitter.remainder())
                 .is_some()
                 .then(|| super::ended(splitter.remainder())),
-            Self::Unknown => None,
+            Self::EventStream(..) | Self::Unknown => None,
         }
     }
 }
@@ -51,6 +58,9 @@ impl Iterator for Cutter {
     fn next(&mut self) -> Option<Bytes> {
         match self {
             Self::Sse(splitter) => splitter.next(),
+            Self::EventStream(splitter, dialect) => {
+                splitter.find_map(|message| retold(&message, *dialect))
+            }
             Self::Unknown => None,
         }
     }

@@ -58,17 +58,25 @@ impl Entry {
     }
 
     /// The dialect in which to speak to the provider: the caller's own where it can.
-    pub(super) async fn dialect_for(&self, caller: Dialect, headers: &HeaderMap) -> Dialect {
+    pub(super) async fn dialect_for(
+        &self,
+        caller: Dialect,
+        model: &str,
+        headers: &HeaderMap,
+    ) -> Dialect {
         let spec = self.provider.spec();
         let to_translate_into = spec.dialects.first().map_or(caller, |n| n.dialect);
         match spec.native(caller) {
-            Some(native) if self.speaks(native, headers).await => caller,
+            Some(native) if self.speaks(native, model, headers).await => caller,
             _ => to_translate_into,
         }
     }
 
-    async fn speaks(&self, native: &Native, headers: &HeaderMap) -> bool {
+    async fn speaks(&self, native: &Native, model: &str, headers: &HeaderMap) -> bool {
         let said = self.provider.says_native_messages();
+        if let Some(speaks) = self.provider.kind().hooks().speaks {
+            return said.unwrap_or_else(|| speaks(native.dialect, model));
+        }
         match native.presence {
             Presence::Always => true,
             Presence::Configured => said == Some(true),

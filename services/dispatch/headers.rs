@@ -44,6 +44,8 @@ const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tierway-upstr
 const PROVIDER: HeaderName = HeaderName::from_static("x-tierway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-tierway-model");
 
+const DROPPED: HeaderName = HeaderName::from_static("x-tierway-dropped");
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
@@ -135,6 +137,15 @@ pub(super) fn down(target: &Target, upstream: &HeaderMap, out: &mut HeaderMap) {
         if let Ok(value) = HeaderValue::from_str(text) {
             out.insert(name, value);
         }
+    }
+}
+
+/// Says what the caller asked for and the provider was not told, because it would have refused.
+pub(super) fn dropped(names: &[String], out: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(&names.join(", "))
+        && !names.is_empty()
+    {
+        out.insert(DROPPED, value);
     }
 }
 

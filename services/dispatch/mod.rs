@@ -157,24 +157,38 @@ struct Call<'a> {
 impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
-        let dialect = self.entry.dialect_for(caller, &self.head.headers).await;
-        let capabilities = self.entry.provider.spec().capabilities();
-        let body = translate::request(self.prompt, dialect, &self.target.model, &capabilities);
+        let (model, headers) = (&self.target.model, &self.head.headers);
+        let dialect = self.entry.dialect_for(caller, model, headers).await;
+        let (body, dropped) = match self.entry.provider.kind().hooks().body {
+            Some(adapt) if dialect == caller => {
+                let adapted = adapt(self.prompt, headers, model);
+                (Ok(adapted.body), adapted.dropped)
+            }
+            _ => {
+                let capabilities = self.entry.provider.spec().capabilities();
+                let body = translate::request(self.prompt, dialect, model, &capabilities);
+                (body, Vec::new())
+            }
+        };
         let body = match body {
             Ok(body) => body,
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
-        answering.answer(upstream).await
+        let mut response = answering.answer(upstream).await?;
+        headers::dropped(&dropped, response.headers_mut());
+        Ok(response)
     }
 
     async fn count_tokens(self) -> Result<Response, Error> {
         let dialect = self.prompt.facts().dialect;
+        let (model, headers) = (&self.target.model, &self.head.headers);
         let counted = match self.entry.counter(dialect) {
-            Some(presence)
-                if self.entry.dialect_for(dialect, &self.head.headers).await == dialect =>
-            {
-                let body = self.prompt.with_model(&self.target.model, false);
+            Some(presence) if self.entry.dialect_for(dialect, model, headers).await == dialect => {
+                let body = match self.entry.provider.kind().hooks().count {
+                    Some(adapt) => adapt(self.prompt, headers, model).body,
+                    None => self.prompt.with_model(model, false),
+                };
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
                 answering.count(presence, upstream).await
             }

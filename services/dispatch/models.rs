@@ -80,6 +80,9 @@ impl Entry {
 
     async fn fetch_models(&self) -> Option<Vec<Model>> {
         let provider = &self.provider;
+        if provider.spec().models.is_empty() {
+            return Some(Vec::new());
+        }
         let native = provider.spec().dialects.first()?;
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = provider.uri(provider.spec().models, None).ok()?;

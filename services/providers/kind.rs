@@ -1,7 +1,8 @@
 //! The kinds of provider, by name.
 use super::{
-    anthropic, anthropic_compatible, llamacpp, lmstudio, ollama, openai, openai_compatible,
-    openrouter, spec::Spec,
+    anthropic, anthropic_compatible, bedrock, llamacpp, lmstudio, ollama, openai,
+    openai_compatible, openrouter,
+    spec::{Hooks, Spec},
 };
 use std::{fmt, str::FromStr};
 
@@ -22,6 +23,8 @@ pub enum Kind {
     OpenAi,
     /// `OpenRouter`.
     OpenRouter,
+    /// Amazon Bedrock.
+    Bedrock,
     /// Ollama.
     Ollama,
     /// llama.cpp's server.
@@ -40,6 +43,7 @@ impl Kind {
         Self::Anthropic,
         Self::OpenAi,
         Self::OpenRouter,
+        Self::Bedrock,
         Self::Ollama,
         Self::LlamaCpp,
         Self::LmStudio,
@@ -52,11 +56,19 @@ impl Kind {
             Self::Anthropic => &anthropic::SPEC,
             Self::OpenAi => &openai::SPEC,
             Self::OpenRouter => &openrouter::SPEC,
+            Self::Bedrock => &bedrock::SPEC,
             Self::Ollama => &ollama::SPEC,
             Self::LlamaCpp => &llamacpp::SPEC,
             Self::LmStudio => &lmstudio::SPEC,
             Self::OpenAiCompatible => &openai_compatible::SPEC,
             Self::AnthropicCompatible => &anthropic_compatible::SPEC,
+        }
+    }
+
+    pub(crate) const fn hooks(self) -> &'static Hooks {
+        match self {
+            Self::Bedrock => &bedrock::HOOKS,
+            _ => &Hooks::NONE,
         }
     }
 
@@ -74,6 +86,22 @@ impl Kind {
     #[must_use]
     pub const fn key_env(self) -> Option<&'static str> {
         self.spec().key_env
+    }
+    /// Other environment variables that its key is found in.
+    #[must_use]
+    pub const fn other_key_envs(self) -> &'static [&'static str] {
+        match self {
+            Self::Bedrock => &["AWS_BEDROCK_API_KEY"],
+            _ => &[],
+        }
+    }
+    /// The environment variables that name its region, the first that is set; none where a provider of this kind is in no region.
+    #[must_use]
+    pub const fn region_envs(self) -> &'static [&'static str] {
+        match self {
+            Self::Bedrock => &["AWS_REGION", "AWS_DEFAULT_REGION"],
+            _ => &[],
+        }
     }
     /// The environment variable that users of this kind keep its address in.
     #[must_use]

@@ -16,6 +16,7 @@
 mod address;
 mod anthropic;
 mod anthropic_compatible;
+mod bedrock;
 mod kind;
 mod llamacpp;
 mod lmstudio;

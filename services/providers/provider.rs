@@ -2,6 +2,7 @@
 use super::{
     Kind, Secret,
     address::Address,
+    bedrock,
     spec::{Ask, Path, Spec},
 };
 use crate::dialect::Dialect;
@@ -50,6 +51,11 @@ pub struct Provider {
     name: Arc<str>,
     kind: Kind,
     address: Option<Address>,
+    /// Whether the user gave the address.
+    addressed: bool,
+    region: Option<Arc<str>>,
+    #[cfg(feature = "bedrock")]
+    credentials: Arc<bedrock::Credentials>,
     key: Option<Secret>,
     pass_credentials: bool,
     native_messages: Option<bool>,
@@ -67,6 +73,10 @@ impl Provider {
             address: kind
                 .default_base_url()
                 .and_then(|url| Address::parse(url).ok()),
+            addressed: false,
+            region: None,
+            #[cfg(feature = "bedrock")]
+            credentials: Arc::default(),
             key: None,
             pass_credentials: false,
             native_messages: None,
@@ -82,10 +92,28 @@ impl Provider {
         match Address::parse(url) {
             Ok(address) => {
                 self.address = Some(address);
+                self.addressed = true;
                 Ok(self)
             }
             Err(why) => Err(self.error(format!("base_url: {why}"))),
         }
+    }
+    /// The region of a cloud that it is in. Where no other address is given, it listens there.
+    ///
+    /// # Errors
+    /// [`ProviderError`] where this is no region's name, or its kind has none.
+    pub fn region(mut self, region: &str) -> Result<Self, ProviderError> {
+        if self.kind.region_envs().is_empty() {
+            return Err(self.error(format!("region: kind {} has none", self.kind)));
+        }
+        let Some(url) = bedrock::base_url(region) else {
+            return Err(self.error("region: write one like us-east-1".into()));
+        };
+        if !self.addressed {
+            self.address = Address::parse(&url).ok();
+        }
+        self.region = Some(region.into());
+        Ok(self)
     }
     /// Its key. An empty one is none.
     #[must_use]
@@ -183,6 +211,14 @@ impl Provider {
     }
     pub(crate) const fn key(&self) -> Option<&Secret> {
         self.key.as_ref()
+    }
+    #[cfg(feature = "bedrock")]
+    pub(super) fn region_name(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+    #[cfg(feature = "bedrock")]
+    pub(super) fn credentials(&self) -> &bedrock::Credentials {
+        &self.credentials
     }
     pub(crate) const fn passes_credentials(&self) -> bool {
         self.pass_credentials

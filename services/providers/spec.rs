@@ -1,13 +1,13 @@
 //! What is peculiar to a kind of provider, as data.
 use super::Provider;
 use crate::{
-    chat::Operation,
+    chat::{Operation, Prompt, Refusal},
     dialect::Dialect,
     translate::{Capabilities, MaxTokensField},
     upstream::Client,
 };
 use bytes::Bytes;
-use http::{HeaderName, Request, header};
+use http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use std::pin::Pin;
 
 /// What is peculiar to a kind of provider.
@@ -119,6 +119,39 @@ pub(crate) type Step =
         Request<Bytes>,
     ) -> Pin<Box<dyn Future<Output = Result<Request<Bytes>, String>> + Send + 'a>>;
 
+/// What only some kinds of provider need: functions for where data does not reach.
+pub(crate) struct Hooks {
+    /// Whether it speaks a dialect with a model, unless the user says otherwise; one that does with every model needs no hook.
+    pub(crate) speaks: Option<fn(Dialect, &str) -> bool>,
+    /// The body of a request in the caller's own dialect: the prompt, the caller's headers, the provider's name for the model.
+    pub(crate) body: Option<fn(&Prompt, &HeaderMap, &str) -> Adapted>,
+    /// The same for a count of tokens.
+    pub(crate) count: Option<fn(&Prompt, &HeaderMap, &str) -> Adapted>,
+    /// Reads the answer to that.
+    pub(crate) counted: Option<fn(&[u8]) -> Option<u64>>,
+    /// Reads an error.
+    pub(crate) error: Option<fn(&Provider, &HeaderMap, StatusCode, &[u8]) -> Refusal>,
+}
+
+impl Hooks {
+    /// None at all.
+    pub(crate) const NONE: Self = Self {
+        speaks: None,
+        body: None,
+        count: None,
+        counted: None,
+        error: None,
+    };
+}
+
+/// A body as a provider takes it.
+#[derive(Debug)]
+pub(crate) struct Adapted {
+    pub(crate) body: Bytes,
+    /// What the caller asked for and the provider would refuse, by name.
+    pub(crate) dropped: Vec<String>,
+}
+
 impl Native {
     /// Anthropic's Messages on its usual paths.
     pub(super) const fn messages(
@@ -161,7 +194,13 @@ impl Native {
     pub(crate) fn path(&self, operation: Operation) -> Option<Path> {
         match operation {
             Operation::Generate => Some(self.generate),
-            Operation::CountTokens => self.count_tokens.map(|(path, _)| Path::Fixed(path)),
+            Operation::CountTokens => {
+                let (path, _) = self.count_tokens?;
+                Some(match self.generate {
+                    Path::Fixed(_) => Path::Fixed(path),
+                    made => made,
+                })
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From one dialect to another.
 mod capabilities;
 mod completions;
-mod converse;
+pub(crate) mod converse;
 mod count;
 mod error;
 mod event;
@@ -9,7 +9,7 @@ mod form;
 mod gemini;
 pub mod grammar;
 mod ids;
-mod json;
+pub(crate) mod json;
 mod messages;
 mod observe;
 mod ollama;
@@ -103,6 +103,9 @@ pub fn answer(
         ));
     };
     whole.restore_names(prompt);
+    if whole.model.is_none() {
+        whole.model = Some(text::Text::plain(&prompt.facts().model));
+    }
     let body = match to {
         Dialect::Messages => messages::answer::write(&whole),
         Dialect::ChatCompletions => completions::answer::write(&whole, wants_functions(prompt)),
