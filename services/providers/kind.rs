@@ -82,6 +82,20 @@ impl Kind {
     pub const fn default_base_url(self) -> Option<&'static str> {
         self.spec().base_url
     }
+    /// Where it listens in a region; `None` where a provider of this kind is in no region, or where there is no region of this name.
+    ///
+    /// ```
+    /// use tierway_services::providers::Kind;
+    /// let url = Kind::Bedrock.base_url_in("eu-west-1");
+    /// assert_eq!(url.as_deref(), Some("https://bedrock-runtime.eu-west-1.amazonaws.com"));
+    /// ```
+    #[must_use]
+    pub fn base_url_in(self, region: &str) -> Option<String> {
+        match self {
+            Self::Bedrock => bedrock::base_url(region),
+            _ => None,
+        }
+    }
     /// The environment variable that users of this kind keep its key in.
     #[must_use]
     pub const fn key_env(self) -> Option<&'static str> {
@@ -112,6 +126,11 @@ impl Kind {
     #[must_use]
     pub const fn is_local(self) -> bool {
         self.spec().local
+    }
+    /// Whether calls without a key are signed with credentials that are found when they are needed.
+    #[must_use]
+    pub const fn signs(self) -> bool {
+        matches!(self, Self::Bedrock)
     }
     /// Whether it answers nobody without a key.
     #[must_use]

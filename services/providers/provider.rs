@@ -1,8 +1,9 @@
 //! One configured provider.
+#[cfg(feature = "bedrock")]
+use super::bedrock;
 use super::{
     Kind, Secret,
     address::Address,
-    bedrock,
     spec::{Ask, Path, Spec},
 };
 use crate::dialect::Dialect;
@@ -106,7 +107,7 @@ impl Provider {
         if self.kind.region_envs().is_empty() {
             return Err(self.error(format!("region: kind {} has none", self.kind)));
         }
-        let Some(url) = bedrock::base_url(region) else {
+        let Some(url) = self.kind.base_url_in(region) else {
             return Err(self.error("region: write one like us-east-1".into()));
         };
         if !self.addressed {

@@ -182,15 +182,19 @@ impl<'a> Environment<'a> {
             if let Some(variable) = kind.base_url_env() {
                 self.set(variable, &mut provider.base_url);
             }
-            if let Some(variable) = kind.key_env() {
+            for variable in kind.other_key_envs().iter().chain(&kind.key_env()) {
                 self.set(variable, &mut provider.api_key);
             }
             let address = provider.base_url.as_ref().map(|typed| &typed.origin);
             let key = provider.api_key.as_ref().map(|typed| &typed.origin);
             let tier = named.iter().find(|(provider, _)| provider == name);
             // A local server's key says nothing about whether the server runs; a tier that names it does.
+            let tier = tier.map(|(_, origin)| origin);
             let implied = if kind.is_local() {
-                address.or(tier.map(|(_, origin)| origin))
+                address.or(tier)
+            } else if kind.signs() {
+                // Whether there are credentials is not known before somebody asks for them.
+                address.or(key).or(tier)
             } else {
                 address.or(key)
             };

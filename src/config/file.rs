@@ -49,6 +49,7 @@ pub(super) struct Server {
 pub(super) struct Provider {
     pub(super) kind: Set<Kind>,
     pub(super) base_url: Set<BaseUrl>,
+    pub(super) region: Set<String>,
     pub(super) api_key: Set<Secret>,
     pub(super) api_key_env: Set<String>,
     pub(super) api_key_file: Set<PathBuf>,

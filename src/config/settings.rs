@@ -1,5 +1,6 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
@@ -59,6 +60,8 @@ pub struct Provider {
     pub kind: Kind,
     /// Its address, without an endpoint's path; absent means the kind's own.
     pub base_url: Option<String>,
+    /// The region of a cloud that it is in.
+    pub region: Option<String>,
     /// The key to send.
     pub api_key: Option<Secret>,
     /// Whether callers' own credentials are sent on.
@@ -164,6 +167,7 @@ impl Provider {
         Self {
             kind,
             base_url: None,
+            region: None,
             api_key: None,
             pass_credentials: false,
             native_messages: None,
@@ -172,11 +176,13 @@ impl Provider {
         }
     }
 
-    /// Where it is: its own address, else its kind's.
+    /// Where it is: its own address, else its kind's, in its region.
     #[must_use]
-    pub fn address(&self) -> Option<&str> {
-        let own = self.base_url.as_deref();
-        own.or_else(|| self.kind.default_base_url())
+    pub fn address(&self) -> Option<Cow<'_, str>> {
+        let own = self.base_url.as_deref().map(Cow::Borrowed);
+        let region = || Some(Cow::Owned(self.kind.base_url_in(self.region.as_deref()?)?));
+        let usual = || self.kind.default_base_url().map(Cow::Borrowed);
+        own.or_else(region).or_else(usual)
     }
 
     /// The provider that can be called, under this name.
@@ -188,6 +194,9 @@ impl Provider {
             .pass_credentials(self.pass_credentials)
             .native_messages(self.native_messages)
             .timeouts(self.timeouts);
+        if let Some(region) = &self.region {
+            provider = provider.region(region)?;
+        }
         if let Some(url) = &self.base_url {
             provider = provider.base_url(url)?;
         }

@@ -99,6 +99,9 @@ impl Sheet<'_> {
         if let Some(url) = provider.address() {
             self.row(&path, "base_url", quote(url));
         }
+        if let Some(region) = &provider.region {
+            self.row(&path, "region", quote(region));
+        }
         if provider.api_key.is_some() {
             self.row(&path, "api_key", HIDDEN);
         }

@@ -40,6 +40,8 @@ impl Resolver<'_, '_> {
         let kind = self.kind(name, &origin, value.kind);
         let own_address = value.base_url.is_some();
         let base_url = self.take(&format!("{path}.base_url"), value.base_url);
+        let region = self.take(&format!("{path}.region"), value.region);
+        let region = region.or_else(|| self.region_of_kind(kind?, &path));
         let pass_credentials =
             self.take(&format!("{path}.pass_credentials"), value.pass_credentials);
         let pass_credentials = pass_credentials.unwrap_or(false);
@@ -65,6 +67,7 @@ impl Resolver<'_, '_> {
         let timeouts = self.timeouts(&path, value.timeouts);
         let provider = Provider {
             base_url: base_url.map(|url| url.0),
+            region,
             api_key,
             pass_credentials,
             native_messages,
@@ -103,13 +106,25 @@ impl Resolver<'_, '_> {
         }
     }
 
+    /// The region that users of a kind name in the environment.
+    fn region_of_kind(&mut self, kind: Kind, path: &str) -> Option<String> {
+        kind.region_envs().iter().find_map(|name| {
+            let region = self.environment.get(name)?.trim().to_owned();
+            let origin = Origin::Environment((*name).to_owned());
+            self.origins.insert(format!("{path}.region"), origin);
+            Some(region)
+        })
+    }
+
     /// The key that users of a kind keep in the environment.
     fn key_of_kind(&mut self, kind: Kind, path: &str, origin: &Origin) -> Option<Secret> {
         let variable = kind.key_env()?;
-        if let Some(key) = self.environment.get(variable) {
-            let origin = Origin::Environment(variable.to_owned());
-            self.origins.insert(format!("{path}.api_key"), origin);
-            return Some(Secret::new(key));
+        for name in std::iter::once(&variable).chain(kind.other_key_envs()) {
+            if let Some(key) = self.environment.get(name) {
+                let origin = Origin::Environment((*name).to_owned());
+                self.origins.insert(format!("{path}.api_key"), origin);
+                return Some(Secret::new(key));
+            }
         }
         if kind.needs_key() {
             self.refuse(
