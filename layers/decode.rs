@@ -152,7 +152,7 @@ impl DecodeLayer {
             None => wire::route(path).ok_or_else(|| {
                 Refusal::new(
                     Kind::NotFound,
-                    "no such route: chat calls go to /v1/messages or /v1/chat/completions",
+                    "no such route: chat calls go to /v1/messages, /v1/chat/completions or /v1/responses",
                 )
             })?,
         };

@@ -9,6 +9,8 @@ pub(crate) fn route(path: &str) -> Option<(Dialect, Operation)> {
         "/v1/messages" => Some((Dialect::Messages, Operation::Generate)),
         "/v1/messages/count_tokens" => Some((Dialect::Messages, Operation::CountTokens)),
         "/v1/chat/completions" => Some((Dialect::ChatCompletions, Operation::Generate)),
+        "/v1/responses" => Some((Dialect::Responses, Operation::Generate)),
+        "/v1/responses/input_tokens" => Some((Dialect::Responses, Operation::CountTokens)),
         _ => None,
     }
 }
@@ -16,7 +18,7 @@ pub(crate) fn route(path: &str) -> Option<(Dialect, Operation)> {
 /// The operation on a route of the host's own naming, whose dialect was given.
 #[cfg(any(feature = "decode", feature = "telemetry"))]
 pub(crate) fn operation(path: &str) -> Operation {
-    if path.ends_with("/count_tokens") {
+    if path.ends_with("/count_tokens") || path.ends_with("/input_tokens") {
         Operation::CountTokens
     } else {
         Operation::Generate

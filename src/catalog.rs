@@ -113,7 +113,7 @@ impl Entry {
         match dialect {
             // Anthropic's own list gives the epoch where a release date is unknown.
             Dialect::Messages => {
-                json!({"type": "model", "id": self.id, "display_name": self.display_name.as_ref().unwrap_or(&self.id),
+                json!({"type": "model", "id": self.id, "lifecycle": "active", "display_name": self.display_name.as_ref().unwrap_or(&self.id),
                 "created_at": humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(created)).to_string()})
             }
             _ => {

@@ -104,12 +104,14 @@ where
         let here = Dialect::of(req.uri(), req.headers());
         let done = |res: chat::Response| Either::Right(Either::Right(ready(Ok(res))));
         match path {
-            "/v1/messages" | "/v1/messages/count_tokens" | "/v1/chat/completions" => {
-                match *req.method() {
-                    Method::POST => Either::Left(self.chat.call(req)),
-                    _ => done(not_allowed(here, "POST")),
-                }
-            }
+            "/v1/messages"
+            | "/v1/messages/count_tokens"
+            | "/v1/chat/completions"
+            | "/v1/responses"
+            | "/v1/responses/input_tokens" => match *req.method() {
+                Method::POST => Either::Left(self.chat.call(req)),
+                _ => done(not_allowed(here, "POST")),
+            },
             "/v1/models" | "/v1/models/" => match *req.method() {
                 Method::GET | Method::HEAD => {
                     let catalog = self.catalog.clone();
@@ -150,7 +152,7 @@ fn json(body: String) -> chat::Response {
 
 fn no_route(dialect: Dialect, path: &str) -> chat::Response {
     const ROUTES: &str =
-        "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/models";
+        "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/models";
     Refusal::new(
         Kind::NotFound,
         format!("no route {path}: this gateway serves {ROUTES}"),

@@ -42,6 +42,8 @@ pub enum PartKind {
     ToolUse,
     /// A tool's result.
     ToolResult,
+    /// Tools, offered in the middle of a conversation.
+    Tools,
     /// Thinking, readable or redacted.
     Thinking,
     /// Anything else.

@@ -11,6 +11,7 @@
 //! | [`Tenant`] | request | `Auth` | `PromptCache`, `Telemetry` | the one anonymous tenant |
 //! | [`Tier`] | request, response | `Classify` | `Bind`, `Cascade`, `Telemetry` | the caller named a concrete model |
 //! | [`Target`] | request | `Bind` | `PromptCache`, `Dispatch` | `Dispatch` refuses |
+//! | [`KeptUpstream`] | response | the leaf | `Responses` | no provider keeps this answer |
 //! | [`Role`] | request | `Cascade` | the leaf | the only attempt |
 mod answer;
 mod facts;
@@ -29,7 +30,7 @@ pub use money::Usd;
 pub use prompt::{Edit, Prompt};
 pub use refusal::{Kind, Refusal};
 pub use reply::Reply;
-pub use route::{ParseTargetError, ParseTierError, Target, Tenant, Tier};
+pub use route::{KeptUpstream, ParseTargetError, ParseTierError, Target, Tenant, Tier};
 pub use usage::Usage;
 
 /// A chat call: the HTTP envelope around a [`Prompt`].

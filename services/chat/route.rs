@@ -1,6 +1,10 @@
 //! Where a call goes: [`Tier`], [`Target`], and for whom: [`Tenant`].
 use std::{fmt, str::FromStr, sync::Arc};
 
+/// Marks an answer that its provider keeps, so that a caller may go on from it by its id there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptUpstream;
+
 /// How demanding a request is, from cheapest to dearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {

@@ -33,29 +33,39 @@ impl Dialect {
         }
     }
 
-    /// Whether an upstream's word for an error may be handed on in this dialect: SDKs of Messages tell errors apart by a closed list of
-    /// words, those of `OpenAI` do not look.
-    fn knows(self, error_type: &str) -> bool {
-        const MESSAGES: [&str; 11] = [
-            "invalid_request_error",
-            "authentication_error",
-            "billing_error",
-            "permission_error",
-            "not_found_error",
-            "request_too_large",
-            "rate_limit_error",
-            "not_supported",
-            "overloaded_error",
-            "timeout_error",
-            "api_error",
-        ];
-        self != Self::Messages || MESSAGES.contains(&error_type)
+    /// Whether an upstream's own word may stand in this dialect. Anthropic's words are a closed set that its SDKs know; `OpenAI`'s are open,
+    /// save for those that are Anthropic's alone.
+    fn has_error_type(self, word: &str) -> bool {
+        let shared = matches!(
+            word,
+            "invalid_request_error"
+                | "authentication_error"
+                | "permission_error"
+                | "not_found_error"
+                | "rate_limit_error"
+        );
+        let anthropic = matches!(
+            word,
+            "api_error"
+                | "billing_error"
+                | "overloaded_error"
+                | "request_too_large"
+                | "timeout_error"
+        );
+        match self {
+            Self::Messages => shared || anthropic || word == "not_supported",
+            _ => shared || !anthropic,
+        }
     }
 
     pub(crate) fn error_body(self, refusal: &Refusal) -> Bytes {
         let error_type = refusal
             .error_type()
-            .filter(|word| self.knows(word))
+            .filter(|word| self.has_error_type(word))
+            // OpenAI says this of a wrong key and of an unknown model too, Anthropic of neither.
+            .filter(|word| {
+                *word != "invalid_request_error" || self.error_type(refusal.kind()) == *word
+            })
             .unwrap_or_else(|| self.error_type(refusal.kind()));
         match self {
             Self::Messages => json(&Envelope {
@@ -77,10 +87,26 @@ impl Dialect {
         }
     }
 
+    /// An `error` event of Responses, whose fields are the event's own.
+    fn stated(self, refusal: &Refusal) -> Bytes {
+        let body = json(&Stated {
+            r#type: "error",
+            code: refusal
+                .code()
+                .or_else(|| default_code(refusal.kind()))
+                .unwrap_or_else(|| self.error_type(refusal.kind())),
+            message: refusal.message(),
+            param: refusal.param(),
+            sequence_number: 0,
+        });
+        [b"event: error\ndata: ", &*body, b"\n\n"].concat().into()
+    }
+
     pub(crate) fn error_event(self, refusal: &Refusal) -> Bytes {
         let body = self.error_body(refusal);
         let name: &[u8] = match self {
             Self::Messages => b"event: error\ndata: ",
+            Self::Responses => return self.stated(refusal),
             _ => b"data: ",
         };
         [name, &body, b"\n\n"].concat().into()
@@ -104,6 +130,14 @@ struct Envelope<'a, E> {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'a str>,
     error: &'a E,
+}
+#[derive(Serialize)]
+struct Stated<'a> {
+    r#type: &'a str,
+    code: &'a str,
+    message: &'a str,
+    param: Option<&'a str>,
+    sequence_number: u64,
 }
 #[derive(Serialize)]
 struct MessagesError<'a> {
@@ -146,12 +180,21 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_word_is_not_handed_on_to_messages() {
-        let no = Refusal::new(Kind::Overloaded, "busy").with_type("server_error");
-        let told = no.body(Dialect::Messages);
-        assert!(told.starts_with(br#"{"type":"error","error":{"type":"overloaded_error""#));
-        let told = no.body(Dialect::ChatCompletions);
-        assert!(memchr::memmem::find(&told, b"server_error").is_some());
+    fn an_upstreams_word_stays_in_its_dialect() {
+        let no = Refusal::new(Kind::RateLimit, "x").with_type("insufficient_quota");
+        assert!(
+            no.body(Dialect::Messages)
+                .starts_with(br#"{"type":"error","error":{"type":"rate_limit_error""#)
+        );
+        assert_eq!(
+            no.body(Dialect::ChatCompletions),
+            r#"{"error":{"message":"x","type":"insufficient_quota","param":null,"code":"rate_limit_exceeded"}}"#
+        );
+        let no = Refusal::new(Kind::Overloaded, "x").with_type("overloaded_error");
+        assert_eq!(
+            no.body(Dialect::ChatCompletions),
+            r#"{"error":{"message":"x","type":"server_error","param":null,"code":null}}"#
+        );
     }
 
     #[test]

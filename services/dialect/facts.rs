@@ -15,12 +15,18 @@ impl Dialect {
         let place = Place::of(raw)?;
         let model_json = body.model.ok_or_else(|| missing("model"))?;
         let model: String = read("model", "a string", model_json)?;
-        let messages = body.messages.ok_or_else(|| missing("messages"))?;
+        let turns = match (self, body.messages) {
+            (Self::Responses, _) => place.items(body.input)?,
+            (_, Some(messages)) => place.turns(messages)?,
+            (_, None) => return Err(missing("messages")),
+        };
         let stream = optional("stream", "true or false", body.stream)?.unwrap_or(false);
         let max_tokens = optional(
             "max_tokens",
             "a whole number",
-            body.max_tokens.or(body.max_completion_tokens),
+            body.max_tokens
+                .or(body.max_completion_tokens)
+                .or(body.max_output_tokens),
         )?;
         Ok(Facts {
             dialect: self,
@@ -36,11 +42,12 @@ impl Dialect {
             temperature: optional("temperature", "a number", body.temperature)?,
             system: body
                 .system
+                .or(body.instructions.filter(|_| self == Self::Responses))
                 .map(|s| place.parts("system", s))
                 .transpose()?
                 .unwrap_or_default(),
-            turns: place.turns(messages)?,
-            tool_count: tools(body.tools.or(body.functions))?,
+            tool_count: tools(body.tools.or(body.functions))? + added_tools(&turns),
+            turns,
             tools_span: body.tools.or(body.functions).map(|t| place.span(t)),
             thinking: thinks(&body),
             json_output: wants_json(&body),
@@ -59,6 +66,10 @@ struct Body<'a> {
     #[serde(borrow)]
     messages: Option<&'a RawValue>,
     #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    instructions: Option<&'a RawValue>,
+    #[serde(borrow)]
     system: Option<&'a RawValue>,
     #[serde(borrow)]
     stream: Option<&'a RawValue>,
@@ -68,6 +79,8 @@ struct Body<'a> {
     max_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_output_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     temperature: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -79,9 +92,13 @@ struct Body<'a> {
     #[serde(borrow)]
     reasoning_effort: Option<&'a RawValue>,
     #[serde(borrow)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow)]
     response_format: Option<&'a RawValue>,
     #[serde(borrow)]
     output_config: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
     #[serde(borrow)]
     n: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -97,6 +114,17 @@ struct Message<'a> {
     content: Option<&'a RawValue>,
     #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
+struct Item<'a> {
+    #[serde(borrow)]
+    r#type: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    role: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -152,31 +180,94 @@ impl Place {
     }
 
     fn turn(&self, i: usize, message: &Message<'_>) -> Result<Turn, Refusal> {
+        self.turn_at(format_args!("messages[{i}]"), message)
+    }
+
+    fn turn_at(&self, at: std::fmt::Arguments<'_>, message: &Message<'_>) -> Result<Turn, Refusal> {
         let speaker = match message.role.as_deref() {
             Some("user") => Speaker::User,
             Some("assistant") => Speaker::Assistant,
             Some("system" | "developer") => Speaker::System,
             Some("tool" | "function") => Speaker::Tool,
             Some(_) => Speaker::Other,
-            None => return Err(missing(format!("messages[{i}].role"))),
+            None => return Err(missing(format!("{at}.role"))),
         };
         let mut parts = match message.content {
             Some(content) if speaker == Speaker::Tool => vec![Part {
                 kind: PartKind::ToolResult,
                 span: self.span(content),
             }],
-            Some(content) => self.parts(format_args!("messages[{i}].content"), content)?,
+            Some(content) => self.parts(format_args!("{at}.content"), content)?,
             None => Vec::new(),
         };
         if let Some(calls) = message.tool_calls.filter(|c| c.get() != "null") {
-            let calls: Vec<&RawValue> =
-                read(format_args!("messages[{i}].tool_calls"), "an array", calls)?;
+            let calls: Vec<&RawValue> = read(format_args!("{at}.tool_calls"), "an array", calls)?;
             parts.extend(calls.into_iter().map(|c| Part {
                 kind: PartKind::ToolUse,
                 span: self.span(c),
             }));
         }
         Ok(Turn { speaker, parts })
+    }
+
+    /// The items of a Responses input: a string, or an array; an answer's items are one turn.
+    fn items(&self, input: Option<&RawValue>) -> Result<Vec<Turn>, Refusal> {
+        let Some(input) = input.filter(|i| i.get() != "null") else {
+            return Ok(Vec::new());
+        };
+        if input.get().starts_with('"') {
+            let part = Part {
+                kind: PartKind::Text,
+                span: self.span(input),
+            };
+            return Ok(vec![Turn {
+                speaker: Speaker::User,
+                parts: vec![part],
+            }]);
+        }
+        let items: Vec<&RawValue> = read("input", "a string or an array of items", input)?;
+        let mut turns: Vec<Turn> = Vec::with_capacity(items.len());
+        for (i, json) in items.into_iter().enumerate() {
+            let turn = self.item(i, json)?;
+            match turns.last_mut() {
+                Some(last)
+                    if last.speaker == turn.speaker
+                        && matches!(turn.speaker, Speaker::Assistant | Speaker::Tool) =>
+                {
+                    last.parts.extend(turn.parts);
+                }
+                _ => turns.push(turn),
+            }
+        }
+        Ok(turns)
+    }
+
+    fn item(&self, i: usize, json: &RawValue) -> Result<Turn, Refusal> {
+        let name = format_args!("input[{i}]");
+        let item: Item<'_> = read(name, "an object", json)?;
+        let (speaker, kind) = match item.r#type.as_deref() {
+            None | Some("message") => {
+                let message = Message {
+                    role: item.role,
+                    content: item.content,
+                    tool_calls: None,
+                };
+                return self.turn_at(format_args!("input[{i}]"), &message);
+            }
+            Some("reasoning") => (Speaker::Assistant, PartKind::Thinking),
+            Some(kind) if kind.ends_with("_call") => (Speaker::Assistant, PartKind::ToolUse),
+            Some(kind) if kind.ends_with("_output") => (Speaker::Tool, PartKind::ToolResult),
+            Some("additional_tools") => (Speaker::System, PartKind::Tools),
+            Some(_) => (Speaker::Other, PartKind::Other),
+        };
+        let part = Part {
+            kind,
+            span: self.span(json),
+        };
+        Ok(Turn {
+            speaker,
+            parts: vec![part],
+        })
     }
 
     /// The parts of a content: a string, an array of blocks, or null.
@@ -240,6 +331,12 @@ fn tools(tools: Option<&RawValue>) -> Result<usize, Refusal> {
     }
 }
 
+/// The tools that an input brings in items of its own.
+fn added_tools(turns: &[Turn]) -> usize {
+    let parts = turns.iter().flat_map(|t| &t.parts);
+    parts.filter(|p| p.kind == PartKind::Tools).count()
+}
+
 fn asks_usage(options: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Options {
@@ -253,7 +350,18 @@ fn thinks(body: &Body<'_>) -> bool {
         .thinking
         .and_then(|t| serde_json::from_str::<Typed<'_>>(t.get()).ok())
         .and_then(|t| t.r#type);
-    let effort = body.reasoning_effort.map(RawValue::get);
+    #[derive(Deserialize)]
+    struct Reasoning<'a> {
+        #[serde(borrow)]
+        effort: Option<&'a RawValue>,
+    }
+    let reasoning = body
+        .reasoning
+        .and_then(|r| serde_json::from_str::<Reasoning<'_>>(r.get()).ok());
+    let effort = body
+        .reasoning_effort
+        .or(reasoning.and_then(|r| r.effort))
+        .map(RawValue::get);
     matches!(kind.as_deref(), Some("enabled" | "adaptive"))
         || effort.is_some_and(|e| !matches!(e, "null" | "\"none\"" | "\"minimal\""))
 }
@@ -269,6 +377,7 @@ fn wants_json(body: &Body<'_>) -> bool {
         .and_then(|f| serde_json::from_str::<Typed<'_>>(f.get()).ok());
     let config = body
         .output_config
+        .or(body.text)
         .and_then(|c| serde_json::from_str::<OutputConfig<'_>>(c.get()).ok())
         .and_then(|c| c.format);
     let json = |t: Option<Typed<'_>>| {

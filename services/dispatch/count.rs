@@ -68,7 +68,12 @@ impl Answering<'_> {
 /// Our own count.
 pub(super) async fn ours(prompt: &Prompt) -> Response {
     let tokens = count(prompt).await;
-    json(told(tokens))
+    json(match prompt.facts().dialect {
+        Dialect::Responses => {
+            format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#).into()
+        }
+        _ => told(tokens),
+    })
 }
 
 fn told(tokens: u64) -> Bytes {

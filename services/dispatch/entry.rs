@@ -1,9 +1,10 @@
 //! A provider at work: its connections, and what was found out about it.
 use super::{error::Error, finding::Finding, headers, models::ModelCache};
 use crate::{
-    chat::Operation,
+    chat::{Operation, Prompt},
     dialect::Dialect,
     providers::{Ask, Auth, Native, Presence, Provider},
+    translate::is_particular,
     upstream::Client,
 };
 use bytes::Bytes;
@@ -21,6 +22,7 @@ pub(super) struct Entry {
     pub(super) provider: Arc<Provider>,
     client: Client,
     messages: Finding,
+    responses: Finding,
     pub(super) counts_tokens: Finding,
     pub(super) models: ModelCache,
 }
@@ -52,6 +54,7 @@ impl Entry {
             provider: Arc::new(provider),
             client,
             messages: Finding::default(),
+            responses: Finding::default(),
             counts_tokens: Finding::default(),
             models: ModelCache::default(),
         }
@@ -60,20 +63,29 @@ impl Entry {
     /// The dialect in which to speak to the provider: the caller's own where it can.
     pub(super) async fn dialect_for(
         &self,
-        caller: Dialect,
+        prompt: &Prompt,
         model: &str,
         headers: &HeaderMap,
     ) -> Dialect {
+        let caller = prompt.facts().dialect;
         let spec = self.provider.spec();
         let to_translate_into = spec.dialects.first().map_or(caller, |n| n.dialect);
         match spec.native(caller) {
+            // Other servers know the plainer half of a vendor's dialect; what they would refuse, the translation can say.
+            Some(native)
+                if native.presence == Presence::Found
+                    && self.provider.says_native(caller).is_none()
+                    && is_particular(prompt) =>
+            {
+                to_translate_into
+            }
             Some(native) if self.speaks(native, model, headers).await => caller,
             _ => to_translate_into,
         }
     }
 
     async fn speaks(&self, native: &Native, model: &str, headers: &HeaderMap) -> bool {
-        let said = self.provider.says_native_messages();
+        let said = self.provider.says_native(native.dialect);
         if let Some(speaks) = self.provider.kind().hooks().speaks {
             return said.unwrap_or_else(|| speaks(native.dialect, model));
         }
@@ -84,7 +96,11 @@ impl Entry {
                 Some(said) => said,
                 None => {
                     let ask = || self.probe(native.dialect, headers);
-                    self.messages.get(ask).await.unwrap_or(false)
+                    let finding = match native.dialect {
+                        Dialect::Responses => &self.responses,
+                        _ => &self.messages,
+                    };
+                    finding.get(ask).await.unwrap_or(false)
                 }
             },
         }

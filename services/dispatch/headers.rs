@@ -119,6 +119,15 @@ fn credentials(
     Ok(())
 }
 
+/// Says what of the request was left out.
+pub(super) fn dropped(what: &[String], out: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(&what.join(", "))
+        && !value.is_empty()
+    {
+        out.insert(DROPPED, value);
+    }
+}
+
 /// Takes over what comes back from the upstream, and says who answered.
 pub(super) fn down(target: &Target, upstream: &HeaderMap, out: &mut HeaderMap) {
     for (name, value) in upstream {
@@ -137,15 +146,6 @@ pub(super) fn down(target: &Target, upstream: &HeaderMap, out: &mut HeaderMap) {
         if let Ok(value) = HeaderValue::from_str(text) {
             out.insert(name, value);
         }
-    }
-}
-
-/// Says what the caller asked for and the provider was not told, because it would have refused.
-pub(super) fn dropped(names: &[String], out: &mut HeaderMap) {
-    if let Ok(value) = HeaderValue::from_str(&names.join(", "))
-        && !names.is_empty()
-    {
-        out.insert(DROPPED, value);
     }
 }
 

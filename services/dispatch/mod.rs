@@ -33,7 +33,10 @@ pub use error::{Cause, Error};
 pub use models::{Model, probe};
 
 use crate::{
-    chat::{self, AttemptEnd, Journal, Kind, Operation, Prompt, Refusal, Response, Role, Target},
+    chat::{
+        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
+        Target,
+    },
     providers::Provider,
     translate,
     upstream::Client,
@@ -158,16 +161,17 @@ impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
         let (model, headers) = (&self.target.model, &self.head.headers);
-        let dialect = self.entry.dialect_for(caller, model, headers).await;
-        let (body, dropped) = match self.entry.provider.kind().hooks().body {
+        let dialect = self.entry.dialect_for(self.prompt, model, headers).await;
+        let mut dropped: Vec<String> = Vec::new();
+        let body = match self.entry.provider.kind().hooks().body {
             Some(adapt) if dialect == caller => {
                 let adapted = adapt(self.prompt, headers, model);
-                (Ok(adapted.body), adapted.dropped)
+                dropped = adapted.dropped;
+                Ok(adapted.body)
             }
             _ => {
                 let capabilities = self.entry.provider.spec().capabilities();
-                let body = translate::request(self.prompt, dialect, model, &capabilities);
-                (body, Vec::new())
+                translate::request(self.prompt, dialect, model, &capabilities)
             }
         };
         let body = match body {
@@ -176,7 +180,13 @@ impl<'a> Call<'a> {
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
         let mut response = answering.answer(upstream).await?;
+        let translated = translate::dropped(self.prompt, dialect);
+        dropped.extend(translated.into_iter().map(str::to_owned));
         headers::dropped(&dropped, response.headers_mut());
+        let native = self.entry.provider.spec().native(dialect);
+        if dialect == caller && native.is_some_and(|n| n.keeps) {
+            response.extensions_mut().insert(KeptUpstream);
+        }
         Ok(response)
     }
 
@@ -184,7 +194,9 @@ impl<'a> Call<'a> {
         let dialect = self.prompt.facts().dialect;
         let (model, headers) = (&self.target.model, &self.head.headers);
         let counted = match self.entry.counter(dialect) {
-            Some(presence) if self.entry.dialect_for(dialect, model, headers).await == dialect => {
+            Some(presence)
+                if self.entry.dialect_for(self.prompt, model, headers).await == dialect =>
+            {
                 let body = match self.entry.provider.kind().hooks().count {
                     Some(adapt) => adapt(self.prompt, headers, model).body,
                     None => self.prompt.with_model(model, false),

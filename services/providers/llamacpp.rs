@@ -1,4 +1,4 @@
-//! llama.cpp's server: chat completions; newer versions speak Messages and count tokens.
+//! llama.cpp's server: chat completions; newer versions speak Messages and Responses and count tokens.
 use super::spec::{Auth, COUNT_TOKENS, Native, Presence, Spec};
 use crate::translate::MaxTokensField;
 
@@ -13,6 +13,7 @@ pub(super) static SPEC: Spec = Spec {
     dialects: &[
         Native::chat(),
         Native::messages(Presence::Found, Some((COUNT_TOKENS, Presence::Found))),
+        Native::responses(Presence::Found, false),
     ],
     models: "/models",
     max_tokens_field: MaxTokensField::MaxTokens,

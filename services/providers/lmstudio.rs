@@ -1,4 +1,4 @@
-//! LM Studio: chat completions; newer versions speak Messages, without a token counter.
+//! LM Studio: chat completions; newer versions speak Messages and Responses, without a token counter.
 use super::spec::{Auth, Native, Presence, Spec};
 use crate::translate::MaxTokensField;
 
@@ -10,7 +10,11 @@ pub(super) static SPEC: Spec = Spec {
     needs_key: false,
     local: true,
     auth: Auth::Bearer,
-    dialects: &[Native::chat(), Native::messages(Presence::Found, None)],
+    dialects: &[
+        Native::chat(),
+        Native::messages(Presence::Found, None),
+        Native::responses(Presence::Found, true),
+    ],
     models: "/models",
     max_tokens_field: MaxTokensField::MaxTokens,
     documents: false,

@@ -1,4 +1,4 @@
-//! `OpenAI`: chat completions; its newer models take `max_completion_tokens` only.
+//! `OpenAI`: chat completions and Responses; its newer models take `max_completion_tokens` only.
 use super::spec::{Auth, Native, Presence, Spec};
 use crate::translate::MaxTokensField;
 
@@ -10,7 +10,11 @@ pub(super) static SPEC: Spec = Spec {
     needs_key: true,
     local: false,
     auth: Auth::Bearer,
-    dialects: &[Native::chat(), Native::messages(Presence::Configured, None)],
+    dialects: &[
+        Native::chat(),
+        Native::messages(Presence::Configured, None),
+        Native::responses(Presence::Always, true),
+    ],
     models: "/models",
     max_tokens_field: MaxTokensField::MaxCompletionTokens,
     documents: true,

@@ -1,4 +1,4 @@
-//! Any server that speaks `OpenAI`'s chat completions. Some speak Messages too, which the user says.
+//! Any server that speaks `OpenAI`'s chat completions. Some speak Messages or Responses too, which the user says.
 use super::spec::{Auth, COUNT_TOKENS, Native, Presence, Spec};
 use crate::translate::MaxTokensField;
 
@@ -13,6 +13,7 @@ pub(super) static SPEC: Spec = Spec {
     dialects: &[
         Native::chat(),
         Native::messages(Presence::Configured, Some((COUNT_TOKENS, Presence::Found))),
+        Native::responses(Presence::Configured, false),
     ],
     models: "/models",
     max_tokens_field: MaxTokensField::MaxTokens,

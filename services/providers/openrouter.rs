@@ -10,7 +10,11 @@ pub(super) static SPEC: Spec = Spec {
     needs_key: true,
     local: false,
     auth: Auth::Bearer,
-    dialects: &[Native::chat(), Native::messages(Presence::Configured, None)],
+    dialects: &[
+        Native::chat(),
+        Native::messages(Presence::Configured, None),
+        Native::responses(Presence::Configured, false),
+    ],
     models: "/models",
     max_tokens_field: MaxTokensField::MaxTokens,
     documents: true,

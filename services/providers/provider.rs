@@ -60,6 +60,7 @@ pub struct Provider {
     key: Option<Secret>,
     pass_credentials: bool,
     native_messages: Option<bool>,
+    native_responses: Option<bool>,
     timeouts: Timeouts,
     headers: HeaderMap,
 }
@@ -81,6 +82,7 @@ impl Provider {
             key: None,
             pass_credentials: false,
             native_messages: None,
+            native_responses: None,
             timeouts: Timeouts::default(),
             headers: HeaderMap::new(),
         }
@@ -134,6 +136,12 @@ impl Provider {
     #[must_use]
     pub const fn native_messages(mut self, native: Option<bool>) -> Self {
         self.native_messages = native;
+        self
+    }
+    /// Whether it speaks `OpenAI`'s Responses itself; as with [`native_messages`](Self::native_messages).
+    #[must_use]
+    pub const fn native_responses(mut self, native: Option<bool>) -> Self {
+        self.native_responses = native;
         self
     }
     /// How long it may take.
@@ -224,8 +232,13 @@ impl Provider {
     pub(crate) const fn passes_credentials(&self) -> bool {
         self.pass_credentials
     }
-    pub(crate) const fn says_native_messages(&self) -> Option<bool> {
-        self.native_messages
+    /// What the user says of whether it speaks a dialect.
+    pub(crate) const fn says_native(&self, dialect: Dialect) -> Option<bool> {
+        match dialect {
+            Dialect::Messages => self.native_messages,
+            Dialect::Responses => self.native_responses,
+            _ => None,
+        }
     }
     pub(crate) const fn headers(&self) -> &HeaderMap {
         &self.headers

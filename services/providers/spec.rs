@@ -52,6 +52,8 @@ pub(crate) struct Native {
     pub(crate) count_tokens: Option<(&'static str, Presence)>,
     /// Headers that it wants, unless the caller sent them.
     pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// Whether it keeps its answers, to be gone on from by id.
+    pub(crate) keeps: bool,
 }
 
 /// Where a provider takes calls.
@@ -165,6 +167,7 @@ impl Native {
             framing: Framing::Sse,
             count_tokens,
             headers: &[("anthropic-version", "2023-06-01")],
+            keeps: false,
         }
     }
     /// `OpenAI`'s chat completions on their usual path.
@@ -176,11 +179,11 @@ impl Native {
             framing: Framing::Sse,
             count_tokens: None,
             headers: &[],
+            keeps: false,
         }
     }
     /// `OpenAI`'s Responses on their usual path.
-    #[expect(dead_code, reason = "not yet translated")]
-    pub(super) const fn responses(presence: Presence) -> Self {
+    pub(super) const fn responses(presence: Presence, keeps: bool) -> Self {
         Self {
             dialect: Dialect::Responses,
             presence,
@@ -188,6 +191,7 @@ impl Native {
             framing: Framing::Sse,
             count_tokens: None,
             headers: &[],
+            keeps,
         }
     }
     /// The path for an operation.

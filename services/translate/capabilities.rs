@@ -26,6 +26,9 @@ pub struct Capabilities {
     pub documents: bool,
     /// Whether `role: "system"` may stand inside `messages` (Messages). Newer Claude models take it, others do not: off by default.
     pub system_in_messages: bool,
+    /// Whether instructions may stand at the head of the conversation alone (chat completions). `OpenAI` takes them anywhere, and so does the
+    /// default; many chat templates of local models do not.
+    pub leading_system_only: bool,
     /// Whether a JSON schema for the answer is enforced by the provider; without, it is put into the instructions.
     pub structured_output: bool,
     /// How the model is told to think; by default not at all, and such wishes are left out.
@@ -44,6 +47,7 @@ impl Default for Capabilities {
             vision: true,
             documents: true,
             system_in_messages: false,
+            leading_system_only: false,
             structured_output: true,
             reasoning: Reasoning::Unsupported,
             streaming_usage: true,
@@ -54,9 +58,9 @@ impl Default for Capabilities {
 /// The name of the limit on output in chat completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MaxTokensField {
-    /// `max_tokens`: understood by every server but deprecated at OpenAI.
+    /// `max_tokens`: understood by every server but deprecated at `OpenAI`.
     MaxTokens,
-    /// `max_completion_tokens`: demanded by OpenAI's reasoning models.
+    /// `max_completion_tokens`: demanded by `OpenAI`'s reasoning models.
     MaxCompletionTokens,
 }
 

@@ -201,6 +201,21 @@ pub(super) fn bounded(mut message: String) -> String {
     message
 }
 
+/// An `error` event of Responses, which tells its error in fields of its own.
+pub(super) fn stated(event: &Fields<'_>) -> Refusal {
+    let told = match event.get("error") {
+        Some(inner) => Told::read(inner),
+        None => Some(Told {
+            message: event.string("message"),
+            error_type: None,
+            code: event.string("code"),
+            param: event.string("param"),
+        }),
+    };
+    told.unwrap_or_default()
+        .refusal(Dialect::Responses, StatusCode::OK)
+}
+
 /// A dialect that cannot be translated from, or into.
 pub(super) fn not_spoken(dialect: Dialect) -> Refusal {
     Refusal::new(

@@ -47,6 +47,20 @@ pub(crate) struct Turn<'a> {
     pub(crate) blocks: Vec<Block<'a>>,
 }
 
+impl Turn<'_> {
+    /// Instructions in the middle of the conversation, for models that take them only at its head: the user's words are the only place left,
+    /// so they are marked.
+    pub(crate) fn as_users(&self) -> Option<Block<'static>> {
+        let texts = self.blocks.iter().filter_map(|block| match &block.kind {
+            BlockKind::Text(text) => Some(text.decode()),
+            _ => None,
+        });
+        let text = texts.collect::<Vec<_>>().join("\n\n");
+        (!text.trim().is_empty())
+            .then(|| Block::text(Text::Plain(format!("<system>\n{text}\n</system>").into())))
+    }
+}
+
 /// A piece of a turn or of an answer.
 #[derive(Debug)]
 pub(crate) struct Block<'a> {

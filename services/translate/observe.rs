@@ -1,6 +1,6 @@
 //! Watching a stream that passes in its own dialect. Almost every event is looked at with a few substring searches and forwarded; only
 //! those that tell something about the answer are parsed.
-use super::{Summary, completions, messages};
+use super::{Summary, completions, error, messages, responses};
 use crate::{chat::Prompt, dialect::Dialect, sse::Event};
 use bytes::Bytes;
 use memchr::{memchr2, memmem};
@@ -29,21 +29,34 @@ impl Observer {
         summary: &mut Summary,
         out: &mut Vec<Bytes>,
     ) -> usize {
-        let plain = match self.dialect {
-            Dialect::Messages => is_block_delta(&event),
-            _ => self.seen && is_plain_chunk(&event),
-        };
+        // A line that was cut off is looked at closely, and found out.
+        let closed = event.trim_ascii_end().ends_with(b"}");
+        let plain = closed
+            && match self.dialect {
+                Dialect::Messages => is_block_delta(&event),
+                Dialect::Responses => is_delta(&event),
+                _ => self.seen && is_plain_chunk(&event),
+            };
         let mut forward = true;
         if !plain && let Some(Event { data, .. }) = Event::parse(&event) {
             self.seen = true;
             match self.dialect {
                 Dialect::Messages => messages::observe(data, summary),
+                Dialect::Responses => responses::observe(data, summary),
                 // Nobody calls in the dialects of providers alone, so that their streams never pass unread.
                 _ => {
                     let usage_only = completions::observe(data, summary);
                     forward = !(usage_only && self.hide_usage);
                 }
             }
+        }
+        if std::str::from_utf8(&event).is_err() {
+            summary.error = Some(error::garbage());
+        }
+        if let Some(refusal) = summary.error.as_ref().filter(|e| **e == error::garbage()) {
+            // Forwarded, it would break the caller's parser, and the reason would be lost.
+            out.push(refusal.event(self.dialect));
+            return 0;
         }
         let brought = output(self.dialect, &event);
         if forward {
@@ -61,6 +74,8 @@ impl Observer {
     pub(super) const fn terminal(&self) -> Bytes {
         match self.dialect {
             Dialect::Messages => Bytes::from_static(messages::STOP),
+            // Its last event tells why it ends.
+            Dialect::Responses => Bytes::new(),
             _ => Bytes::from_static(completions::DONE),
         }
     }
@@ -71,6 +86,12 @@ fn is_block_delta(event: &[u8]) -> bool {
     let head = event.get(..64).unwrap_or(event);
     head.starts_with(b"event: content_block_delta")
         || memmem::find(head, b"content_block_delta").is_some()
+}
+
+/// Whether an event of Responses adds to an item, told from its first bytes.
+fn is_delta(event: &[u8]) -> bool {
+    let head = event.get(..96).unwrap_or(event);
+    memmem::find(head, b".delta").is_some()
 }
 
 /// Whether a chunk brings neither a finish reason nor usage nor an error. The keys searched for cannot stand inside text, where their
@@ -99,6 +120,7 @@ fn value_of<'a>(json: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 fn output(dialect: Dialect, event: &[u8]) -> usize {
     let keys: &[&[u8]] = match dialect {
         Dialect::Messages => &[b"\"text\"", b"\"partial_json\"", b"\"thinking\""],
+        Dialect::Responses => &[b"\"delta\""],
         _ => &[
             b"\"content\"",
             b"\"reasoning_content\"",

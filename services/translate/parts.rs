@@ -36,6 +36,15 @@ fn block<'a>(json: Json<'a>, at: &At<'_>) -> Result<Block<'a>, Refusal> {
         "refusal" => BlockKind::Text(fields.need_text("refusal", at)?),
         "image" => BlockKind::Image(source(&fields, at)?),
         "image_url" => BlockKind::Image(image_url(&fields, at)?),
+        "input_image" if fields.get("image_url").is_none() => BlockKind::Image(Source::File),
+        "input_image" => BlockKind::Image(image_url(&fields, at)?),
+        "input_file" => match fields.text("file_url") {
+            Some(url) => BlockKind::Document {
+                source: Source::Url(url),
+                name: fields.text("filename"),
+            },
+            None => file(&fields, at)?,
+        },
         "document" => BlockKind::Document {
             source: source(&fields, at)?,
             name: fields.text("title"),

@@ -20,6 +20,7 @@ pub fn to_stream(dialect: Dialect, whole: &[u8], include_usage: bool) -> Option<
     match dialect {
         Dialect::Messages => messages::replay::to_stream(whole),
         Dialect::ChatCompletions => completions::replay::to_stream(whole, include_usage),
+        Dialect::Responses => responses::replay::to_stream(whole),
         _ => None,
     }
 }
@@ -28,9 +29,9 @@ pub fn to_stream(dialect: Dialect, whole: &[u8], include_usage: bool) -> Option<
 #[must_use]
 pub fn to_whole(dialect: Dialect, events: &[Bytes]) -> Option<Bytes> {
     match dialect {
-        Dialect::Messages => messages::replay::to_whole(events),
-        Dialect::ChatCompletions => completions::replay::to_whole(events),
-        Dialect::Responses => responses::to_whole(events),
+        Dialect::Messages => messages::fold::to_whole(events),
+        Dialect::ChatCompletions => completions::fold::to_whole(events),
+        Dialect::Responses => responses::replay::to_whole(events),
         Dialect::Converse => converse::to_whole(events),
         Dialect::Gemini => gemini::to_whole(events),
         Dialect::Ollama => ollama::to_whole(events),

@@ -81,6 +81,15 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Signs the open block and closes it, if it is a thinking one.
+    pub(crate) fn sign(&mut self, signature: &str, sink: Sink<'_>) {
+        if matches!(self.open, Some((Key::Thinking, _))) {
+            sink(Event::Signature(signature));
+            self.close(sink);
+            self.promote(sink);
+        }
+    }
+
     /// Nothing more comes: closes what is open and delivers what waits.
     pub(crate) fn finish(&mut self, sink: Sink<'_>) {
         self.close(sink);

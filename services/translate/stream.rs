@@ -69,7 +69,7 @@ struct Writing<'c> {
 enum Reader {
     Messages(messages::stream_in::Reader),
     ChatCompletions(completions::stream_in::Reader),
-    Responses(responses::Reader),
+    Responses(responses::stream_in::Reader),
     Converse(converse::Reader),
     Gemini(gemini::Reader),
     Ollama(ollama::Reader),
@@ -79,6 +79,7 @@ enum Reader {
 enum Writer {
     Messages(messages::stream_out::Writer),
     ChatCompletions(completions::stream_out::Writer),
+    Responses(Box<responses::stream_out::Writer>),
 }
 
 // === impl StreamTranslator ===
@@ -273,7 +274,7 @@ impl Reader {
             Dialect::ChatCompletions => {
                 Self::ChatCompletions(completions::stream_in::Reader::default())
             }
-            Dialect::Responses => Self::Responses(responses::Reader::default()),
+            Dialect::Responses => Self::Responses(responses::stream_in::Reader::default()),
             Dialect::Converse => Self::Converse(converse::Reader::default()),
             Dialect::Gemini => Self::Gemini(gemini::Reader::default()),
             Dialect::Ollama => Self::Ollama(ollama::Reader::default()),
@@ -315,6 +316,10 @@ impl Writer {
     fn new(dialect: Dialect, prompt: &Prompt, input_estimate: u64) -> Self {
         match dialect {
             Dialect::Messages => Self::Messages(messages::stream_out::Writer::new(input_estimate)),
+            Dialect::Responses => Self::Responses(Box::new(responses::stream_out::Writer::new(
+                prompt,
+                input_estimate,
+            ))),
             // Nobody calls in the dialects of providers alone.
             _ => Self::ChatCompletions(completions::stream_out::Writer::new(
                 wants_usage(prompt),
@@ -326,6 +331,7 @@ impl Writer {
         match self {
             Self::Messages(writer) => writer.write(event, out),
             Self::ChatCompletions(writer) => writer.write(event, out),
+            Self::Responses(writer) => writer.write(event, out),
         }
     }
 }

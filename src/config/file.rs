@@ -55,6 +55,7 @@ pub(super) struct Provider {
     pub(super) api_key_file: Set<PathBuf>,
     pub(super) pass_credentials: Set<bool>,
     pub(super) native_messages: Set<bool>,
+    pub(super) native_responses: Set<bool>,
     #[serde(deserialize_with = "named")]
     pub(super) headers: BTreeMap<String, Named<Typed<Secret>>>,
     pub(super) timeouts: Timeouts,

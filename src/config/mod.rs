@@ -7,7 +7,7 @@
 //! The command line wins over the environment, the environment over the file, the file over the defaults. One thing is never
 //! overridden: a provider that the file defines; a key or an address in the environment then defines no second one of that name.
 //!
-//! [`reference`] documents every setting.
+//! [`mod@reference`] documents every setting.
 //!
 //! ```
 //! use std::collections::HashMap;

@@ -50,6 +50,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("providers.*.api_key_file", "path", "", "", "The file that holds the key, from the configuration file's folder."),
     entry("providers.*.pass_credentials", "switch", "false", "", "Sends the caller's own credentials on, as a Claude subscription needs."),
     entry("providers.*.native_messages", "switch", "", "", "Whether it speaks Anthropic's dialect itself; unset means: find out."),
+    entry("providers.*.native_responses", "switch", "", "", "Whether it speaks OpenAI's Responses itself; unset means: find out."),
     entry("providers.*.headers.*", "text", "", "", "A header to send with each call."),
     entry("providers.*.timeouts.connect", "duration", "\"10s\"", "", "How long to wait for a connection, TLS included."),
     entry("providers.*.timeouts.first_byte", "duration", "\"10m\"", "", "How long to wait for the first byte of the answer."),

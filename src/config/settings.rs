@@ -68,6 +68,8 @@ pub struct Provider {
     pub pass_credentials: bool,
     /// Whether it speaks Anthropic's dialect itself; absent means: find out.
     pub native_messages: Option<bool>,
+    /// Whether it speaks `OpenAI`'s Responses itself.
+    pub native_responses: Option<bool>,
     /// Headers to send with each call.
     pub headers: Vec<(String, Secret)>,
     /// How long to wait for it.
@@ -171,6 +173,7 @@ impl Provider {
             api_key: None,
             pass_credentials: false,
             native_messages: None,
+            native_responses: None,
             headers: Vec::new(),
             timeouts: Timeouts::default(),
         }
@@ -193,6 +196,7 @@ impl Provider {
         let mut provider = providers::Provider::new(name, self.kind)
             .pass_credentials(self.pass_credentials)
             .native_messages(self.native_messages)
+            .native_responses(self.native_responses)
             .timeouts(self.timeouts);
         if let Some(region) = &self.region {
             provider = provider.region(region)?;

@@ -109,6 +109,9 @@ impl Sheet<'_> {
         if let Some(native) = provider.native_messages {
             self.row(&path, "native_messages", native);
         }
+        if let Some(native) = provider.native_responses {
+            self.row(&path, "native_responses", native);
+        }
         self.end(&format!("[providers.{}]", key(name)));
         let timeouts = format!("{path}.timeouts");
         self.row(&timeouts, "connect", duration(provider.timeouts.connect));

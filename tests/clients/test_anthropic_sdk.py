@@ -272,9 +272,15 @@ class TestTheGatewaysOwn:
     def test_unknown_route(self, gateway):
         assert call(gateway.url, "/v1/nope", {}, headers(gateway)).status == 404
 
-    def test_too_large(self, gateway):
-        answer = call(gateway.url, "/v1/messages", b'{"model":"auto","pad":"' + b"x" * (33 << 20) + b'"}', headers(gateway))
-        assert answer.status == 413 and answer.json["error"]["type"] == "request_too_large"
+    def test_too_large(self, client, scripted):
+        with pytest.raises(anthropic.APIStatusError) as caught:
+            client.messages.create(model="a:text-x", max_tokens=5, messages=[{"role": "user", "content": "x" * (33 << 20)}])
+        assert caught.value.status_code == 413 and caught.value.body["error"]["type"] == "request_too_large"
+        assert not scripted.requests
+
+    def test_just_not_too_large(self, client):
+        answer = client.messages.create(model="a:text-x", max_tokens=64, messages=[{"role": "user", "content": "x" * (31 << 20)}])
+        assert answer.content[0].text.startswith("Hello")
 
     def test_models(self, client):
         models = list(client.models.list())

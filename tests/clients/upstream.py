@@ -453,7 +453,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def openai_plan(self, body):
         tools = [Tool(t["function"]["name"], t["function"].get("parameters") or {}) for t in body.get("tools") or [] if "function" in t]
-        answered = (body.get("messages") or [{}])[-1].get("role") == "tool"
+        said = [m.get("role") for m in body.get("messages") or []]
+        # after the newest assistant's turn, whatever the user says beside the results
+        answered = "tool" in said[len(said) - next((n for n, role in enumerate(reversed(said)) if role == "assistant"), len(said)):]
         choice = body.get("tool_choice")
         if choice == "none":
             tools = []

@@ -38,7 +38,9 @@ def test_the_same_in_the_other_dialect(ant):
     raw = ant.messages.with_raw_response.create(model="auto", messages=FRANCE, max_tokens=40)
     answer = raw.parse()
     assert raw.headers["x-tierway-provider"] == "small"
-    assert answer.content[0].text and answer.usage.input_tokens > 5 and answer.usage.output_tokens > 2
+    assert answer.content[0].text and answer.usage.output_tokens > 2
+    # the server keeps what it has just read, and tells so
+    assert answer.usage.input_tokens + (answer.usage.cache_read_input_tokens or 0) > 5
 
 
 @pytest.mark.parametrize("model", [f"small:{SMALL}", f"big:{BIG}"])
@@ -98,9 +100,13 @@ def test_a_refused_draft_is_deferred(oai):
     assert BIG in raw.headers["x-tierway-model"] and raw.parse().choices[0].message.content
 
 
-def test_claude_code_is_answered(gateway, tmp_path):
+@pytest.mark.parametrize("model", ["tierway/complex", f"big:{BIG}"], ids=["by-tier", "named"])
+def test_claude_code_is_answered(gateway, tmp_path, model):
     """The whole client, with a system prompt and tools small enough for one thread."""
-    arguments = ["--system-prompt", "You are a helpful assistant. Answer in one short sentence.", "--tools", ""]
-    ran = claude.run(tmp_path, gateway.url, gateway.key, "What is the capital of France?", arguments, seconds=240, CLAUDE_CODE_MAX_OUTPUT_TOKENS="64", MAX_THINKING_TOKENS="0")
+    system = "You are a helpful assistant. Answer in one short sentence."
+    arguments = ["--system-prompt", system, "--tools", "", "--model", model]
+    # greedy, and SmolLM2 is spared: what the client writes around the question keeps it talking without end
+    limits = {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": "400", "MAX_THINKING_TOKENS": "0", "CLAUDE_CODE_EXTRA_BODY": '{"temperature": 0}'}
+    ran = claude.run(tmp_path, gateway.url, gateway.key, "What is the capital of France?", arguments, seconds=200, **limits)
     assert ran.code == 0 and ran.result.get("is_error") is False, ran.told()
     assert ran.result["result"].strip() and ran.result["usage"]["output_tokens"] > 0, ran.told()

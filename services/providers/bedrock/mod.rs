@@ -53,6 +53,7 @@ pub(super) static SPEC: Spec = Spec {
             framing: Framing::EventStream,
             count_tokens: None,
             headers: &[],
+            keeps: false,
         },
         Native {
             dialect: Dialect::Messages,
@@ -61,6 +62,7 @@ pub(super) static SPEC: Spec = Spec {
             framing: Framing::EventStream,
             count_tokens: Some(("/count-tokens", Presence::Found)),
             headers: &[],
+            keeps: false,
         },
     ],
     // They are listed elsewhere, by another service that needs other rights.

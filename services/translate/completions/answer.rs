@@ -122,7 +122,9 @@ pub(crate) fn write(whole: &Whole<'_>, legacy: bool) -> Bytes {
             choice.raw("logprobs", "null");
             choice.str("finish_reason", stop_word(whole.settled_stop(), legacy));
         }
-        usage::write(&whole.usage.unwrap_or_default(), &mut body.object("usage"));
+        if let Some(told) = &whole.usage {
+            usage::write(told, &mut body.object("usage"));
+        }
     }
     out.freeze()
 }

@@ -32,6 +32,13 @@ pub(super) fn messages(
     }
     for turn in &form.turns {
         match turn.role {
+            Role::System if caps.leading_system_only => {
+                if let Some(block) = turn.as_users() {
+                    let mut message = list.object();
+                    message.str("role", "user");
+                    joined(message.key("content"), &texts(std::slice::from_ref(&block)));
+                }
+            }
             Role::System => {
                 let texts = texts(&turn.blocks);
                 if !texts.is_empty() {
@@ -58,13 +65,17 @@ fn texts<'b, 'a>(blocks: &'b [Block<'a>]) -> Vec<&'b Text<'a>> {
 /// Several texts as one string, a blank line between them. Many servers take an array of texts only from users, some from nobody.
 fn joined(out: &mut BytesMut, texts: &[&Text<'_>]) {
     out.put_u8(b'"');
+    write_joined(out, texts);
+    out.put_u8(b'"');
+}
+
+fn write_joined(out: &mut BytesMut, texts: &[&Text<'_>]) {
     for (i, text) in texts.iter().enumerate() {
         if i > 0 {
             out.put_slice(b"\\n\\n");
         }
         text.write_inside(out);
     }
-    out.put_u8(b'"');
 }
 
 /// An assistant's message. Thinking stays away, since no other model may see it, and so do calls of a vendor's own tools; their outcome is in
@@ -169,19 +180,22 @@ fn tool_message<'b, 'a>(
     let mut message = list.object();
     message.str("role", "tool");
     message.str("tool_call_id", &ids::call_id(id));
-    let mut all = Vec::with_capacity(texts.len() + 2);
-    let (error, below) = (Text::plain("Error:"), Text::plain("(shown below)"));
     let says_so = texts
         .first()
         .is_some_and(|t| t.decode().to_ascii_lowercase().starts_with("error"));
+    let below = Text::plain("(shown below)");
+    let all: Vec<_> = texts
+        .into_iter()
+        .chain((!others.is_empty()).then_some(&below))
+        .collect();
+    let out = message.key("content");
+    out.put_u8(b'"');
     if is_error && !says_so {
-        all.push(&error);
+        out.put_slice(if all.is_empty() { b"Error" } else { b"Error: " });
     }
-    all.extend(texts);
-    if !others.is_empty() {
-        all.push(&below);
-    }
-    joined(message.key("content"), &all);
+    write_joined(out, &all);
+    out.put_u8(b'"');
+    drop(message);
     others
 }
 
@@ -266,7 +280,13 @@ fn document(
             let mut part = list.object();
             part.str("type", "file");
             let mut file = part.object("file");
-            file.text("filename", name.unwrap_or(&Text::plain("document.pdf")));
+            // The vendor tells the kind of a file by its name.
+            let name = name.map_or("document".into(), Text::decode);
+            if media_type.decode() == "application/pdf" && !name.ends_with(".pdf") {
+                file.str("filename", &format!("{name}.pdf"));
+            } else {
+                file.str("filename", &name);
+            }
             data_url(file.key("file_data"), media_type, data);
         }
         Source::Url(_) | Source::File => {

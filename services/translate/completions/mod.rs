@@ -1,6 +1,8 @@
 //! OpenAI's chat completions, read into the intermediate form and written from it.
 pub(super) mod answer;
+mod calls;
 mod content_out;
+pub(super) mod fold;
 pub(super) mod replay;
 pub(super) mod request_in;
 pub(super) mod request_out;
@@ -75,10 +77,13 @@ fn look_at(chunk: &Chunk<'_>, summary: &mut Summary) {
 /// Looks at a chunk that passes, for what it says about the answer, and tells whether it brings nothing but usage.
 pub(super) fn observe(data: &str, summary: &mut Summary) -> bool {
     if data.trim() == "[DONE]" {
-        summary.complete = summary.error.is_none();
+        // An end without any answer before it is none.
+        let begun = summary.id.is_some() || summary.model.is_some() || summary.stop.is_some();
+        summary.complete = begun && summary.error.is_none();
         return false;
     }
     let Some(chunk) = Chunk::parse(data) else {
+        summary.error = Some(error::garbage());
         return false;
     };
     look_at(&chunk, summary);

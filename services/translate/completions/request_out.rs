@@ -118,7 +118,10 @@ fn write_tool(tool: &Tool<'_>, mut object: Object<'_>) -> Result<(), Refusal> {
     if let Some(schema) = tool.schema {
         function.raw("parameters", schema.get());
     }
-    if let Some(strict) = tool.strict {
+    // OpenAI refuses to be strict about a schema that leaves something open; Anthropic does not.
+    if let Some(strict) = tool.strict
+        && tool.schema.is_none_or(schema::is_strict)
+    {
         function.raw("strict", strict.get());
     }
     Ok(())

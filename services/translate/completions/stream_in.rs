@@ -1,5 +1,6 @@
 //! A stream of chat completions, read into the intermediate form.
 use super::{
+    calls::Calls,
     stop_of, usage,
     wire::{Chunk, Delta},
 };
@@ -28,19 +29,13 @@ pub(crate) struct Reader {
     stop_sequence: Option<String>,
     pub(crate) usage: Option<Usage>,
     blocks: Sequencer,
-    calls: Vec<Call>,
-}
-
-/// A tool call that has begun: the index and id by which the stream means it. Its place in the list is its key.
-#[derive(Debug)]
-struct Call {
-    index: Option<u64>,
-    id: String,
+    calls: Calls,
 }
 
 #[derive(Deserialize)]
 struct CallDelta<'a> {
-    index: Option<u64>,
+    #[serde(borrow)]
+    index: Option<&'a RawValue>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -159,7 +154,7 @@ impl Reader {
             let calls: Vec<CallDelta<'_>> = serde_json::from_str(json.get())
                 .map_err(|_| error::nonsense("the upstream sent a malformed tool call"))?;
             for call in calls {
-                let index = call.index;
+                let index = call.index.and_then(|i| i.get().parse().ok());
                 let id = call.id.and_then(inside).unwrap_or_default();
                 self.call(index, id, call.function.as_ref(), sink)?;
             }
@@ -224,7 +219,7 @@ impl Reader {
                 }
             },
         };
-        let key = Key::Tool(self.key_of(index, id, name));
+        let key = Key::Tool(self.calls.place(index, id, name));
         self.blocks.push(
             &Piece {
                 key,
@@ -234,32 +229,5 @@ impl Reader {
             },
             sink,
         )
-    }
-
-    /// Which call is meant. Indexes should tell, but some servers leave them out and some give each call the same; then a new id beside a
-    /// name begins a new call.
-    fn key_of(&mut self, index: Option<u64>, id: &str, name: &str) -> usize {
-        let known = match index {
-            Some(_) => self.calls.iter().rposition(|c| c.index == index),
-            None if !id.is_empty() => self.calls.iter().rposition(|c| c.id == id),
-            None if !name.is_empty() => None,
-            None => self.calls.len().checked_sub(1),
-        };
-        if let Some(key) = known
-            && let Some(call) = self.calls.get_mut(key)
-        {
-            let other = !id.is_empty() && !call.id.is_empty() && call.id != id;
-            if !other || name.is_empty() {
-                if call.id.is_empty() {
-                    call.id.push_str(id);
-                }
-                return key;
-            }
-        }
-        self.calls.push(Call {
-            index,
-            id: id.to_owned(),
-        });
-        self.calls.len() - 1
     }
 }

@@ -8,6 +8,7 @@ use crate::{
         ids,
         json::{Array, Fields, Json, Object},
         messages::request_out::refuse,
+        responses::is_signature,
         text::Text,
     },
 };
@@ -50,7 +51,11 @@ pub(super) fn messages(
     family: Family,
     mut list: Array<'_>,
 ) -> Result<(), Refusal> {
-    let marked: Vec<Option<Block<'_>>> = form.turns.iter().map(marked).collect();
+    let marked: Vec<Option<Block<'_>>> = form
+        .turns
+        .iter()
+        .map(|turn| (turn.role == Role::System).then(|| turn.as_users())?)
+        .collect();
     let mut rows: Vec<(&'static str, Vec<&Block<'_>>)> = Vec::new();
     let mut push = |role: &'static str, block| match rows.last_mut() {
         Some((last, blocks)) if *last == role => blocks.push(block),
@@ -96,26 +101,12 @@ pub(super) fn messages(
     Ok(())
 }
 
-/// Instructions in the middle: the words of the user are the only place that every model has, so they are marked.
-fn marked<'a>(turn: &crate::translate::form::Turn<'a>) -> Option<Block<'a>> {
-    if turn.role != Role::System {
-        return None;
-    }
-    let texts = turn.blocks.iter().filter_map(|block| match &block.kind {
-        BlockKind::Text(text) => Some(text.decode().into_owned()),
-        _ => None,
-    });
-    let text = texts.collect::<Vec<_>>().join("\n\n");
-    (!text.trim().is_empty())
-        .then(|| Block::text(Text::Plain(format!("<system>\n{text}\n</system>").into())))
-}
-
 /// Empty texts are refused. Thinking goes back only to those who sign it: others refuse to see it.
 fn is_kept(block: &Block<'_>, family: Family) -> bool {
     match &block.kind {
         BlockKind::Text(text) => !text.is_blank(),
         BlockKind::Thinking { signature, .. } => {
-            let signed = signature.as_ref().is_some_and(|s| !s.is_blank());
+            let signed = signature.as_ref().is_some_and(is_signature);
             signed && matches!(family, Family::Claude | Family::Other)
         }
         BlockKind::Redacted => false,

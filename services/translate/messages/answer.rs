@@ -1,7 +1,7 @@
 //! A whole Messages answer, read into the intermediate form and written from it.
 use super::{content_out::write_call, stop_of, stop_word, usage};
 use crate::{
-    chat::StopReason,
+    chat::{Prompt, StopReason, Usage},
     translate::{
         form::{Arguments, Block, BlockKind, Whole},
         ids,
@@ -48,8 +48,8 @@ fn block(json: Json<'_>) -> Option<Block<'_>> {
     }))
 }
 
-/// Writes an answer.
-pub(crate) fn write(whole: &Whole<'_>) -> Bytes {
+/// Writes an answer. The dialect demands that usage is told; where the upstream told none it is estimated.
+pub(crate) fn write(whole: &Whole<'_>, prompt: &Prompt) -> Bytes {
     let mut out = BytesMut::with_capacity(1024);
     {
         let mut body = Object::new(&mut out);
@@ -70,9 +70,27 @@ pub(crate) fn write(whole: &Whole<'_>) -> Bytes {
             }
             _ => body.raw("stop_sequence", "null"),
         }
-        usage::write(&whole.usage.unwrap_or_default(), &mut body.object("usage"));
+        let usage = whole.usage.unwrap_or_else(|| estimate(whole, prompt));
+        usage::write(&usage, &mut body.object("usage"));
     }
     out.freeze()
+}
+
+/// Four bytes a token is near enough.
+fn estimate(whole: &Whole<'_>, prompt: &Prompt) -> Usage {
+    let bytes = whole.blocks.iter().map(|block| match &block.kind {
+        BlockKind::Text(text) | BlockKind::Thinking { text, .. } => text.decode().len(),
+        BlockKind::ToolUse { arguments, .. } => match arguments {
+            Arguments::Object(json) => json.len(),
+            Arguments::Text(text) => text.decode().len(),
+        },
+        _ => 0,
+    });
+    Usage {
+        input: prompt.raw().len().div_ceil(4) as u64,
+        output: bytes.sum::<usize>().div_ceil(4) as u64,
+        ..Usage::default()
+    }
 }
 
 fn write_block(i: usize, block: &Block<'_>, content: &mut Array<'_>) {

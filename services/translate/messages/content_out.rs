@@ -7,6 +7,7 @@ use crate::{
         form::{Arguments, Block, BlockKind, Form, RAW_ARGUMENTS, Role, Source},
         ids,
         json::{Array, Json, Object, write_str},
+        responses::is_signature,
         text::Text,
     },
 };
@@ -23,16 +24,8 @@ pub(super) fn messages(
             Role::System if caps.system_in_messages => {
                 message("system", &turn.blocks, caps, list)?;
             }
-            // Instructions in the middle: the words of the user are the only place left, so they are marked.
             Role::System => {
-                let texts = turn.blocks.iter().filter_map(|block| match &block.kind {
-                    BlockKind::Text(text) => Some(text.decode()),
-                    _ => None,
-                });
-                let text = texts.collect::<Vec<_>>().join("\n\n");
-                if !text.trim().is_empty() {
-                    let text = format!("<system>\n{text}\n</system>");
-                    let block = Block::text(Text::Plain(text.into()));
+                if let Some(block) = turn.as_users() {
                     message("user", std::slice::from_ref(&block), caps, list)?;
                 }
             }
@@ -71,11 +64,12 @@ pub(super) fn message(
     Ok(())
 }
 
-/// Thinking is left out as well: what another model thought, or what bears no signature, is refused.
+/// Thinking is left out as well where it bears no signature, or one that is not of this dialect: it would be refused.
 fn is_kept(block: &Block<'_>) -> bool {
     match &block.kind {
         BlockKind::Text(text) => !text.is_blank(),
-        BlockKind::Thinking { .. } | BlockKind::Redacted => false,
+        BlockKind::Thinking { signature, .. } => signature.as_ref().is_some_and(is_signature),
+        BlockKind::Redacted => false,
         _ => true,
     }
 }
@@ -103,7 +97,7 @@ fn write_block(
             let why = format!("a `{kind}` part cannot be shown to the model behind this name");
             return Err(refuse("messages", &why));
         }
-        BlockKind::Thinking { .. } | BlockKind::Redacted => return Ok(()),
+        BlockKind::Redacted => return Ok(()),
         _ => list.object(),
     };
     match &block.kind {
@@ -166,6 +160,11 @@ fn write_block(
             if *is_error {
                 object.bool("is_error", true);
             }
+        }
+        BlockKind::Thinking { text, signature } => {
+            object.str("type", "thinking");
+            object.text("thinking", text);
+            object.text("signature", signature.as_ref().unwrap_or(&Text::plain("")));
         }
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! Anthropic's Messages, read into the intermediate form and written from it.
 pub(super) mod answer;
 mod content_out;
+pub(super) mod fold;
 pub(super) mod replay;
 pub(super) mod request_in;
 pub(super) mod request_out;
@@ -68,6 +69,10 @@ fn look_at(head: &Head<'_>, summary: &mut Summary) {
 /// Looks at an event that passes, for what it says about the answer. Whether it was the last one is in [`Summary::complete`].
 pub(super) fn observe(data: &str, summary: &mut Summary) {
     let Some(event) = Event::parse(data) else {
+        // Some servers end every stream in chat completions' way.
+        if data.trim() != "[DONE]" {
+            summary.error = Some(error::garbage());
+        }
         return;
     };
     match event.kind() {

@@ -7,6 +7,7 @@ use crate::{
         form::{Block, BlockKind, Form, Format, Role, ToolChoice},
         ids,
         json::{Json, Object, write_text},
+        responses::is_signature,
         schema,
         text::Text,
     },
@@ -229,11 +230,14 @@ pub(crate) fn can_think(form: &Form<'_>) -> bool {
     );
     let last_said = form.turns.iter().rev().find(|t| t.role == Role::Assistant);
     let in_round = last_said.is_some_and(|turn| {
-        turn.blocks
-            .iter()
-            .any(|b| matches!(b.kind, BlockKind::ToolUse { .. }))
+        let calls = |b: &Block<'_>| matches!(b.kind, BlockKind::ToolUse { .. });
+        turn.blocks.iter().any(calls) && !turn.blocks.iter().any(is_signed)
     });
     form.temperature.is_none_or(|t| t.get().parse() == Ok(1.0)) && !forced && !in_round
+}
+
+fn is_signed(block: &Block<'_>) -> bool {
+    matches!(&block.kind, BlockKind::Thinking { signature: Some(signature), .. } if is_signature(signature))
 }
 
 pub(crate) fn refuse(param: &'static str, why: &str) -> Refusal {

@@ -40,7 +40,8 @@ pub(crate) fn read(json: Json<'_>, known: Option<Usage>) -> Option<Usage> {
     };
     let count = |c: Option<Count>| c.map(|c| c.0);
     set(&mut usage.input, count(wire.input_tokens));
-    set(&mut usage.output, count(wire.output_tokens));
+    // Output counts up from message to message, so the latest word holds, be it zero.
+    usage.output = count(wire.output_tokens).unwrap_or(usage.output);
     set(&mut usage.cache_read, count(wire.cache_read_input_tokens));
     let an_hour = wire
         .cache_creation

@@ -162,10 +162,12 @@ fn what_a_model_cannot_do_is_refused_by_name() {
 
 #[test]
 fn capabilities_decide() {
-    let mut blind = Capabilities::default();
-    blind.vision = false;
-    blind.tools = false;
-    blind.documents = false;
+    let blind = Capabilities {
+        vision: false,
+        tools: false,
+        documents: false,
+        ..Capabilities::default()
+    };
     for dialect in [Dialect::Messages, Dialect::ChatCompletions] {
         for body in [
             json!({"model":"m","messages":[],"tools":[{"name":"a","input_schema":{}}]}),
@@ -177,11 +179,13 @@ fn capabilities_decide() {
             assert!(no.message().contains("the model behind this name"), "{no}");
         }
     }
-    let mut caps = Capabilities::default();
-    caps.max_tokens_field = MaxTokensField::MaxCompletionTokens;
-    caps.max_output = Some(8192);
-    caps.streaming_usage = false;
-    caps.structured_output = false;
+    let caps = Capabilities {
+        max_tokens_field: MaxTokensField::MaxCompletionTokens,
+        max_output: Some(8192),
+        streaming_usage: false,
+        structured_output: false,
+        ..Capabilities::default()
+    };
     let body = json!({"model":"m","max_tokens":128_000,"stream":true,"messages":[{"role":"user","content":"x"}],
         "output_config":{"effort":"high","format":{"type":"json_schema","schema":{"type":"object"}}}});
     let sent = to_value(Dialect::Messages, &body, &caps);
@@ -247,6 +251,24 @@ fn instructions_in_the_middle_go_where_they_may() {
     };
     let sent = to_value(Dialect::ChatCompletions, &body, &caps);
     assert_eq!(sent["messages"][1], json!({"role":"system","content":"b"}));
+}
+
+#[test]
+fn templates_that_want_instructions_first_get_them_first() {
+    let body = json!({"model":"m","max_tokens":9,"system":"a","messages":[{"role":"user","content":"b"},{"role":"system","content":"c"}]});
+    let caps = Capabilities {
+        leading_system_only: true,
+        ..Capabilities::default()
+    };
+    let sent = to_value(Dialect::Messages, &body, &caps);
+    assert_eq!(
+        sent["messages"],
+        json!([
+            {"role":"system","content":"a"},
+            {"role":"user","content":"b"},
+            {"role":"user","content":"<system>\nc\n</system>"}
+        ])
+    );
 }
 
 #[test]

@@ -23,7 +23,16 @@ fn golden() {
                 end.is_ok() && summary.error.is_none(),
                 "{name}"
             );
-            let shown = format!("{}\n=> {summary:#?}", steady(&sent));
+            let shown = format!(
+                "{}\nid {:?}, model {:?}, stop {:?}, complete {}\n{:?}\nerror {:?}",
+                steady(&sent),
+                summary.id,
+                summary.model,
+                summary.stop,
+                summary.complete,
+                summary.usage,
+                summary.error.as_ref().map(|e| (e.kind(), e.message()))
+            );
             insta::assert_snapshot!(format!("{}-stream-{name}", from.as_str()), shown);
         }
     }
@@ -36,7 +45,12 @@ fn in_the_same_dialect_the_very_bytes_pass() {
             let (sent, end, translator) =
                 run(dialect, dialect, &asked(dialect), &[stream.as_bytes()]);
             let sent = String::from_utf8(sent).unwrap();
-            assert!(sent.starts_with(&stream), "{name}: {sent}");
+            if name == "garbage" {
+                // What would break the caller's parser does not pass.
+                assert!(!sent.starts_with(&stream) && translator.summary().error.is_some());
+            } else {
+                assert!(sent.starts_with(&stream), "{name}: {sent}");
+            }
             let (_, crossed_end, crossed) = run(
                 dialect,
                 other(dialect),
@@ -45,7 +59,7 @@ fn in_the_same_dialect_the_very_bytes_pass() {
             );
             // What is noted on the way is the same, whether it was translated or only watched.
             let (seen, read) = (translator.summary(), crossed.summary());
-            if name == "garbage" || name == "llamacpp-error" || name == "done-alone" {
+            if matches!(&*name, "garbage" | "llamacpp-error" | "done-alone") {
                 // Nobody looks closely at what passes.
                 continue;
             }

@@ -63,6 +63,8 @@ impl Resolver<'_, '_> {
             }
         }
         let native_messages = self.take(&format!("{path}.native_messages"), value.native_messages);
+        let native_responses =
+            self.take(&format!("{path}.native_responses"), value.native_responses);
         let headers = self.headers(&path, value.headers);
         let timeouts = self.timeouts(&path, value.timeouts);
         let provider = Provider {
@@ -71,6 +73,7 @@ impl Resolver<'_, '_> {
             api_key,
             pass_credentials,
             native_messages,
+            native_responses,
             headers,
             timeouts,
             ..Provider::new(kind?)
