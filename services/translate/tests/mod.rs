@@ -1,6 +1,7 @@
 //! Translation, shown on whole bodies and streams: each fixture in, one snapshot out.
 mod answers;
 mod chunking;
+mod converse;
 mod replays;
 mod requests;
 mod streams;
@@ -118,12 +119,14 @@ fn steady(text: &str) -> String {
     }
     let made =
         |text: &str| text.len() >= 20 && text.bytes().take(20).all(|b| b.is_ascii_hexdigit());
-    while let Some(at) = out
-        .match_indices("call_")
-        .map(|(at, _)| at + 5)
-        .find(|at| made(&out[*at..]))
-    {
-        out.replace_range(at..at + 20, "made");
+    for prefix in ["call_", "chatcmpl-", "msg_"] {
+        while let Some(at) = out
+            .match_indices(prefix)
+            .map(|(at, _)| at + prefix.len())
+            .find(|at| made(&out[*at..]))
+        {
+            out.replace_range(at..at + 20, "made");
+        }
     }
     out
 }
