@@ -185,6 +185,9 @@ impl<'a> Environment<'a> {
             for variable in kind.other_key_envs().iter().chain(&kind.key_env()) {
                 self.set(variable, &mut provider.api_key);
             }
+            for variable in kind.region_envs().iter().rev() {
+                self.set(variable, &mut provider.region);
+            }
             let address = provider.base_url.as_ref().map(|typed| &typed.origin);
             let key = provider.api_key.as_ref().map(|typed| &typed.origin);
             let tier = named.iter().find(|(provider, _)| provider == name);

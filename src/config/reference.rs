@@ -44,7 +44,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("server.drain_timeout", "duration", "\"30s\"", "", "How long streams may go on after the signal to stop."),
     entry("providers.*.kind", "kind", "", "", "The kind of server: {kinds}. Needed unless the provider's name is one of these."),
     entry("providers.*.base_url", "URL", "", "OPENAI_ENDPOINT, OPENROUTER_ENDPOINT, OLLAMA_ENDPOINT, LLAMACPP_ENDPOINT, LMSTUDIO_ENDPOINT", "Its address, with or without `/v1`; by default the kind's own."),
-    entry("providers.*.region", "text", "\"us-east-1\"", "AWS_REGION, AWS_DEFAULT_REGION", "The region of Amazon's that a `bedrock` provider is in. Its address follows."),
+    entry("providers.*.region", "text", "", "AWS_REGION, AWS_DEFAULT_REGION", "The region of Amazon's that a `bedrock` provider is in, from which its address follows; by default `us-east-1`."),
     entry("providers.*.api_key", "text", "", "ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY, AWS_BEARER_TOKEN_BEDROCK, AWS_BEDROCK_API_KEY, OLLAMA_API_KEY, LLAMACPP_API_KEY, LMSTUDIO_API_KEY", "The key to send. Better out of the file, with one of the next two."),
     entry("providers.*.api_key_env", "text", "", "", "The environment variable that holds the key. Without any key setting and with the kind's own address: the kind's variable."),
     entry("providers.*.api_key_file", "path", "", "", "The file that holds the key, from the configuration file's folder."),
@@ -92,10 +92,10 @@ The command line (`--listen`, `--admin`) wins over the environment, the environm
 file is `--config`, else `TIERWAY_CONFIG`, else `./tierway.toml`, else `tierway/tierway.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
 
 A provider named after its kind exists without the file when its address or, unless it is a local server, its key is in the
-environment; a local server or `bedrock` also when a tier names it. Without a key, `bedrock` signs with the credentials that Amazon's tools
-would use: environment, profile, web identity, container, machine. The environment changes no provider of the file. `PORT` changes the port of
-`server.listen` and keeps its host. A `TIER_` variable without a colon names a model of `MODEL_PROVIDER`; `PROMPT_CACHE_TTL_MS` is in
-milliseconds.
+environment; a local server or `bedrock` also when a tier names it. The environment changes no provider of the file, but for a key or
+a region that the file leaves out. Without a key, `bedrock` signs with the credentials that Amazon's own tools would use: environment,
+profile, web identity, container, machine. `PORT` changes the port of `server.listen` and keeps its host. A `TIER_` variable without
+a colon names a model of `MODEL_PROVIDER`; `PROMPT_CACHE_TTL_MS` is in milliseconds.
 ";
 
 /// The table of all settings for the README, in Markdown.
