@@ -26,6 +26,8 @@ pub mod prompt_cache;
 pub mod recode;
 #[cfg(feature = "rescue")]
 pub mod rescue;
+#[cfg(feature = "responses")]
+pub mod responses;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
 

@@ -26,7 +26,12 @@ pub(crate) fn operation(path: &str) -> Operation {
 }
 
 /// Whether an answer with these headers is a stream of server-sent events.
-#[cfg(any(feature = "recode", feature = "rescue", feature = "telemetry"))]
+#[cfg(any(
+    feature = "recode",
+    feature = "rescue",
+    feature = "responses",
+    feature = "telemetry"
+))]
 pub(crate) fn is_event_stream(headers: &http::HeaderMap) -> bool {
     const EVENTS: &[u8] = b"text/event-stream";
     headers

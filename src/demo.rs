@@ -1,7 +1,8 @@
 //! Two built-in models, so that routing, cascade and metrics can be seen in the first minute, without a key or a download.
 //!
 //! They speak chat completions on a loopback port of their own, like any other upstream, and every word they say says that they are a
-//! demo: `demo-small` answers short asks and cuts longer ones off, so that a cascade has something to defer; `demo-big` always answers.
+//! demo: `demo-small` answers short asks and cuts longer ones off, so that a cascade has something to defer (streams, which are not
+//! cascaded, it always answers); `demo-big` always answers.
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
@@ -74,7 +75,8 @@ async fn answer(req: Request<Incoming>) -> Result<Response<Body>, Infallible> {
 fn complete(ask: &Value) -> Response<Body> {
     let model = ask["model"].as_str().unwrap_or_default();
     let question = last_user_text(ask);
-    let (text, finish) = reply(model, &question);
+    let stream_asked = ask["stream"].as_bool() == Some(true);
+    let (text, finish) = reply(model, &question, stream_asked);
     let (prompt_tokens, completion_tokens) = (
         ask["messages"].to_string().len() / 4 + 1,
         text.len() / 4 + 1,
@@ -82,7 +84,7 @@ fn complete(ask: &Value) -> Response<Body> {
     let usage = json!({"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens});
     let base = json!({"id": "chatcmpl-demo", "created": 0, "model": model});
-    if ask["stream"].as_bool() == Some(true) {
+    if stream_asked {
         return stream(base, &text, finish, &usage);
     }
     let mut answer = base;
@@ -93,9 +95,9 @@ fn complete(ask: &Value) -> Response<Body> {
 }
 
 /// What a demo model says, and why it stops.
-fn reply(model: &str, question: &str) -> (String, &'static str) {
+fn reply(model: &str, question: &str, stream: bool) -> (String, &'static str) {
     let shown: String = question.chars().take(80).collect();
-    if model == SMALL && question.chars().count() > SMALL_LIMIT {
+    if model == SMALL && !stream && question.chars().count() > SMALL_LIMIT {
         return (
             format!("[{SMALL}] This demo model gives up on long asks such as \u{201c}{shown}"),
             "length",
@@ -108,25 +110,31 @@ fn reply(model: &str, question: &str) -> (String, &'static str) {
     (text, "stop")
 }
 
+/// What the user asked last: agents put their own reminders, in tags, around it.
 fn last_user_text(ask: &Value) -> String {
     let messages = ask["messages"]
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let content = messages
-        .iter()
-        .rev()
-        .find(|m| m["role"] == "user")
-        .map_or(&Value::Null, |m| &m["content"]);
-    match content {
-        Value::String(text) => text.clone(),
+    let user = messages.iter().rev().filter(|m| m["role"] == "user");
+    let texts = user.flat_map(|message| match &message["content"] {
+        Value::String(text) => vec![text.as_str()],
         Value::Array(parts) => parts
             .iter()
+            .rev()
             .filter_map(|p| p["text"].as_str())
-            .collect::<Vec<_>>()
-            .join("\n"),
-        _ => String::new(),
-    }
+            .collect(),
+        _ => Vec::new(),
+    });
+    let mut said = texts.map(|text| {
+        text.rsplit("</system-reminder>")
+            .next()
+            .unwrap_or_default()
+            .trim()
+    });
+    said.find(|text| !text.is_empty())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn model(id: &str) -> Value {

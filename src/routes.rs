@@ -8,7 +8,10 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tierway_layers::RefusalBody;
+use tierway_layers::{
+    RefusalBody,
+    responses::{Desk, Memory},
+};
 use tierway_services::{
     chat::{self, Kind, Refusal, Reply},
     dialect::Dialect,
@@ -34,15 +37,22 @@ pub struct Probes<S> {
 pub struct Routes<C> {
     chat: C,
     catalog: Catalog,
+    kept: Desk<Memory>,
 }
 
 impl<C> Routes<C> {
-    /// Model calls go to `chat`, lists of models to `catalog`.
-    pub const fn new(chat: C, catalog: Catalog) -> Self {
-        Self { chat, catalog }
+    /// Model calls go to `chat`, lists of models to `catalog`, answers that are kept to `kept`.
+    pub const fn new(chat: C, catalog: Catalog, kept: Desk<Memory>) -> Self {
+        Self {
+            chat,
+            catalog,
+            kept,
+        }
     }
 }
 
+/// What the routes of answers that are kept begin with.
+const RESPONSE: &str = "/v1/responses/";
 const HELLO: &str = r#"{"name":"tierway","ok":true}"#;
 
 // === impl Probes ===
@@ -121,6 +131,17 @@ where
                 }
                 _ => done(not_allowed(here, "GET")),
             },
+            _ if path.starts_with(RESPONSE) => {
+                let kept = self.kept.clone();
+                let (head, _) = req.into_parts();
+                Either::Right(Either::Left(Box::pin(async move {
+                    let path = head.uri.path().strip_prefix(RESPONSE).unwrap_or_default();
+                    let tenant = head.extensions.get();
+                    Ok(kept
+                        .answer(&head.method, path, head.uri.query(), tenant)
+                        .await)
+                })))
+            }
             _ => match path.strip_prefix("/v1/models/") {
                 Some(id) if *req.method() == Method::GET => {
                     let (catalog, id) = (self.catalog.clone(), id.to_owned());

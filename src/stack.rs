@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use std::{any::Any, convert::Infallible};
+use std::{any::Any, convert::Infallible, time::Duration};
 use tierway_layers::{
     auth::{self, AuthLayer},
     bind::{BindLayer, Bindings, RetargetLayer},
@@ -21,6 +21,7 @@ use tierway_layers::{
     names::{Names, Wish},
     prompt_cache::{Memory, PromptCacheLayer},
     rescue::RescueLayer,
+    responses::{self, ResponsesLayer},
     telemetry::TelemetryLayer,
 };
 use tierway_services::{
@@ -47,6 +48,11 @@ const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
 /// Tells what the cascade did.
 const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
 
+/// Answers of Responses that no provider keeps take this much memory at most,
+const KEPT_BYTES: u64 = 128 * 1024 * 1024;
+/// and are kept this long at most.
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The assembled gateway.
 #[derive(Clone, Debug)]
 pub struct Stack {
@@ -70,10 +76,13 @@ impl Stack {
             config.tiers.values().map(ToString::to_string),
         );
 
+        let responses = ResponsesLayer::new(responses::Memory::new(KEPT_BYTES, KEPT_FOR));
         // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
         let chat = ServiceBuilder::new()
             // The only door from bytes to a Prompt: limit and parse once, and refuse before anything is spent.
             .layer(DecodeLayer::new(config.server.max_body))
+            // What a call goes on from is part of what it asks, so above whatever judges it.
+            .layer(responses.clone())
             // Cache key and cascade depend on the tier.
             .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
             // The cache key names the upstream, so the target is chosen above the cache.
@@ -108,7 +117,7 @@ impl Stack {
             .layer(ProbesLayer)
             // Before a byte of the body is read.
             .layer(auth(&config.keys))
-            .service(Routes::new(chat, catalog));
+            .service(Routes::new(chat, catalog, responses.desk()));
         Ok(Self {
             gateway: BoxCloneSyncService::new(gateway),
             dispatch,

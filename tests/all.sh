@@ -14,6 +14,7 @@ TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 CACHE=$TIERWAY_TEST_CACHE
 VENV=$CACHE/venv
 CLAUDE_CODE=@anthropic-ai/claude-code@2.1.330
+CODEX_CLI=@openai/codex@0.169.0
 export CARGO_TERM_COLOR=never PYTHONDONTWRITEBYTECODE=1 NO_COLOR=1
 mkdir -p "$CACHE/log"
 
@@ -31,6 +32,7 @@ build    | 900  | the binary, debug profile
 upstream | 600  | the suites below against the scripted upstream itself
 sdk      | 600  | the openai and anthropic SDKs through the gateway
 claude   | 600  | Claude Code through the gateway
+codex    | 600  | Codex through the gateway
 vendor   | 600  | the anthropic SDK'\''s own API tests through the gateway
 real     | 900  | llama.cpp with two small models behind the gateway
 grafana  | 180  | dashboards, rules and metric names
@@ -58,6 +60,15 @@ need_claude() {
   mkdir -p "$CACHE/npm/${CLAUDE_CODE%/*}"
   npm install --silent --no-audit --no-fund --no-save --prefix "$CACHE/npm" "$CLAUDE_CODE" || die "npm install failed"
   touch "$CACHE/npm/$CLAUDE_CODE"
+}
+
+# In a folder of its own: npm clears away what it did not put there itself.
+need_codex() {
+  export CODEX=$CACHE/npm/codex/node_modules/.bin/codex
+  [ -x "$CODEX" ] && return
+  command -v npm >/dev/null || die "npm is needed"
+  mkdir -p "$CACHE/npm/codex"
+  npm install --silent --no-audit --no-fund --no-save --prefix "$CACHE/npm/codex" "$CODEX_CLI" || die "npm install failed"
 }
 
 # promtool without the server around it: the package is unpacked, not installed.
@@ -120,9 +131,10 @@ step_deny() {
   return $bad
 }
 step_build() { unset TIERWAY_BIN; need_binary; "$TIERWAY_BIN" --version; }
-step_upstream() { need_python; need_claude; TIERWAY_DIRECT=1 pytest tests/clients && "$VENV/bin/python" tests/clients/vendor.py --direct; }
-step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py; }
+step_upstream() { need_python; need_claude; need_codex; TIERWAY_DIRECT=1 pytest tests/clients && "$VENV/bin/python" tests/clients/vendor.py --direct; }
+step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_codex.py; }
 step_claude() { need_python; need_claude; need_binary; pytest tests/clients/test_claude_code.py; }
+step_codex() { need_python; need_codex; need_binary; pytest tests/clients/test_codex.py; }
 step_vendor() { need_python; need_binary; "$VENV/bin/python" tests/clients/vendor.py; }
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }

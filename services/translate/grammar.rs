@@ -2,6 +2,8 @@
 //!
 //! Clients hold streams to it, some more strictly than the vendors' documents do. Translated streams are checked against it in tests; it can
 //! be held to any stream, of whatever gateway.
+mod responses;
+
 use crate::{
     dialect::Dialect,
     sse::{Event, Splitter},
@@ -55,6 +57,7 @@ pub fn check(dialect: Dialect, sse: &[u8]) -> Result<(), Violation> {
         match dialect {
             Dialect::Messages => grammar.message_event(&event),
             Dialect::ChatCompletions => grammar.chunk(&event),
+            Dialect::Responses => grammar.responses(&event),
             other => Err(format!("no caller gets a stream of {}", other.as_str())),
         }
         .map_err(|what| fail(number, what))?;
@@ -79,6 +82,7 @@ struct Grammar {
     next: u64,
     /// The open block's type.
     open: Option<String>,
+    responses: responses::Responses,
 }
 
 type Verdict = Result<(), String>;
@@ -96,6 +100,16 @@ fn text<'v>(value: &'v Value, pointer: &str) -> Result<&'v str, String> {
         .pointer(pointer)
         .and_then(Value::as_str)
         .ok_or_else(|| format!("{pointer} is no string"))
+}
+
+// === Responses ===
+
+impl Grammar {
+    fn responses(&mut self, event: &Event<'_>) -> Verdict {
+        let verdict = self.responses.event(event);
+        self.ended = self.responses.ended;
+        verdict
+    }
 }
 
 // === Messages ===

@@ -63,8 +63,8 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Either<Full<Bytes>, Events>>, hyper::Error> {
     let body = request.into_body().collect().await?.to_bytes();
-    // the loader writes the flag at the front; reading all of it would be the upstream's time, not the proxy's
-    let head = &body[..body.len().min(64)];
+    // the loader writes the flag at the front, where a proxy may add a field of its own; reading all would be slow for nothing
+    let head = &body[..body.len().min(256)];
     let stream = head.windows(13).any(|w| w == b"\"stream\":true");
     let mut response = Response::builder();
     Ok(if stream {

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 # The tool that a plan prefers, most shell-like first: a real agent that runs one leaves a proof behind.
 PREFERRED_TOOLS = (
-    "bash", "exec_command", "shell", "run_shell_command", "execute_command", "run_terminal_cmd", "terminal",
+    "bash", "exec_command", "exec", "shell", "run_shell_command", "execute_command", "run_terminal_cmd", "terminal",
     "run_command", "get_weather", "write", "write_to_file", "read",
 )
 PROOF = "gateway-agent-ok"
 PROOF_FILE = "agent_proof.txt"
 COMMAND = f"echo {PROOF} > {PROOF_FILE} && cat {PROOF_FILE}"
+# The same, in the words of Codex's tool that takes JavaScript.
+SCRIPT = f"const r = await tools.exec_command({{cmd: {json.dumps(COMMAND)}}});\ntext(r);\n"
 GREETING = "Hello from the scripted upstream."
 CLOSING = f"All done. The command printed {PROOF}."
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -68,6 +70,8 @@ def sample(schema, key=""):
         return None
     if key in ("command", "cmd", "script", "shell_command"):
         return COMMAND
+    if key == "input":
+        return SCRIPT
     if "path" in key or key in ("file", "filename"):
         return PROOF_FILE
     if key in ("city", "location"):

@@ -2,7 +2,7 @@
 """A scripted model provider for tests: the real wire formats, no model. Standard library only, loopback only.
 
     Anthropic   POST /v1/messages, /v1/messages/count_tokens    GET /v1/models[/id]
-    OpenAI      POST /v1/chat/completions, /v1/embeddings        GET /v1/models[/id]
+    OpenAI      POST /v1/chat/completions, /v1/responses, /v1/embeddings    GET /v1/models[/id]
     Ollama      GET /api/tags, /api/version     LM Studio  GET /api/v0/models     llama.cpp  GET /health, /props
 
 If tools are offered and the newest turn answers none, it calls one (a shell-like one first, arguments filled from the schema), so a
@@ -37,6 +37,7 @@ import time
 import urllib.parse
 from dataclasses import dataclass
 
+import responses_wire
 import strict
 from plan import Plan, Tool, embedding, identifier, now, tokens, words
 
@@ -254,6 +255,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self.messages(body)
         if path.endswith("/chat/completions"):
             return self.chat(body)
+        if path.endswith("/responses"):
+            return self.respond(body)
         if path.endswith("/embeddings"):
             return self.embeddings(body)
         return self.error(404, f"no route {path}")
@@ -283,6 +286,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 reason = strict.messages(body, headers, counting=path.endswith("/count_tokens"))
             elif path.endswith("/chat/completions"):
                 reason = strict.chat_completions(body)
+            elif path.endswith("/responses"):
+                reason = responses_wire.refused(body)
         if reason:
             self.error(400, reason)
         return bool(reason)
@@ -303,6 +308,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self.reset()
         if how == "midfail" and self.anthropic:
             self.event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "error")
+        elif how == "midfail" and self.path.split("?")[0].endswith("/responses"):
+            self.event(responses_wire.failure(), "response.failed")
         elif how == "midfail":
             self.event({"error": {"message": "scripted failure", "type": "server_error", "code": 500}})
         elif how == "garbage":
@@ -464,6 +471,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         schema = {"json_schema": (wanted.get("json_schema") or {}).get("schema"), "json_object": {}}.get(wanted.get("type"))
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
         return Plan(self.said, self.model, tools, answered, json.dumps(body), forced, schema, limit)
+
+    def respond(self, body):
+        tools, known = responses_wire.offered(body)
+        choice = body.get("tool_choice")
+        forced = choice.get("name") if isinstance(choice, dict) else None
+        tools = [] if choice == "none" else tools
+        answered, schema = responses_wire.answered(body), responses_wire.wanted(body)
+        plan = Plan(self.said, self.model, tools, answered, json.dumps(body), forced, schema, body.get("max_output_tokens"))
+        events = responses_wire.events(plan, known, body)
+        if not body.get("stream"):
+            return self.send(200, events[-1]["response"])
+        self.begin_stream()
+        for event in events:
+            self.event(event, event["type"])
+        return self.end_stream()
 
     def embeddings(self, body):
         given = body.get("input")

@@ -63,6 +63,11 @@ impl Unwrapper {
         inside
     }
 
+    /// Whether the input has begun and not ended.
+    pub(super) fn is_inside(&self) -> bool {
+        self.state == State::Inside
+    }
+
     /// The arguments are complete: what of the input has not come out.
     pub(super) fn finish(self) -> String {
         let plain = match self.state {

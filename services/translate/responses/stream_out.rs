@@ -79,7 +79,13 @@ impl Writer {
                     signature.push_str(text);
                 }
             }
-            Event::Close => self.close("completed", out),
+            Event::Close => {
+                // Callers run a call as soon as it is complete, and free text shows no sign of being cut off. So one whose end has not come
+                // waits for why.
+                if !self.open.as_ref().is_some_and(Item::is_cut) {
+                    self.close("completed", out);
+                }
+            }
             Event::Finish(finish) => self.finish(&finish, out),
             Event::Error(refusal) => self.fail(&refusal, out),
             Event::Ping => out.put_slice(b": ping\n\n"),
@@ -107,6 +113,7 @@ impl Writer {
     }
 
     fn open(&mut self, open: Open<'_>, out: &mut BytesMut) {
+        self.close("completed", out);
         let index = self.index;
         let id = |prefix| self.echo.item_id(prefix, index);
         let (id, kind) = match open {
@@ -204,7 +211,11 @@ impl Writer {
             ..Usage::default()
         });
         let state = State::Ended(finish.stop, told);
-        self.close(echo::status(state), out);
+        let status = echo::status(state);
+        if status == "incomplete" && self.open.as_ref().is_some_and(Item::is_cut) {
+            self.open = None;
+        }
+        self.close(status, out);
         self.whole(echo::event(state), state, out);
     }
 
@@ -213,12 +224,25 @@ impl Writer {
         if !self.started {
             self.whole("response.created", State::InProgress, out);
         }
+        // A call of which more might have come is none to run.
+        if self.open.as_ref().is_some_and(Item::is_call) {
+            self.open = None;
+        }
         self.close("incomplete", out);
         self.whole(echo::event(state), state, out);
     }
 }
 
 impl Item {
+    const fn is_call(&self) -> bool {
+        matches!(self.kind, Kind::Function(_) | Kind::Custom(..))
+    }
+
+    /// Whether it is a call whose input has begun and not ended.
+    fn is_cut(&self) -> bool {
+        matches!(&self.kind, Kind::Custom(_, unwrapper) if unwrapper.is_inside())
+    }
+
     /// What it brings beside text, by the names of its events.
     const fn event(&self) -> &'static str {
         match self.kind {

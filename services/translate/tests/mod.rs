@@ -4,6 +4,7 @@ mod chunking;
 mod converse;
 mod replays;
 mod requests;
+mod responses;
 mod streams;
 
 use super::StreamTranslator;
@@ -51,6 +52,12 @@ fn prompt_of(dialect: Dialect, body: &str) -> Prompt {
 
 /// What a caller of this dialect might have asked to get a stream.
 fn asked(dialect: Dialect) -> Prompt {
+    if dialect == Dialect::Responses {
+        return prompt_of(
+            dialect,
+            r#"{"model":"m","max_output_tokens":9,"stream":true,"include":["reasoning.encrypted_content"],"input":"hi"}"#,
+        );
+    }
     prompt_of(
         dialect,
         r#"{"model":"m","max_tokens":9,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}"#,
@@ -103,7 +110,25 @@ fn pretty(json: &[u8]) -> String {
 
 /// The time of the run and ids of our own, made the same in every run; times that an upstream wrote are older.
 fn steady(text: &str) -> String {
-    let key = "\"created\":";
+    let mut out = text.to_owned();
+    for key in ["\"created\":", "\"created_at\":", "\"completed_at\":"] {
+        out = without_now(&out, key);
+    }
+    let made =
+        |text: &str| text.len() >= 20 && text.bytes().take(20).all(|b| b.is_ascii_hexdigit());
+    for prefix in ["call_", "chatcmpl-", "resp_", "msg_", "rs_", "fc_", "ctc_"] {
+        while let Some(at) = out
+            .match_indices(prefix)
+            .map(|(at, _)| at + prefix.len())
+            .find(|at| made(&out[*at..]))
+        {
+            out.replace_range(at..at + 20, "made");
+        }
+    }
+    out
+}
+
+fn without_now(text: &str, key: &str) -> String {
     let mut parts = text.split(key);
     let mut out = parts.next().unwrap().to_owned();
     for part in parts {
@@ -112,21 +137,10 @@ fn steady(text: &str) -> String {
             .chars()
             .take_while(char::is_ascii_digit)
             .collect();
-        let now = digits.parse::<u64>().unwrap() > 1_770_000_000;
+        let now = digits.parse::<u64>().unwrap_or_default() > 1_770_000_000;
         out.push_str(key);
         out.push_str(if now { "0" } else { &digits });
         out.push_str(&part.trim_start()[digits.len()..]);
-    }
-    let made =
-        |text: &str| text.len() >= 20 && text.bytes().take(20).all(|b| b.is_ascii_hexdigit());
-    for prefix in ["call_", "chatcmpl-", "msg_"] {
-        while let Some(at) = out
-            .match_indices(prefix)
-            .map(|(at, _)| at + prefix.len())
-            .find(|at| made(&out[*at..]))
-        {
-            out.replace_range(at..at + 20, "made");
-        }
     }
     out
 }

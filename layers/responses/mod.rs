@@ -1,0 +1,349 @@
+//! Keeps conversations for callers of Responses whose provider does not.
+//!
+//! Responses lets a caller go on from an earlier answer by its id (`previous_response_id`) instead of sending the conversation along.
+//! `OpenAI` keeps answers for that; other providers do not, and a translated answer is no provider's to keep. This layer keeps those: an
+//! answer passes and is kept with the conversation that it ends (unless the caller says `store: false`), and a call that names it gets that
+//! conversation put before its own input. So whoever answers next need not know the earlier answer.
+//!
+//! An id that is not kept here is passed on, since the provider may know it. Where the call has to be translated, it is refused: 404.
+//!
+//! Each tenant has its own answers. [`ResponsesLayer::desk`] serves them by id.
+//!
+//! # Example
+//! ```
+//! use std::{convert::Infallible, time::Duration};
+//! use tierway_layers::responses::{Memory, ResponsesLayer};
+//! use tierway_services::{chat::{self, Operation, Prompt, Reply}, dialect::Dialect};
+//! use tower::{ServiceBuilder, ServiceExt};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let service = ServiceBuilder::new()
+//!     .layer(ResponsesLayer::new(Memory::new(1024 * 1024, Duration::from_secs(60))))
+//!     .service_fn(|req: chat::Request| async move {
+//!         // Tells how many turns it was shown.
+//!         let turns = req.body().facts().turns.len();
+//!         let answer = format!(r#"{{"id":"resp_{turns}","object":"response","status":"completed","output":[
+//!             {{"type":"message","role":"assistant","content":[{{"type":"output_text","text":"hi"}}]}}]}}"#);
+//!         Ok::<_, Infallible>(chat::Response::new(Reply::whole(answer)))
+//!     });
+//!
+//! let ask = |body: &'static str| {
+//!     chat::Request::new(Prompt::parse(Dialect::Responses, Operation::Generate, body.into()).unwrap())
+//! };
+//! service.clone().oneshot(ask(r#"{"model":"m","input":"hello"}"#)).await.unwrap();
+//! let answer = service.oneshot(ask(r#"{"model":"m","previous_response_id":"resp_1","input":"and now?"}"#)).await.unwrap();
+//! # use http_body_util::BodyExt;
+//! let body = answer.into_body().collect().await.unwrap().to_bytes();
+//! assert!(body.starts_with(br#"{"id":"resp_3""#));
+//! # }
+//! ```
+//!
+//! # Backpressure
+//! Ready when the inner service is. A call that is kept or goes on from one that is runs the inner service inside its own future.
+mod desk;
+mod record;
+mod store;
+
+pub use self::{
+    desk::Desk,
+    store::{Kept, Key, Memory, Store},
+};
+
+use self::record::{Recorder, Recording};
+use http_body_util::BodyExt;
+use pin_project_lite::pin_project;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::{
+    borrow::Cow,
+    fmt,
+    future::Future,
+    mem,
+    ops::Range,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tierway_services::{
+    chat::{self, Edit, KeptUpstream, Operation, Prompt, Refusal, Reply},
+    dialect::Dialect,
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Applies [`Responses`].
+pub struct ResponsesLayer<St> {
+    store: Arc<St>,
+}
+
+/// Keeps conversations for callers whose provider does not.
+pub struct Responses<S, St> {
+    inner: S,
+    store: Arc<St>,
+}
+
+pin_project! {
+    /// Response future of [`Responses`].
+    pub struct ResponseFuture<S: Service<chat::Request>> { #[pin] state: State<S> }
+}
+pin_project! {
+    #[project = StateProj]
+    enum State<S: Service<chat::Request>> {
+        Pass { #[pin] future: S::Future },
+        Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, S::Error>> + Send>> },
+    }
+}
+
+// === impl ResponsesLayer ===
+
+impl<St> ResponsesLayer<St> {
+    /// Keeps answers in `store`.
+    pub fn new(store: St) -> Self {
+        Self {
+            store: Arc::new(store),
+        }
+    }
+    /// What serves the answers that are kept, by id.
+    #[must_use]
+    pub fn desk(&self) -> Desk<St> {
+        Desk::new(self.store.clone())
+    }
+}
+
+impl<S, St> Layer<S> for ResponsesLayer<St> {
+    type Service = Responses<S, St>;
+    fn layer(&self, inner: S) -> Self::Service {
+        Responses {
+            inner,
+            store: self.store.clone(),
+        }
+    }
+}
+
+impl<St> Clone for ResponsesLayer<St> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+        }
+    }
+}
+
+impl<St> fmt::Debug for ResponsesLayer<St> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponsesLayer").finish_non_exhaustive()
+    }
+}
+
+// === impl Responses ===
+
+impl<S, St> Service<chat::Request> for Responses<S, St>
+where
+    S: Service<chat::Request, Response = chat::Response> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    St: Store + Send + Sync + 'static,
+{
+    type Response = chat::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, req: chat::Request) -> Self::Future {
+        let state = match Wanted::of(req.body()) {
+            Some(wanted) if wanted.store || wanted.previous.is_some() => {
+                // The future takes the instance that was polled ready; the clone stays and must be polled anew.
+                let clone = self.inner.clone();
+                let service = mem::replace(&mut self.inner, clone);
+                State::Story {
+                    story: Box::pin(tell(service, self.store.clone(), wanted, req)),
+                }
+            }
+            _ => State::Pass {
+                future: self.inner.call(req),
+            },
+        };
+        ResponseFuture { state }
+    }
+}
+
+impl<S: Clone, St> Clone for Responses<S, St> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            store: self.store.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, St> fmt::Debug for Responses<S, St> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responses")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl ResponseFuture ===
+
+impl<S> Future for ResponseFuture<S>
+where
+    S: Service<chat::Request, Response = chat::Response>,
+{
+    type Output = Result<chat::Response, S::Error>;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Pass { future } => future.poll(cx),
+            StateProj::Story { story } => story.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<S: Service<chat::Request>> fmt::Debug for ResponseFuture<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+// === impl Wanted ===
+
+/// What a call wants kept, and what it goes on from.
+struct Wanted {
+    /// Whether its answer is to be kept.
+    store: bool,
+    /// The id of the answer that it goes on from, and where it stands.
+    previous: Option<(String, Range<u32>)>,
+    /// Where its own input stands.
+    input: Option<Range<u32>>,
+}
+
+impl Wanted {
+    fn of(prompt: &Prompt) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Body<'a> {
+            #[serde(borrow)]
+            previous_response_id: Option<&'a RawValue>,
+            #[serde(borrow)]
+            input: Option<&'a RawValue>,
+            store: Option<bool>,
+        }
+        let facts = prompt.facts();
+        if facts.dialect != Dialect::Responses {
+            return None;
+        }
+        let raw = prompt.raw();
+        let body: Body<'_> = serde_json::from_slice(raw).ok()?;
+        let span = |json: &RawValue| {
+            let from = json.get().as_ptr() as usize - raw.as_ptr() as usize;
+            let to = from + json.get().len();
+            Some(u32::try_from(from).ok()?..u32::try_from(to).ok()?)
+        };
+        let id = |json: &RawValue| serde_json::from_str::<String>(json.get()).ok();
+        Some(Self {
+            store: body.store != Some(false) && facts.operation == Operation::Generate,
+            previous: body
+                .previous_response_id
+                .and_then(|json| Some((id(json)?, span(json)?))),
+            input: body.input.and_then(span),
+        })
+    }
+
+    /// The items of a call's own input, with commas between.
+    fn items<'a>(&self, prompt: &'a Prompt) -> Cow<'a, str> {
+        let json = self.input.as_ref().map_or("", |span| prompt.json(span));
+        if json.starts_with('"') {
+            format!(r#"{{"type":"message","role":"user","content":[{{"type":"input_text","text":{json}}}]}}"#).into()
+        } else {
+            inside(json).into()
+        }
+    }
+
+    /// The call with the conversation that it goes on from before its own input.
+    fn expanded(&self, prompt: &Prompt, kept: &Kept) -> Result<Prompt, Refusal> {
+        let mut items = kept.items();
+        let own = self.items(prompt);
+        if !own.is_empty() {
+            if !items.is_empty() {
+                items.push(',');
+            }
+            items.push_str(&own);
+        }
+        let mut edits = Vec::with_capacity(2);
+        let mut nothing = String::from("null");
+        match &self.input {
+            Some(span) => edits.push(Edit {
+                span: span.clone(),
+                with: format!("[{items}]").into(),
+            }),
+            None => nothing = format!("null,\"input\":[{items}]"),
+        }
+        if let Some((_, span)) = &self.previous {
+            edits.push(Edit {
+                span: span.clone(),
+                with: nothing.into(),
+            });
+        }
+        let operation = prompt.facts().operation;
+        Prompt::parse(Dialect::Responses, operation, prompt.edited(edits))
+    }
+}
+
+/// The elements of a JSON array as they are written; empty where it is none.
+fn inside(json: &str) -> &str {
+    let elements = json.strip_prefix('[').and_then(|j| j.strip_suffix(']'));
+    elements.unwrap_or_default().trim()
+}
+
+/// Puts the earlier conversation before the call, and keeps its answer while it passes.
+async fn tell<S, St>(
+    mut inner: S,
+    store: Arc<St>,
+    wanted: Wanted,
+    mut req: chat::Request,
+) -> Result<chat::Response, S::Error>
+where
+    S: Service<chat::Request, Response = chat::Response>,
+    St: Store + Send + Sync + 'static,
+{
+    let tenant = req.extensions().get().cloned();
+    let mut items = wanted.items(req.body()).into_owned();
+    if let Some((id, _)) = &wanted.previous
+        && let Some(kept) = store.get(&Key::new(tenant.as_ref(), id)).await
+    {
+        match wanted.expanded(req.body(), &kept) {
+            Ok(prompt) => *req.body_mut() = prompt,
+            Err(refusal) => return Ok(refusal.into_response(Dialect::Responses)),
+        }
+        let mut all = kept.items();
+        if !all.is_empty() && !items.is_empty() {
+            all.push(',');
+        }
+        items = all + &items;
+    }
+    let res = inner.call(req).await?;
+    let kept_there = res.extensions().get::<KeptUpstream>().is_some();
+    if !wanted.store || kept_there || !res.status().is_success() {
+        return Ok(res);
+    }
+    let recording = Recording {
+        store,
+        tenant,
+        input: items,
+    };
+    let (head, body) = res.into_parts();
+    let body = if body.is_stream() || crate::wire::is_event_stream(&head.headers) {
+        Reply::stream(Recorder::new(body, recording))
+    } else {
+        // It is all here; this cannot fail.
+        let whole = body.collect().await.unwrap_or_default().to_bytes();
+        recording.keep(&whole).await;
+        Reply::whole(whole)
+    };
+    Ok(http::Response::from_parts(head, body))
+}
+
+#[cfg(test)]
+mod tests;
