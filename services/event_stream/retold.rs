@@ -19,7 +19,7 @@ pub(crate) fn retold(message: &Message, dialect: Dialect) -> Option<Bytes> {
         (MessageKind::Event, _) => Some(union(&message.name, &message.payload)),
         (_, Dialect::Messages) => {
             let told = exception(message);
-            let no = converse::refusal(&told.r#type, None, &told.message);
+            let no = converse::refusal(told.r#type, None, &told.message);
             Some(no.event(dialect))
         }
         _ => {

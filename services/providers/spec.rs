@@ -121,18 +121,25 @@ pub(crate) type Step =
         Request<Bytes>,
     ) -> Pin<Box<dyn Future<Output = Result<Request<Bytes>, String>> + Send + 'a>>;
 
+/// Makes a body out of the prompt, the caller's headers and the provider's name for the model.
+pub(crate) type Adapt = fn(&Prompt, &HeaderMap, &str) -> Adapted;
+/// Reads a count of tokens.
+pub(crate) type Count = fn(&[u8]) -> Option<u64>;
+/// Reads an error out of its head and body.
+pub(crate) type ReadError = fn(&Provider, &HeaderMap, StatusCode, &[u8]) -> Refusal;
+
 /// What only some kinds of provider need: functions for where data does not reach.
 pub(crate) struct Hooks {
     /// Whether it speaks a dialect with a model, unless the user says otherwise; one that does with every model needs no hook.
     pub(crate) speaks: Option<fn(Dialect, &str) -> bool>,
-    /// The body of a request in the caller's own dialect: the prompt, the caller's headers, the provider's name for the model.
-    pub(crate) body: Option<fn(&Prompt, &HeaderMap, &str) -> Adapted>,
+    /// The body of a request in the caller's own dialect.
+    pub(crate) body: Option<Adapt>,
     /// The same for a count of tokens.
-    pub(crate) count: Option<fn(&Prompt, &HeaderMap, &str) -> Adapted>,
+    pub(crate) count: Option<Adapt>,
     /// Reads the answer to that.
-    pub(crate) counted: Option<fn(&[u8]) -> Option<u64>>,
+    pub(crate) counted: Option<Count>,
     /// Reads an error.
-    pub(crate) error: Option<fn(&Provider, &HeaderMap, StatusCode, &[u8]) -> Refusal>,
+    pub(crate) error: Option<ReadError>,
 }
 
 impl Hooks {
