@@ -126,3 +126,63 @@ def test_the_check_can_tell():
     assert faults({"messages": [{"role": "user", "content": [{"text": 1}]}]})
     assert faults({"messages": [{"role": "user"}]})
     assert not faults({"messages": [{"role": "user", "content": [{"text": "a"}]}]})
+
+
+class Keeper(http.server.BaseHTTPRequestHandler):
+    """Gives credentials away as a container's agent (`/container`) and as a machine's own service do."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, text):
+        self.send_response(200)
+        self.send_header("content-length", str(len(text)))
+        self.send_header("x-aws-ec2-metadata-token-ttl-seconds", "21600")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def do_PUT(self):
+        self.answer("metadata-token")
+
+    def do_GET(self):
+        told = {"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": ID, "SecretAccessKey": SECRET, "Token": TOKEN, "Expiration": "2099-01-01T00:00:00Z", "LastUpdated": "2026-01-01T00:00:00Z"}
+        lists = self.path.rstrip("/").endswith("security-credentials") or self.path.rstrip("/").endswith("security-credentials-extended")
+        self.answer("role" if lists else json.dumps(told))
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def servers():
+    both = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) for handler in (Amazon, Keeper)]
+    for server in both:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield [f"http://127.0.0.1:{server.server_port}" for server in both]
+    for server in both:
+        server.shutdown()
+
+
+@pytest.mark.parametrize("source", ["profile", "process", "container", "machine", "nowhere"])
+def test_credentials_are_found_where_amazons_tools_find_them(servers, tmp_path, source):
+    amazon, keeper = servers
+    files = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"), "AWS_EC2_METADATA_DISABLED": "true"}
+    static = f"aws_access_key_id = {ID}\naws_secret_access_key = {SECRET}\naws_session_token = {TOKEN}\n"
+    told = json.dumps({"Version": 1, "AccessKeyId": ID, "SecretAccessKey": SECRET, "SessionToken": TOKEN})
+    (tmp_path / "told.json").write_text(told)
+    (tmp_path / "config").write_text(f"[profile told]\ncredential_process = cat {tmp_path}/told.json\n")
+    (tmp_path / "credentials").write_text(f"[mine]\n{static}" if source == "profile" else "")
+    more = {
+        "profile": {"AWS_PROFILE": "mine"},
+        "process": {"AWS_PROFILE": "told"},
+        "container": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{keeper}/container"},
+        "machine": {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": keeper},
+        "nowhere": {},
+    }[source]
+    toml = f'[providers.bedrock]\nbase_url = "{amazon}"\n[cache]\nenabled = false\n'
+    with Gateway(toml, **{**files, **more}) as gateway:
+        if source != "nowhere":
+            ask(gateway, "/v1/messages", "amazon.nova-lite-v1:0")
+            return
+        body = {"model": "bedrock:m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+        answer = call(gateway.url, "/v1/messages", body, {"anthropic-version": "2023-06-01"})
+        assert answer.status == 500 and "no AWS credentials" in answer.text
