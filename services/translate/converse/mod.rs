@@ -8,9 +8,10 @@ mod stream_in;
 mod usage;
 
 pub(super) use answer::read as read_answer;
+use error::exception;
 #[cfg(feature = "client")]
-pub(crate) use error::scrubbed;
-pub(crate) use error::{exception, refusal};
+pub(crate) use error::{refusal, scrubbed};
+#[cfg(feature = "client")]
 pub(crate) use family::Family;
 pub(super) use request_out::write as write_request;
 pub(super) use stream_in::Reader;
