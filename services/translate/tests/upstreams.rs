@@ -201,8 +201,10 @@ fn what_has_no_field_is_put_into_words_or_refused() {
         let sent = request(&body(more), to, "m", caps).unwrap();
         String::from_utf8(sent.to_vec()).unwrap()
     };
-    let mut alone = Capabilities::default();
-    alone.parallel_tools = false;
+    let alone = Capabilities {
+        parallel_tools: false,
+        ..Capabilities::default()
+    };
     for to in [Dialect::Gemini, Dialect::Ollama] {
         let one = json!({"parallel_tool_calls": false});
         assert!(sent(one, to, &alone).contains("Call at most one tool at a time."));

@@ -12,6 +12,13 @@ use tierway_services::providers::{
 };
 use toml::Value;
 
+/// A secret as it was typed: itself, the variable that holds it, or the file.
+type TypedSecret = (
+    Option<Typed<Secret>>,
+    Option<Typed<String>>,
+    Option<Typed<PathBuf>>,
+);
+
 /// The settings that only some kinds know, as they were typed.
 struct TypedSettings {
     auth: Option<Typed<AuthStyle>>,
@@ -20,11 +27,7 @@ struct TypedSettings {
     project: Option<Typed<String>>,
     region: Option<Typed<String>>,
     client_id: Option<Typed<String>>,
-    client_secret: (
-        Option<Typed<Secret>>,
-        Option<Typed<String>>,
-        Option<Typed<PathBuf>>,
-    ),
+    client_secret: TypedSecret,
     credentials_file: Option<Typed<PathBuf>>,
 }
 
@@ -69,14 +72,15 @@ impl Resolver<'_, '_> {
         let own_key = keys.0.is_some() || keys.1.is_some() || keys.2.is_some();
         let key_path = format!("{path}.api_key");
         let mut api_key = self.secret(&key_path, keys.0, keys.1, keys.2);
-        if let Some(kind) = kind {
-            if kind.default_base_url().is_none() && !own_address {
-                self.refuse(
-                    origin.clone(),
-                    format!("`{path}` has no address"),
-                    format!("add base_url: \"{kind}\" has no address of its own"),
-                );
-            }
+        if let Some(kind) = kind
+            && kind.default_base_url().is_none()
+            && !own_address
+        {
+            self.refuse(
+                origin.clone(),
+                format!("`{path}` has no address"),
+                format!("add base_url: \"{kind}\" has no address of its own"),
+            );
         }
         let native_messages = self.take(&format!("{path}.native_messages"), value.native_messages);
         let native_responses =
@@ -101,7 +105,8 @@ impl Resolver<'_, '_> {
                 ),
                 credentials_file: value.credentials_file,
             },
-            of_kind_or_environment,
+            kind,
+            of_kind_or_environment.is_some(),
         );
         if let Some(kind) = of_kind
             && !own_key
@@ -156,7 +161,13 @@ impl Resolver<'_, '_> {
     }
 
     /// What some kinds want to know besides, what is not typed taken from where users of the kind keep it.
-    fn settings(&mut self, path: &str, typed: TypedSettings, kind: Option<Kind>) -> Settings {
+    fn settings(
+        &mut self,
+        path: &str,
+        typed: TypedSettings,
+        kind: Option<Kind>,
+        of_kind: bool,
+    ) -> Settings {
         let at = |key: &str| format!("{path}.{key}");
         let (secret, variable, file) = typed.client_secret;
         let own_secret = secret.is_some() || variable.is_some() || file.is_some();
@@ -174,6 +185,11 @@ impl Resolver<'_, '_> {
             credentials: self.secret(&at("credentials"), None, None, typed.credentials_file),
         };
         let variables = kind.map(Kind::settings_env).unwrap_or_default();
+        // Where calls are signed, they are signed for a region, whatever the address; and it is no secret.
+        let signs = kind.is_some_and(Kind::signs);
+        let variables = variables
+            .iter()
+            .filter(|(setting, _)| of_kind || signs && *setting == Setting::Region);
         for (setting, names) in variables {
             let found = names
                 .iter()
