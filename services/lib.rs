@@ -5,6 +5,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `bedrock` | Amazon Bedrock with AWS credentials; without it, with its API keys alone |
 //! | `client` | [`providers`], [`upstream`] and [`Dispatch`]: the leaf services that answer |
 //! | `prices` | the embedded price list, [`prices::PriceList::embedded`] |
 //! | `tokens` | [`tokens::count`]: a real tokenizer for counts that no provider gives |
@@ -18,6 +19,8 @@ pub mod translate;
 
 #[cfg(feature = "client")]
 pub mod dispatch;
+#[cfg(feature = "client")]
+pub mod event_stream;
 #[cfg(feature = "client")]
 pub mod providers;
 #[cfg(feature = "client")]

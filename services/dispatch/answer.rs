@@ -111,7 +111,7 @@ impl Answering<'_> {
         let streaming = Streaming::new(
             body,
             self.entry.provider.clone(),
-            self.framing(),
+            (self.framing(), self.from),
             translator,
             self.recorder,
             input,
@@ -184,7 +184,7 @@ impl Answering<'_> {
         let whole = match shape {
             Shape::Json => body.clone(),
             Shape::Events => {
-                let events = events(body, self.framing());
+                let events = events(body, self.framing(), self.from);
                 let whole = translate::to_whole(self.from, &events);
                 whole.ok_or_else(|| {
                     Wrong::Nonsense("streamed an answer that breaks off or cannot be read".into())
@@ -234,6 +234,9 @@ impl Answering<'_> {
         let body = ours.fold(body, |body, secret| secret.redact(body));
         let body = self.entry.scrub(&body);
         let caller = self.caller();
+        if let Some(read) = provider.kind().hooks().error {
+            return read(provider, &head.headers, head.status, &body).into_response(caller);
+        }
         if self.from == caller && is_error_object(&body) {
             let mut response = Response::new(Reply::whole(body));
             *response.status_mut() = head.status;
@@ -306,8 +309,8 @@ fn is_error_object(body: &[u8]) -> bool {
 }
 
 /// The events of a stream that has ended.
-fn events(body: &Bytes, framing: Framing) -> Vec<Bytes> {
-    let mut cutter = Cutter::new(framing, collect::WHOLE);
+fn events(body: &Bytes, framing: Framing, dialect: Dialect) -> Vec<Bytes> {
+    let mut cutter = Cutter::new(framing, dialect, collect::WHOLE);
     // Cannot fail: the body is no longer than the limit.
     let _ = cutter.push(body.clone());
     let mut events: Vec<Bytes> = cutter.by_ref().collect();

@@ -3,6 +3,7 @@ use super::{cutter::Cutter, error::Error, record::Recorder, signatures::Signer};
 use crate::{
     BoxError,
     chat::{AttemptEnd, Refusal, Usage},
+    dialect::Dialect,
     providers::{Framing, Provider},
     translate::StreamTranslator,
 };
@@ -59,7 +60,7 @@ impl<B> Streaming<B> {
     pub(super) fn new(
         upstream: B,
         provider: Arc<Provider>,
-        framing: Framing,
+        (framing, dialect): (Framing, Dialect),
         translator: StreamTranslator,
         recorder: Recorder,
         input_estimate: u64,
@@ -71,7 +72,7 @@ impl<B> Streaming<B> {
             waiting_until: None,
             state: State {
                 provider,
-                cutter: Cutter::new(framing, EVENT_LIMIT),
+                cutter: Cutter::new(framing, dialect, EVENT_LIMIT),
                 translator,
                 recorder,
                 signer: None,
@@ -207,9 +208,8 @@ impl State {
         self.scrub(&mut out);
         join(&chunk, &mut out, &mut self.ready);
         self.scratch = out;
-        if let Err(error) = pushed {
-            let _: super::cutter::TooLong = error;
-            self.broken(|p| Error::nonsense(p, "sent an event over the size limit"));
+        if let Err(what) = pushed {
+            self.broken(|p| Error::nonsense(p, what));
         } else if self.translator.summary().error.is_some() {
             // The provider's own error event is on its way to the caller; nothing can come after it.
             self.finish(AttemptEnd::Failed);

@@ -39,8 +39,19 @@ impl Answering<'_> {
             self.entry.counts_tokens.set(false);
             return None;
         }
+        let hooks = self.entry.provider.kind().hooks();
+        if hooks.counted.is_some() && head.status == StatusCode::BAD_REQUEST {
+            // Not every model of such a provider can be asked.
+            self.recorder.end(AttemptEnd::Status(head.status.as_u16()));
+            return None;
+        }
         let mut response = if head.status.is_success() {
-            let Some(body) = self.read(body).await.ok().filter(is_count) else {
+            let body = self.read(body).await.ok();
+            let body = match hooks.counted {
+                Some(read) => body.and_then(|body| read(&body)).map(told),
+                None => body.filter(is_count),
+            };
+            let Some(body) = body else {
                 self.recorder.end(AttemptEnd::Failed);
                 return None;
             };
@@ -61,8 +72,12 @@ pub(super) async fn ours(prompt: &Prompt) -> Response {
         Dialect::Responses => {
             format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#).into()
         }
-        _ => format!(r#"{{"input_tokens":{tokens}}}"#).into(),
+        _ => told(tokens),
     })
+}
+
+fn told(tokens: u64) -> Bytes {
+    format!(r#"{{"input_tokens":{tokens}}}"#).into()
 }
 
 #[cfg(feature = "tokens")]

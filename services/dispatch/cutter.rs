@@ -1,14 +1,12 @@
 //! Cuts a body into events, whatever its framing.
 use crate::{
+    dialect::Dialect,
+    event_stream::{self, retold},
     ndjson,
     providers::Framing,
     sse::{Event, Splitter},
 };
 use bytes::Bytes;
-
-/// An event that grew over the limit without ending.
-#[derive(Debug)]
-pub(super) struct TooLong(());
 
 /// Cuts a body into events. Whatever the framing, what comes out are server-sent events: so the translation knows no other, and a stream
 /// that passes untranslated is one already.
@@ -16,29 +14,29 @@ pub(super) struct TooLong(());
 pub(super) enum Cutter {
     Sse(Splitter),
     Ndjson(ndjson::Splitter),
-    /// A framing that cannot be cut.
-    Unknown,
+    EventStream(event_stream::Splitter, Dialect),
 }
 
 impl Cutter {
-    /// One that takes events of at most `limit` bytes.
-    pub(super) fn new(framing: Framing, limit: usize) -> Self {
+    /// One of a stream in `dialect`, that takes events of at most `limit` bytes.
+    pub(super) fn new(framing: Framing, dialect: Dialect, limit: usize) -> Self {
         match framing {
             Framing::Sse => Self::Sse(Splitter::new(limit)),
             Framing::Ndjson => Self::Ndjson(ndjson::Splitter::new(limit)),
-            Framing::EventStream => Self::Unknown,
+            Framing::EventStream => Self::EventStream(event_stream::Splitter::new(limit), dialect),
         }
     }
 
     /// Takes more of the body.
     ///
     /// # Errors
-    /// An event over the limit.
-    pub(super) fn push(&mut self, chunk: Bytes) -> Result<(), TooLong> {
+    /// What the provider did wrong: an event over the limit, or one that cannot be read.
+    pub(super) fn push(&mut self, chunk: Bytes) -> Result<(), String> {
+        let too_long = || "sent an event over the size limit".to_owned();
         match self {
-            Self::Sse(splitter) => splitter.push(chunk).map_err(|_| TooLong(())),
-            Self::Ndjson(splitter) => splitter.push(chunk).map_err(|_| TooLong(())),
-            Self::Unknown => Ok(()),
+            Self::Sse(splitter) => splitter.push(chunk).map_err(|_| too_long()),
+            Self::Ndjson(splitter) => splitter.push(chunk).map_err(|_| too_long()),
+            Self::EventStream(splitter, _) => splitter.push(chunk).map_err(|e| e.to_string()),
         }
     }
 
@@ -52,7 +50,7 @@ impl Cutter {
             Self::Ndjson(splitter) => Some(splitter.remainder())
                 .filter(|line| !line.is_empty())
                 .map(event),
-            Self::Unknown => None,
+            Self::EventStream(..) => None,
         }
     }
 }
@@ -63,7 +61,9 @@ impl Iterator for Cutter {
         match self {
             Self::Sse(splitter) => splitter.next(),
             Self::Ndjson(splitter) => splitter.next().map(|line| event(&line)),
-            Self::Unknown => None,
+            Self::EventStream(splitter, dialect) => {
+                splitter.find_map(|message| retold(&message, *dialect))
+            }
         }
     }
 }

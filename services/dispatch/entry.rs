@@ -61,7 +61,12 @@ impl Entry {
     }
 
     /// The dialect in which to speak to the provider: the caller's own where it can.
-    pub(super) async fn dialect_for(&self, prompt: &Prompt, headers: &HeaderMap) -> Dialect {
+    pub(super) async fn dialect_for(
+        &self,
+        prompt: &Prompt,
+        model: &str,
+        headers: &HeaderMap,
+    ) -> Dialect {
         if let Some(own) = self.provider.own_dialect(prompt) {
             return own;
         }
@@ -79,13 +84,16 @@ impl Entry {
             {
                 to_translate_into
             }
-            Some(native) if self.speaks(native, headers).await => caller,
+            Some(native) if self.speaks(native, model, headers).await => caller,
             _ => to_translate_into,
         }
     }
 
-    async fn speaks(&self, native: &Native, headers: &HeaderMap) -> bool {
+    async fn speaks(&self, native: &Native, model: &str, headers: &HeaderMap) -> bool {
         let said = self.provider.says_native(native.dialect);
+        if let Some(speaks) = self.provider.kind().hooks().speaks {
+            return said.unwrap_or_else(|| speaks(native.dialect, model));
+        }
         match native.presence {
             Presence::Always => true,
             Presence::Configured => said == Some(true),

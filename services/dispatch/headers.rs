@@ -146,7 +146,7 @@ fn credentials(
 }
 
 /// Says what of the request was left out.
-pub(super) fn dropped(what: &[&str], out: &mut HeaderMap) {
+pub(super) fn dropped(what: &[String], out: &mut HeaderMap) {
     if let Ok(value) = HeaderValue::from_str(&what.join(", "))
         && !value.is_empty()
     {

@@ -183,16 +183,15 @@ impl<'a> Call<'a> {
     async fn generate(self) -> Result<Response, Error> {
         let caller = self.prompt.facts().dialect;
         let dialect = self.dialect().await;
-        let body = match self.body(dialect) {
-            Ok(body) => body,
+        let (body, mut dropped) = match self.body(dialect) {
+            Ok(made) => made,
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
         let mut response = answering.answer(upstream).await?;
-        headers::dropped(
-            &translate::dropped(self.prompt, dialect),
-            response.headers_mut(),
-        );
+        let translated = translate::dropped(self.prompt, dialect);
+        dropped.extend(translated.into_iter().map(str::to_owned));
+        headers::dropped(&dropped, response.headers_mut());
         let native = self.entry.provider.spec().native(dialect);
         if dialect == caller && native.is_some_and(|n| n.keeps) {
             response.extensions_mut().insert(KeptUpstream);
@@ -205,7 +204,7 @@ impl<'a> Call<'a> {
         let facts = self.prompt.facts();
         let dialect = self
             .entry
-            .dialect_for(self.prompt, &self.head.headers)
+            .dialect_for(self.prompt, &self.target.model, &self.head.headers)
             .await;
         let provider = &self.entry.provider;
         let blind = provider.kind().passage().blind_to;
@@ -266,35 +265,42 @@ impl<'a> Call<'a> {
         answering.answer(upstream).await
     }
 
-    /// The body for the provider, in this dialect.
-    fn body(self, dialect: Dialect) -> Result<Bytes, Refusal> {
+    /// The body for the provider, in this dialect, and by name what the caller asked for and this provider would refuse.
+    fn body(self, dialect: Dialect) -> Result<(Bytes, Vec<String>), Refusal> {
         let (provider, model) = (&self.entry.provider, &*self.target.model);
         let same = dialect == self.prompt.facts().dialect;
         let said = provider.said_of(model).filter(|_| same);
         if let Some(said) = &said {
             translate::guard(self.prompt, &said.all())?;
         }
+        let fitted = self.fit(dialect);
+        if same && let Some(adapt) = provider.kind().hooks().body {
+            let adapted = adapt(&fitted, &self.head.headers, model);
+            return Ok((adapted.body, adapted.dropped));
+        }
         let capabilities = provider.capabilities(model);
-        let body = translate::request(&self.fit(dialect), dialect, model, &capabilities)?;
-        Ok(match said.and_then(|said| said.max_tokens_field) {
+        let body = translate::request(&fitted, dialect, model, &capabilities)?;
+        let body = match said.and_then(|said| said.max_tokens_field) {
             Some(field) if dialect == Dialect::ChatCompletions => {
                 translate::with_limit_as(body, field)
             }
             _ => body,
-        })
+        };
+        Ok((body, Vec::new()))
     }
 
     async fn count_tokens(self) -> Result<Response, Error> {
         let dialect = self.prompt.facts().dialect;
+        let (model, headers) = (&self.target.model, &self.head.headers);
         let counted = match self.entry.counter(dialect) {
             Some(presence)
-                if self
-                    .entry
-                    .dialect_for(self.prompt, &self.head.headers)
-                    .await
-                    == dialect =>
+                if self.entry.dialect_for(self.prompt, model, headers).await == dialect =>
             {
-                let body = self.fit(dialect).with_model(&self.target.model, false);
+                let fitted = self.fit(dialect);
+                let body = match self.entry.provider.kind().hooks().count {
+                    Some(adapt) => adapt(&fitted, headers, model).body,
+                    None => fitted.with_model(model, false),
+                };
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
                 answering.count(presence, upstream).await
             }

@@ -50,6 +50,7 @@ const VENDORS: [(&str, &str); 8] = [
 
 /// The price of `model`: by its name, by its name with or without the date, then the same without a broker's vendor prefix.
 pub(super) fn find(model: &str) -> Option<Price> {
+    let model = named_by_arn(model).unwrap_or(model);
     dated_or_not(model).or_else(|| {
         let (listed, name) = VENDORS
             .iter()
@@ -62,6 +63,13 @@ pub(super) fn find(model: &str) -> Option<Price> {
         };
         dated_or_not(&format!("{listed}{name}"))
     })
+}
+
+/// The model or the inference profile of Amazon's own that an ARN names. What the user's own profiles lead to is not in their names.
+fn named_by_arn(arn: &str) -> Option<&str> {
+    let (kind, name) = arn.strip_prefix("arn:")?.rsplit_once('/')?;
+    let kind = kind.rsplit(':').next()?;
+    matches!(kind, "foundation-model" | "inference-profile").then_some(name)
 }
 
 fn dated_or_not(name: &str) -> Option<Price> {
@@ -131,6 +139,39 @@ mod tests {
                 .all(|(_, p)| p.input > Usd::ZERO || p.output > Usd::ZERO),
             "an unknown price is never 0"
         );
+    }
+
+    #[test]
+    fn models_of_bedrock_by_every_name() {
+        let price = |model: &str| find(model).map(|p| (p.input, p.output));
+        let usd = |input, output| Some((Usd::per_million(input), Usd::per_million(output)));
+        // Profiles of one geography may cost more than the model itself.
+        for (model, expected) in [
+            ("amazon.nova-lite-v1:0", usd(0.06, 0.24)),
+            ("eu.amazon.nova-lite-v1:0", usd(0.078, 0.312)),
+            ("us.anthropic.claude-haiku-4-5-20251001-v1:0", usd(1.1, 5.5)),
+            (
+                "global.anthropic.claude-haiku-4-5-20251001-v1:0",
+                usd(1.0, 5.0),
+            ),
+            (
+                "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0",
+                usd(0.078, 0.312),
+            ),
+            (
+                "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0",
+                usd(0.06, 0.24),
+            ),
+            (
+                "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc",
+                None,
+            ),
+        ] {
+            assert_eq!(price(model), expected, "{model}");
+        }
+        let target =
+            crate::chat::Target::new("bedrock", "us.anthropic.claude-haiku-4-5-20251001-v1:0");
+        assert!(PriceList::embedded().price(&target).is_some());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The kinds of provider, by name.
 use super::{
-    Setting, anthropic, anthropic_compatible, azure_anthropic, azure_openai, databricks, gemini,
-    llamacpp, lmstudio, ollama, openai, openai_compatible, openrouter, presets, spec::Spec, vertex,
+    Setting, anthropic, anthropic_compatible, azure_anthropic, azure_openai, bedrock, databricks,
+    gemini, llamacpp, lmstudio, ollama, openai, openai_compatible, openrouter, presets,
+    spec::{Hooks, Spec},
+    vertex,
 };
 use std::{fmt, str::FromStr};
 
@@ -22,6 +24,8 @@ pub enum Kind {
     OpenAi,
     /// `OpenRouter`.
     OpenRouter,
+    /// Amazon Bedrock.
+    Bedrock,
     /// Ollama.
     Ollama,
     /// llama.cpp's server.
@@ -70,6 +74,7 @@ impl Kind {
         Self::Anthropic,
         Self::OpenAi,
         Self::OpenRouter,
+        Self::Bedrock,
         Self::Ollama,
         Self::LlamaCpp,
         Self::LmStudio,
@@ -97,6 +102,7 @@ impl Kind {
             Self::Anthropic => &anthropic::SPEC,
             Self::OpenAi => &openai::SPEC,
             Self::OpenRouter => &openrouter::SPEC,
+            Self::Bedrock => &bedrock::SPEC,
             Self::Ollama => &ollama::SPEC,
             Self::LlamaCpp => &llamacpp::SPEC,
             Self::LmStudio => &lmstudio::SPEC,
@@ -120,6 +126,13 @@ impl Kind {
         }
     }
 
+    pub(crate) const fn hooks(self) -> &'static Hooks {
+        match self {
+            Self::Bedrock => &bedrock::HOOKS,
+            _ => &Hooks::NONE,
+        }
+    }
+
     /// The name in the configuration: `anthropic`, `openai-compatible`, ...
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -129,6 +142,20 @@ impl Kind {
     #[must_use]
     pub const fn default_base_url(self) -> Option<&'static str> {
         self.spec().base_url
+    }
+    /// Where it listens in a region; `None` where that is the same everywhere, or where this can be no region's name.
+    ///
+    /// ```
+    /// use tierway_services::providers::Kind;
+    /// let url = Kind::Bedrock.base_url_in("eu-west-1");
+    /// assert_eq!(url.as_deref(), Some("https://bedrock-runtime.eu-west-1.amazonaws.com"));
+    /// ```
+    #[must_use]
+    pub fn base_url_in(self, region: &str) -> Option<String> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let named = !region.is_empty() && region.len() <= 32 && region.bytes().all(plain);
+        let host = self.spec().regional.filter(|_| named)?;
+        Some(host(region))
     }
     /// The environment variables that users of this kind keep its key in, the usual one first.
     #[must_use]
@@ -154,6 +181,11 @@ impl Kind {
     #[must_use]
     pub const fn is_local(self) -> bool {
         self.spec().local
+    }
+    /// Whether calls without a key are signed with credentials that are found when they are needed.
+    #[must_use]
+    pub const fn signs(self) -> bool {
+        matches!(self, Self::Bedrock)
     }
     /// Whether it answers nobody without a key.
     #[must_use]

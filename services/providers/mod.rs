@@ -18,6 +18,7 @@ mod anthropic;
 mod anthropic_compatible;
 mod azure_anthropic;
 mod azure_openai;
+mod bedrock;
 mod databricks;
 mod gemini;
 mod google;

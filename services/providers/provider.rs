@@ -1,4 +1,6 @@
 //! One configured provider.
+#[cfg(feature = "bedrock")]
+use super::bedrock;
 use super::{
     Abilities, AuthStyle, Kind, Secret, Setting, Settings,
     address::Address,
@@ -56,6 +58,8 @@ pub struct Provider {
     name: Arc<str>,
     kind: Kind,
     address: Option<Address>,
+    #[cfg(feature = "bedrock")]
+    credentials: Arc<bedrock::Credentials>,
     key: Option<Secret>,
     pass_credentials: bool,
     native_messages: Option<bool>,
@@ -78,6 +82,8 @@ impl Provider {
             address: kind
                 .default_base_url()
                 .and_then(|url| Address::parse(url).ok()),
+            #[cfg(feature = "bedrock")]
+            credentials: Arc::default(),
             key: None,
             pass_credentials: false,
             native_messages: None,
@@ -92,8 +98,9 @@ impl Provider {
     /// What its kind wants to know besides. To be told before an address: in another region its kind may listen elsewhere.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
-        if let (Some(host), Some(region)) = (self.spec().regional, &settings.region) {
-            self.address = Address::parse(&host(region)).ok();
+        if let (Some(_), Some(region)) = (self.spec().regional, &settings.region) {
+            let url = self.kind.base_url_in(region);
+            self.address = url.and_then(|url| Address::parse(&url).ok());
         }
         self.settings = settings;
         self
@@ -173,8 +180,13 @@ impl Provider {
     /// Looks whether it can be called at all.
     ///
     /// # Errors
-    /// [`ProviderError`] where its address is missing, or its key cannot be sent.
+    /// [`ProviderError`] where its address is missing, its region can be none, or its key cannot be sent.
     pub fn check(&self) -> Result<(), ProviderError> {
+        if let (Some(_), Some(region)) = (self.spec().regional, &self.settings.region)
+            && self.kind.base_url_in(region).is_none()
+        {
+            return Err(self.error("region: write one like us-east-1".into()));
+        }
         self.check_address()?;
         let knows_project = |(setting, _): &(Setting, _)| *setting == Setting::Project;
         let settings = &self.settings;
@@ -284,6 +296,10 @@ impl Provider {
     }
     pub(crate) const fn key(&self) -> Option<&Secret> {
         self.key.as_ref()
+    }
+    #[cfg(feature = "bedrock")]
+    pub(super) fn credentials(&self) -> &bedrock::Credentials {
+        &self.credentials
     }
     pub(crate) const fn passes_credentials(&self) -> bool {
         self.pass_credentials

@@ -16,7 +16,7 @@ pub struct Settings {
     pub api_version: Option<String>,
     /// The project that calls are billed to: Vertex AI.
     pub project: Option<String>,
-    /// Where the models run: Vertex AI.
+    /// Where the models run: Vertex AI, Bedrock.
     pub region: Option<String>,
     /// The id of a service principal: Databricks.
     pub client_id: Option<String>,

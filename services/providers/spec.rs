@@ -1,8 +1,13 @@
 //! What is peculiar to a kind of provider, as data.
 use super::{Abilities, AuthStyle, Provider, Settings};
-use crate::{chat::Operation, dialect::Dialect, translate::Capabilities, upstream::Client};
+use crate::{
+    chat::{Operation, Prompt, Refusal},
+    dialect::Dialect,
+    translate::Capabilities,
+    upstream::Client,
+};
 use bytes::Bytes;
-use http::{HeaderName, Request, header};
+use http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use std::{fmt::Write, pin::Pin};
 
 /// What is peculiar to a kind of provider.
@@ -168,6 +173,46 @@ pub(crate) type Step =
         Request<Bytes>,
     ) -> Pin<Box<dyn Future<Output = Result<Request<Bytes>, String>> + Send + 'a>>;
 
+/// Makes a body out of the prompt, the caller's headers and the provider's name for the model.
+pub(crate) type Adapt = fn(&Prompt, &HeaderMap, &str) -> Adapted;
+/// Reads a count of tokens.
+pub(crate) type Count = fn(&[u8]) -> Option<u64>;
+/// Reads an error out of its head and body.
+pub(crate) type ReadError = fn(&Provider, &HeaderMap, StatusCode, &[u8]) -> Refusal;
+
+/// What only some kinds of provider need: functions for where data does not reach.
+pub(crate) struct Hooks {
+    /// Whether it speaks a dialect with a model, unless the user says otherwise; one that does with every model needs no hook.
+    pub(crate) speaks: Option<fn(Dialect, &str) -> bool>,
+    /// The body of a request in the caller's own dialect.
+    pub(crate) body: Option<Adapt>,
+    /// The same for a count of tokens.
+    pub(crate) count: Option<Adapt>,
+    /// Reads the answer to that.
+    pub(crate) counted: Option<Count>,
+    /// Reads an error.
+    pub(crate) error: Option<ReadError>,
+}
+
+impl Hooks {
+    /// None at all.
+    pub(crate) const NONE: Self = Self {
+        speaks: None,
+        body: None,
+        count: None,
+        counted: None,
+        error: None,
+    };
+}
+
+/// A body as a provider takes it.
+#[derive(Debug)]
+pub(crate) struct Adapted {
+    pub(crate) body: Bytes,
+    /// What the caller asked for and the provider would refuse, by name.
+    pub(crate) dropped: Vec<String>,
+}
+
 impl Native {
     /// Anthropic's Messages on its usual paths.
     pub(super) const fn messages(
@@ -214,8 +259,8 @@ impl Native {
             Operation::Generate => Some(self.generate),
             Operation::CountTokens => self.count_tokens.map(|(path, _)| match self.generate {
                 // Whoever makes its path makes it for all operations.
-                Path::Rooted(made) => Path::Rooted(made),
-                _ => Path::Fixed(path),
+                Path::Fixed(_) => Path::Fixed(path),
+                made => made,
             }),
             Operation::Embed => self.beside_chat("/embeddings"),
             Operation::Complete => self.beside_chat("/completions"),

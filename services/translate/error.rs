@@ -189,7 +189,7 @@ fn title(page: &str) -> Option<&str> {
     (!title.is_empty()).then_some(title)
 }
 
-fn bounded(mut message: String) -> String {
+pub(super) fn bounded(mut message: String) -> String {
     if message.len() > LONGEST {
         let mut end = LONGEST - '…'.len_utf8();
         while !message.is_char_boundary(end) {

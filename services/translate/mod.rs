@@ -51,7 +51,7 @@
 //! Arguments of tool calls pass fragment by fragment in streams, valid or not.
 mod capabilities;
 mod completions;
-mod converse;
+pub(crate) mod converse;
 mod count;
 mod cursor;
 mod demands;
@@ -62,7 +62,7 @@ mod gemini;
 pub mod grammar;
 mod guard;
 mod ids;
-mod json;
+pub(crate) mod json;
 mod messages;
 mod observe;
 mod ollama;
@@ -161,6 +161,9 @@ pub fn answer(
         ));
     };
     whole.restore_names(prompt);
+    if whole.model.is_none() {
+        whole.model = Some(text::Text::plain(&prompt.facts().model));
+    }
     let body = match to {
         Dialect::Messages => messages::answer::write(&whole, prompt),
         Dialect::ChatCompletions => completions::answer::write(&whole, wants_functions(prompt)),

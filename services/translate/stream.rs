@@ -1,7 +1,7 @@
 //! One stream, on its way from an upstream to a caller.
 use super::{
     Summary, completions, converse, error,
-    event::{Event, Open, Payload, Sink},
+    event::{Event, Open, Payload, Sink, Start},
     gemini, ids, messages,
     observe::Observer,
     ollama, responses,
@@ -236,6 +236,11 @@ impl Crossing {
 impl Writing<'_> {
     fn write(&mut self, event: Event<'_>) {
         match event {
+            // Where the provider does not say which model answers, the caller hears the name that it asked for.
+            Event::Start(start) if start.model.is_none() => {
+                let model = Some(Text::plain(&self.prompt.facts().model));
+                self.pass(Event::Start(Start { model, ..start }));
+            }
             // A tool gets the name under which the caller offered it.
             Event::Open(Open::Tool { id, name }) => {
                 let name = ids::restored(name, self.prompt);

@@ -193,10 +193,14 @@ impl<'a> Environment<'a> {
             let key = provider.api_key.as_ref().map(|typed| &typed.origin);
             let tier = named.iter().find(|(provider, _)| provider == name);
             // A local server's key says nothing about whether the server runs; a tier that names it does.
+            let tier = tier.map(|(_, origin)| origin);
             let implied = if kind.is_local() {
-                address.or(tier.map(|(_, origin)| origin))
+                address.or(tier)
+            } else if kind.signs() {
+                // Whether there are credentials is not known before somebody asks for them.
+                address.or(key).or(tier)
             } else {
-                let tier = tier.filter(|_| others > 0).map(|(_, origin)| origin);
+                let tier = tier.filter(|_| others > 0);
                 // A key without an address to send it to says nothing either.
                 let key = key.filter(|_| kind.default_base_url().is_some());
                 address.or(key).or(tier)

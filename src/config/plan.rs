@@ -98,7 +98,7 @@ fn is_cloud(kind: Kind) -> bool {
 #[must_use]
 pub fn candidates(config: &Config) -> Vec<Candidate> {
     let configured = config.providers.iter().filter_map(|(provider, settings)| {
-        let base_url = settings.address()?.to_owned();
+        let base_url = settings.address()?.into_owned();
         (!is_cloud(settings.kind)).then(|| Candidate {
             provider: provider.clone(),
             kind: settings.kind,

@@ -45,7 +45,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("server.keep_alive", "duration", "\"15s\"", "", "How long a stream may be silent before its caller is shown a sign of life; `\"0s\"` for never."),
     entry("providers.*.kind", "kind", "", "", "The kind of server: {kinds}. Needed unless the provider's name is one of these."),
     entry("providers.*.base_url", "URL", "", "OPENAI_ENDPOINT, OPENROUTER_ENDPOINT, OLLAMA_ENDPOINT, LLAMACPP_ENDPOINT, LMSTUDIO_ENDPOINT, AZURE_OPENAI_ENDPOINT, AZURE_ANTHROPIC_ENDPOINT, ANTHROPIC_FOUNDRY_BASE_URL, DATABRICKS_API_BASE, DATABRICKS_HOST, GEMINI_API_BASE, VERTEX_ENDPOINT, DEEPSEEK_ENDPOINT, GROQ_ENDPOINT, MISTRAL_ENDPOINT, XAI_ENDPOINT, TOGETHER_ENDPOINT, FIREWORKS_ENDPOINT, MOONSHOT_ENDPOINT, ZAI_ENDPOINT, CEREBRAS_ENDPOINT, VLLM_ENDPOINT", "Its address, with or without `/v1`; by default the kind's own."),
-    entry("providers.*.api_key", "text", "", "ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY, OLLAMA_API_KEY, LLAMACPP_API_KEY, LMSTUDIO_API_KEY, AZURE_OPENAI_API_KEY, AZURE_ANTHROPIC_API_KEY, ANTHROPIC_FOUNDRY_API_KEY, DATABRICKS_API_KEY, DATABRICKS_TOKEN, GEMINI_API_KEY, GOOGLE_API_KEY, VERTEX_ACCESS_TOKEN, DEEPSEEK_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY, XAI_API_KEY, TOGETHER_API_KEY, TOGETHERAI_API_KEY, FIREWORKS_API_KEY, FIREWORKS_AI_API_KEY, MOONSHOT_API_KEY, ZAI_API_KEY, Z_AI_API_KEY, CEREBRAS_API_KEY, VLLM_API_KEY", "The key to send. Better out of the file, with one of the next two."),
+    entry("providers.*.api_key", "text", "", "ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY, AWS_BEARER_TOKEN_BEDROCK, AWS_BEDROCK_API_KEY, OLLAMA_API_KEY, LLAMACPP_API_KEY, LMSTUDIO_API_KEY, AZURE_OPENAI_API_KEY, AZURE_ANTHROPIC_API_KEY, ANTHROPIC_FOUNDRY_API_KEY, DATABRICKS_API_KEY, DATABRICKS_TOKEN, GEMINI_API_KEY, GOOGLE_API_KEY, VERTEX_ACCESS_TOKEN, DEEPSEEK_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY, XAI_API_KEY, TOGETHER_API_KEY, TOGETHERAI_API_KEY, FIREWORKS_API_KEY, FIREWORKS_AI_API_KEY, MOONSHOT_API_KEY, ZAI_API_KEY, Z_AI_API_KEY, CEREBRAS_API_KEY, VLLM_API_KEY", "The key to send. Better out of the file, with one of the next two."),
     entry("providers.*.api_key_env", "text", "", "", "The environment variable that holds the key. Without any key setting and with the kind's own address: the kind's variable."),
     entry("providers.*.api_key_file", "path", "", "", "The file that holds the key, from the configuration file's folder."),
     entry("providers.*.auth", "style", "", "", "How the key is sent: `\"bearer\"`, `\"api-key\"` or `\"x-api-key\"`; by default as its kind takes it. An Entra token for Azure needs `\"bearer\"`."),
@@ -55,7 +55,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("providers.*.native_chat", "switch", "", "", "Asks Ollama in its own dialect (`/api/chat`) rather than in chat completions."),
     entry("providers.*.api_version", "text", "", "AZURE_OPENAI_API_VERSION, OPENAI_API_VERSION", "Azure OpenAI: uses the older routes of this version, with the deployment in the path."),
     entry("providers.*.project", "text", "", "GOOGLE_CLOUD_PROJECT, VERTEXAI_PROJECT", "Vertex AI: the project; by default that of the credentials."),
-    entry("providers.*.region", "text", "", "GOOGLE_CLOUD_LOCATION, VERTEXAI_LOCATION, CLOUD_ML_REGION", "Vertex AI: where the models run; by default `global`."),
+    entry("providers.*.region", "text", "", "AWS_REGION, AWS_DEFAULT_REGION, GOOGLE_CLOUD_LOCATION, VERTEXAI_LOCATION, CLOUD_ML_REGION", "Vertex AI and Bedrock: where the models run, from which the address follows; by default `global` and `us-east-1`."),
     entry("providers.*.client_id", "text", "", "DATABRICKS_CLIENT_ID", "Databricks: the service principal for which tokens are fetched, instead of a key."),
     entry("providers.*.client_secret", "text", "", "DATABRICKS_CLIENT_SECRET", "Its secret. Better out of the file, with one of the next two."),
     entry("providers.*.client_secret_env", "text", "", "", "The environment variable that holds the secret."),
@@ -116,9 +116,10 @@ The command line (`--listen`, `--admin`) wins over the environment, the environm
 file is `--config`, else `TIERWAY_CONFIG`, else `./tierway.toml`, else `tierway/tierway.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
 
 A provider named after its kind exists without the file when its address or, unless it is a local server, its key is in the
-environment; a local server also when a tier names it. The environment changes no provider of the file. `PORT` changes the port of
-`server.listen` and keeps its host. A `TIER_` variable without a colon names a model of `MODEL_PROVIDER`; `PROMPT_CACHE_TTL_MS` is in
-milliseconds.
+environment; a local server or `bedrock` also when a tier names it. The environment changes no provider of the file, but for a key or
+a region that the file leaves out. Without a key, `bedrock` signs with the credentials that Amazon's own tools would use: environment,
+profile, web identity, container, machine. `PORT` changes the port of `server.listen` and keeps its host. A `TIER_` variable without
+a colon names a model of `MODEL_PROVIDER`; `PROMPT_CACHE_TTL_MS` is in milliseconds.
 ";
 
 /// The table of all settings for the README, in Markdown.

@@ -1,5 +1,6 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
@@ -212,11 +213,17 @@ impl Provider {
         }
     }
 
-    /// Where it is: its own address, else its kind's.
+    /// Where it is: its own address, else its kind's, in its region.
     #[must_use]
-    pub fn address(&self) -> Option<&str> {
-        let own = self.base_url.as_deref();
-        own.or_else(|| self.kind.default_base_url())
+    pub fn address(&self) -> Option<Cow<'_, str>> {
+        let own = self.base_url.as_deref().map(Cow::Borrowed);
+        let region = || {
+            Some(Cow::Owned(
+                self.kind.base_url_in(self.settings.region.as_deref()?)?,
+            ))
+        };
+        let usual = || self.kind.default_base_url().map(Cow::Borrowed);
+        own.or_else(region).or_else(usual)
     }
 
     /// The provider that can be called, under this name.

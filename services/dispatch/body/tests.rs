@@ -87,7 +87,7 @@ fn rig(steps: impl IntoIterator<Item = Step>) -> Rig {
     let body = Streaming::new(
         script(steps),
         Arc::new(Provider::new("p", Kind::OpenAi).timeouts(limits)),
-        Framing::Sse,
+        (Framing::Sse, dialect),
         StreamTranslator::new(dialect, dialect, &prompt, 7),
         Recorder::start(Some(journal.clone()), Target::new("p", "m"), Role::Only),
         7,

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on is to fail"
 )]
 mod answers;
+mod bedrock;
 mod breadth;
 mod cancellation;
 mod clouds;

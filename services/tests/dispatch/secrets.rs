@@ -3,6 +3,8 @@ use super::*;
 use crate::upstream::json;
 use tierway_services::providers::Secret;
 
+const CONVERSED: &str = r#"{"output":{"message":{"role":"assistant","content":[{"text":"Hello."}]}},"stopReason":"end_turn"}"#;
+
 fn planted(path: &str, body: &str) -> Ask {
     ask(path, body)
         .header("authorization", "Bearer caller-secret")
@@ -19,17 +21,24 @@ fn planted(path: &str, body: &str) -> Ask {
 async fn nothing_of_the_callers_arrives_upstream() {
     for kind in Kind::ALL {
         let upstream = Upstream::start(|seen| {
-            let body = if seen.path.contains("messages") {
+            let body = if seen.path.contains("messages") || seen.path.ends_with("/invoke") {
                 MESSAGE
             } else if seen.path.contains("generateContent") {
                 r#"{"candidates":[{"content":{"parts":[{"text":"hi"}]},"finishReason":"STOP"}]}"#
+            } else if seen.path.ends_with("/converse") {
+                CONVERSED
             } else {
                 COMPLETION
             };
             vec![crate::upstream::Act::Send(json(200, body))]
         })
         .await;
-        let dispatch = dispatch(provider(*kind, &upstream).api_key(Secret::new("our-secret")));
+        let mut provider = provider(*kind, &upstream).api_key(Secret::new("our-secret"));
+        if *kind == Kind::Bedrock {
+            // So that each of its three paths is taken.
+            provider = provider.native_messages(Some(true));
+        }
+        let dispatch = dispatch(provider);
         for (path, body) in [
             ("/v1/messages?beta=true", MESSAGES),
             ("/v1/messages/count_tokens", MESSAGES),

@@ -39,6 +39,8 @@ impl Seen {
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Send(String),
+    /// The same where it is no text.
+    Bytes(Vec<u8>),
     /// Waits for the client to hang up.
     Hang,
     /// Hangs up.
@@ -131,6 +133,11 @@ async fn talk(
             match act {
                 Act::Send(bytes) => {
                     if socket.write_all(bytes.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+                Act::Bytes(bytes) => {
+                    if socket.write_all(&bytes).await.is_err() {
                         return;
                     }
                 }

@@ -1,65 +1,55 @@
-//! Amazon Bedrock's Converse, read into the intermediate form and written from it.
+//! Amazon Bedrock's Converse, which providers speak and callers do not: requests are written, answers and streams read.
+mod answer;
+mod content_out;
+mod error;
+mod family;
+mod request_out;
+mod stream_in;
+mod usage;
+
+pub(super) use answer::read as read_answer;
+use error::exception;
+#[cfg(feature = "client")]
+pub(crate) use error::{refusal, scrubbed};
+#[cfg(feature = "client")]
+pub(crate) use family::Family;
+pub(super) use request_out::write as write_request;
+pub(super) use stream_in::Reader;
+
 use super::{
     Summary,
-    capabilities::Capabilities,
-    error,
-    event::{Event, Sink},
-    form::{Form, Whole},
+    json::{Fields, Json},
 };
-use crate::{
-    chat::{Refusal, Usage},
-    dialect::Dialect,
-};
+use crate::chat::StopReason;
 use bytes::Bytes;
 
-/// Writes a request.
-pub(super) fn write_request(
-    _form: &Form<'_>,
-    _model: &str,
-    _caps: &Capabilities,
-) -> Result<Bytes, Refusal> {
-    Err(error::not_spoken(Dialect::Converse))
+/// What a `stopReason` means.
+fn stop_of(json: Json<'_>) -> StopReason {
+    match json.get().trim_matches('"') {
+        "end_turn" => StopReason::EndTurn,
+        "max_tokens" => StopReason::MaxTokens,
+        "stop_sequence" => StopReason::StopSequence,
+        "tool_use" => StopReason::ToolUse,
+        "guardrail_intervened" | "content_filtered" => StopReason::Refusal,
+        "model_context_window_exceeded" => StopReason::ContextWindow,
+        _ => StopReason::Other,
+    }
 }
 
-/// What a whole answer says about itself.
-pub(super) fn summary(_body: &str) -> Summary {
-    Summary::default()
+/// What a whole answer says about itself. It tells neither an id nor a model.
+pub(super) fn summary(body: &str) -> Summary {
+    let fields = Fields::parse(body).unwrap_or_default();
+    let stop = fields.get("stopReason").map(stop_of);
+    Summary {
+        usage: fields.get("usage").and_then(usage::read),
+        stop,
+        complete: stop.is_some() && fields.get("output").is_some(),
+        ..Summary::default()
+    }
 }
 
-/// Reads an answer; `None` where this is none.
-pub(super) const fn read_answer(_body: &str) -> Option<Whole<'_>> {
-    None
-}
-
-/// A recorded stream as the whole answer that it brought; `None` where it did not end well.
+/// A recorded stream as the whole answer that it brought: nobody records streams of a dialect in which nobody calls, and a provider that was
+/// asked for a whole answer sends no stream.
 pub(super) const fn to_whole(_events: &[Bytes]) -> Option<Bytes> {
     None
-}
-
-/// A stream, read into the intermediate form.
-#[derive(Debug, Default)]
-pub(super) struct Reader {
-    pub(super) usage: Option<Usage>,
-}
-
-impl Reader {
-    /// Takes the data of one event.
-    #[expect(
-        clippy::needless_pass_by_ref_mut,
-        clippy::unused_self,
-        reason = "a reader"
-    )]
-    pub(super) fn push(&mut self, _data: &str, sink: Sink<'_>) {
-        sink(Event::Error(error::not_spoken(Dialect::Converse)));
-    }
-
-    /// The body has ended.
-    #[expect(
-        clippy::needless_pass_by_ref_mut,
-        clippy::unused_self,
-        reason = "a reader"
-    )]
-    pub(super) fn finish(&mut self, _sink: Sink<'_>) -> Result<(), Refusal> {
-        Err(error::cut())
-    }
 }

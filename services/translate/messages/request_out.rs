@@ -68,7 +68,7 @@ pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result
     Ok(out.freeze())
 }
 
-fn possible(form: &Form<'_>) -> Result<(), Refusal> {
+pub(crate) fn possible(form: &Form<'_>) -> Result<(), Refusal> {
     for (name, harmless) in IMPOSSIBLE {
         if let Some(json) = form.rest.get(name)
             && !harmless.contains(&json.get())
@@ -223,7 +223,7 @@ fn output_config(form: &Form<'_>, caps: &Capabilities, max_tokens: u64, body: &m
 
 /// Anthropic refuses thinking together with a temperature, with a forced tool, and in the middle of a round of tool calls whose own thinking
 /// is not there. The wish to think is the one that yields: the others are exact.
-fn can_think(form: &Form<'_>) -> bool {
+pub(crate) fn can_think(form: &Form<'_>) -> bool {
     let forced = matches!(
         form.tool_choice,
         Some(ToolChoice::Any | ToolChoice::Tool(_))
@@ -240,6 +240,6 @@ fn is_signed(block: &Block<'_>) -> bool {
     matches!(&block.kind, BlockKind::Thinking { signature: Some(signature), .. } if is_signature(signature))
 }
 
-pub(super) fn refuse(param: &'static str, why: &str) -> Refusal {
+pub(crate) fn refuse(param: &'static str, why: &str) -> Refusal {
     Refusal::new(Kind::InvalidRequest, format!("{param}: {why}")).with_param(param)
 }

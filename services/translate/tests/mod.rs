@@ -1,6 +1,7 @@
 //! Translation, shown on whole bodies and streams: each fixture in, one snapshot out.
 mod answers;
 mod chunking;
+mod converse;
 mod replays;
 mod requests;
 mod responses;
@@ -117,7 +118,7 @@ fn steady(text: &str) -> String {
     }
     let made =
         |text: &str| text.len() >= 20 && text.bytes().take(20).all(|b| b.is_ascii_hexdigit());
-    for prefix in ["chatcmpl-", "call_", "resp_", "msg_", "rs_", "fc_", "ctc_"] {
+    for prefix in ["call_", "chatcmpl-", "resp_", "msg_", "rs_", "fc_", "ctc_"] {
         while let Some(at) = out
             .match_indices(prefix)
             .map(|(at, _)| at + prefix.len())

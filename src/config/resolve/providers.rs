@@ -105,7 +105,8 @@ impl Resolver<'_, '_> {
                 ),
                 credentials_file: value.credentials_file,
             },
-            of_kind_or_environment,
+            kind,
+            of_kind_or_environment.is_some(),
         );
         if let Some(kind) = of_kind
             && !own_key
@@ -160,7 +161,13 @@ impl Resolver<'_, '_> {
     }
 
     /// What some kinds want to know besides, what is not typed taken from where users of the kind keep it.
-    fn settings(&mut self, path: &str, typed: TypedSettings, kind: Option<Kind>) -> Settings {
+    fn settings(
+        &mut self,
+        path: &str,
+        typed: TypedSettings,
+        kind: Option<Kind>,
+        of_kind: bool,
+    ) -> Settings {
         let at = |key: &str| format!("{path}.{key}");
         let (secret, variable, file) = typed.client_secret;
         let own_secret = secret.is_some() || variable.is_some() || file.is_some();
@@ -178,6 +185,11 @@ impl Resolver<'_, '_> {
             credentials: self.secret(&at("credentials"), None, None, typed.credentials_file),
         };
         let variables = kind.map(Kind::settings_env).unwrap_or_default();
+        // Where calls are signed, they are signed for a region, whatever the address; and it is no secret.
+        let signs = kind.is_some_and(Kind::signs);
+        let variables = variables
+            .iter()
+            .filter(|(setting, _)| of_kind || signs && *setting == Setting::Region);
         for (setting, names) in variables {
             let found = names
                 .iter()

@@ -501,3 +501,51 @@ fn the_file_is_looked_for_where_users_put_it() {
         "{problems}"
     );
 }
+
+#[test]
+fn bedrock_is_in_a_region_and_finds_its_key() {
+    let provider = |toml: &str, variables: &[(&str, &str)]| {
+        let loaded = sound(toml, variables);
+        let provider = loaded.config.providers["bedrock"].clone();
+        let address = provider.address().unwrap().into_owned();
+        let key = provider.api_key.as_ref().map(|k| k.expose().to_owned());
+        (address, key)
+    };
+    let at = |region: &str| format!("https://bedrock-runtime.{region}.amazonaws.com");
+    let file = "[providers.bedrock]\n";
+    assert_eq!(provider(file, &[]), (at("us-east-1"), None));
+    assert_eq!(
+        provider(file, &[("AWS_DEFAULT_REGION", "eu-west-1")]),
+        (at("eu-west-1"), None)
+    );
+    let both = [
+        ("AWS_DEFAULT_REGION", "eu-west-1"),
+        ("AWS_REGION", "eu-west-2"),
+    ];
+    assert_eq!(provider(file, &both).0, at("eu-west-2"));
+    let typed = "[providers.bedrock]\nregion = \"ap-south-1\"\n";
+    assert_eq!(provider(typed, &both).0, at("ap-south-1"));
+    // The key alone is enough, by either name.
+    for name in ["AWS_BEARER_TOKEN_BEDROCK", "AWS_BEDROCK_API_KEY"] {
+        let variables = [(name, "k"), ("AWS_REGION", "eu-west-2")];
+        let expected = (at("eu-west-2"), Some("k".to_owned()));
+        assert_eq!(provider("", &variables), expected);
+        assert_eq!(provider(file, &variables), expected);
+    }
+    // So is a tier that names it: credentials are looked for when they are needed.
+    let tier = "[tiers]\nsimple = \"bedrock:amazon.nova-lite-v1:0\"\n";
+    assert_eq!(provider(tier, &[]), (at("us-east-1"), None));
+    // A key of the environment goes to Amazon, not to another address.
+    let own = "[providers.bedrock]\nbase_url = \"http://127.0.0.1:1\"\n";
+    let keyed = [("AWS_BEARER_TOKEN_BEDROCK", "k")];
+    assert_eq!(
+        provider(own, &keyed),
+        ("http://127.0.0.1:1".to_owned(), None)
+    );
+    // The region is no secret, and a signature for another address is of one too.
+    let loaded = sound(own, &both);
+    let settings = &loaded.config.providers["bedrock"].settings;
+    assert_eq!(settings.region.as_deref(), Some("eu-west-2"));
+    let wrong = "[providers.bedrock]\nregion = \"us east\"\n";
+    assert!(read_with(wrong, &[]).is_err());
+}
