@@ -178,7 +178,10 @@ async fn earlier_items_are_known_by_their_ids() {
     );
     // Who speaks it may know it.
     let raw = unknown.to_string().replace("a:text-x", "r:text-x");
-    assert_eq!(gw.call(Method::POST, PATH, &[], &raw).await.status, 200);
+    assert_eq!(
+        gw.call(Method::POST, PATH, &[], raw.clone()).await.status,
+        200
+    );
     assert_eq!(up.last().raw, raw.replace("r:text-x", "text-x"));
 }
 
