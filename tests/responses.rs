@@ -131,6 +131,61 @@ async fn a_conversation_goes_on_from_its_answer() {
 }
 
 #[tokio::test]
+async fn earlier_items_are_known_by_their_ids() {
+    let up = Upstream::start().await;
+    let gw = gateway(&up).await;
+    let tools = json!([{"type": "function", "name": "bash"}]);
+    for stream in [false, true] {
+        let ask = json!({"model": "a:tool-x", "input": "first", "stream": stream, "tools": tools});
+        let res = gw.post(PATH, &ask).await;
+        let first: Value = if stream {
+            res.events().pop().unwrap()["response"].clone()
+        } else {
+            res.json()
+        };
+        let mut input = vec![json!({"role": "user", "content": "first"})];
+        for item in first["output"].as_array().unwrap() {
+            input.push(json!({"type": "item_reference", "id": item["id"]}));
+        }
+        let call = &first["output"][1];
+        input.push(
+            json!({"type": "function_call_output", "call_id": call["call_id"], "output": "done"}),
+        );
+        let next = json!({"model": "o:text-x", "input": input, "tools": tools});
+        let res = gw.post(PATH, &next).await;
+        assert_eq!(res.status, 200, "{}", res.text());
+        let seen = &up.last().body["messages"];
+        let made = &seen[1]["tool_calls"][0];
+        assert_eq!(made["function"]["name"], call["name"], "{seen}");
+        assert_eq!(made["function"]["arguments"], call["arguments"]);
+        assert_eq!(
+            (&made["id"], &seen[2]["content"]),
+            (&seen[2]["tool_call_id"], &json!("done"))
+        );
+    }
+    let unknown = json!({"model": "a:text-x", "input": [{"type": "item_reference", "id": "fc_x"}, {"role": "user", "content": "hi"}]});
+    let gone = gw.post(PATH, &unknown).await;
+    assert_eq!(gone.status, 404);
+    let error = &gone.json()["error"];
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("Item with id 'fc_x' not found."),
+        "{error}"
+    );
+    assert_eq!(
+        (&error["param"], &error["type"]),
+        (&json!("input"), &json!("invalid_request_error"))
+    );
+    // Who speaks it may know it.
+    let raw = unknown.to_string().replace("a:text-x", "r:text-x");
+    assert_eq!(
+        gw.call(Method::POST, PATH, &[], raw.clone()).await.status,
+        200
+    );
+    assert_eq!(up.last().raw, raw.replace("r:text-x", "text-x"));
+}
+
+#[tokio::test]
 async fn errors_are_told_in_its_own_shape() {
     let up = Upstream::start().await;
     let gw = gateway(&up).await;

@@ -5,6 +5,8 @@
 //! answer passes and is kept with the conversation that it ends (unless the caller says `store: false`), and a call that names it gets that
 //! conversation put before its own input. So whoever answers next need not know the earlier answer.
 //!
+//! A call may also name single items of what was said, `{"type":"item_reference","id":"fc_1"}`; what is kept here is put in their place.
+//!
 //! An id that is not kept here is passed on, since the provider may know it. Where the call has to be translated, it is refused: 404.
 //!
 //! Each tenant has its own answers. [`ResponsesLayer::desk`] serves them by id.
@@ -43,6 +45,7 @@
 //! Ready when the inner service is. A call that is kept or goes on from one that is runs the inner service inside its own future.
 mod desk;
 mod record;
+mod refer;
 mod store;
 
 pub use self::{
@@ -66,7 +69,7 @@ use std::{
     task::{Context, Poll},
 };
 use tierway_services::{
-    chat::{self, Edit, KeptUpstream, Operation, Prompt, Refusal, Reply},
+    chat::{self, Edit, KeptUpstream, Operation, Prompt, Refusal, Reply, Tenant},
     dialect::Dialect,
 };
 use tower_layer::Layer;
@@ -154,7 +157,7 @@ where
 
     fn call(&mut self, req: chat::Request) -> Self::Future {
         let state = match Wanted::of(req.body()) {
-            Some(wanted) if wanted.store || wanted.previous.is_some() => {
+            Some(wanted) if wanted.is_any() => {
                 // The future takes the instance that was polled ready; the clone stays and must be polled anew.
                 let clone = self.inner.clone();
                 let service = mem::replace(&mut self.inner, clone);
@@ -218,6 +221,8 @@ struct Wanted {
     previous: Option<(String, Range<u32>)>,
     /// Where its own input stands.
     input: Option<Range<u32>>,
+    /// The items that it names instead of sending them along.
+    references: Vec<refer::Reference>,
 }
 
 impl Wanted {
@@ -248,7 +253,13 @@ impl Wanted {
                 .previous_response_id
                 .and_then(|json| Some((id(json)?, span(json)?))),
             input: body.input.and_then(span),
+            references: refer::references(prompt),
         })
+    }
+
+    /// Whether there is anything to do for it here.
+    const fn is_any(&self) -> bool {
+        self.store || self.previous.is_some() || !self.references.is_empty()
     }
 
     /// The items of a call's own input, with commas between.
@@ -297,18 +308,29 @@ fn inside(json: &str) -> &str {
     elements.unwrap_or_default().trim()
 }
 
-/// Puts the earlier conversation before the call, and keeps its answer while it passes.
+/// Puts the items that the call names in their places and the earlier conversation before it, and keeps its answer while it passes.
 async fn tell<S, St>(
     mut inner: S,
     store: Arc<St>,
-    wanted: Wanted,
+    mut wanted: Wanted,
     mut req: chat::Request,
 ) -> Result<chat::Response, S::Error>
 where
     S: Service<chat::Request, Response = chat::Response>,
     St: Store + Send + Sync + 'static,
 {
-    let tenant = req.extensions().get().cloned();
+    let tenant: Option<Tenant> = req.extensions().get().cloned();
+    if !wanted.references.is_empty() {
+        match refer::resolved(req.body(), &wanted.references, &*store, tenant.as_ref()).await {
+            Ok(None) => {}
+            Ok(Some(prompt)) => {
+                // Every span has moved.
+                wanted = Wanted::of(&prompt).unwrap_or(wanted);
+                *req.body_mut() = prompt;
+            }
+            Err(refusal) => return Ok(refusal.into_response(Dialect::Responses)),
+        }
+    }
     let mut items = wanted.items(req.body()).into_owned();
     if let Some((id, _)) = &wanted.previous
         && let Some(kept) = store.get(&Key::new(tenant.as_ref(), id)).await

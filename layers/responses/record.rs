@@ -55,7 +55,16 @@ impl<St: Store> Recording<St> {
                 response: Bytes::copy_from_slice(response),
                 input: self.input.into(),
             };
+            let named = kept.named();
             self.store.put(key, kept).await;
+            let place = Kept {
+                response: Bytes::copy_from_slice(told.id.as_bytes()),
+                input: Bytes::new(),
+            };
+            for id in named.keys() {
+                let key = Key::item(self.tenant.as_ref(), id);
+                self.store.put(key, place.clone()).await;
+            }
         }
     }
 }

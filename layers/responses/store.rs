@@ -4,6 +4,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{
+    borrow::Cow,
+    collections::HashMap,
     fmt,
     future::{Future, ready},
     time::Duration,
@@ -20,20 +22,24 @@ pub trait Store {
     fn remove(&self, key: &Key) -> impl Future<Output = ()> + Send;
 }
 
-/// Whose answer, and its id.
+/// The longest id of an item that can be referred to; `OpenAI`'s own are far shorter.
+const LONGEST_ID: usize = 256;
+
+/// Whose answer, and its id; or whose item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     tenant: String,
     id: String,
+    item: bool,
 }
 
-/// An answer that is kept. A clone copies nothing.
+/// An answer that is kept, or, under the key of an item, where that item stands. A clone copies nothing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Kept {
-    /// The response object.
+    /// The response object; under the key of an item, the id of the answer that it is part of.
     pub response: Bytes,
-    /// The items of the conversation that it answers, with commas between.
+    /// The items of the conversation that it answers, with commas between; none under the key of an item.
     pub input: Bytes,
 }
 
@@ -59,6 +65,15 @@ impl Key {
         Self {
             tenant: tenant.map_or("", Tenant::as_str).to_owned(),
             id: id.to_owned(),
+            item: false,
+        }
+    }
+    /// The item of this id, which is part of an answer or of what it answers.
+    #[must_use]
+    pub fn item(tenant: Option<&Tenant>, id: &str) -> Self {
+        Self {
+            item: true,
+            ..Self::new(tenant, id)
         }
     }
 }
@@ -83,6 +98,37 @@ impl Kept {
         }
         items.push_str(said);
         items
+    }
+
+    /// The items of the conversation and of the answer that have ids, by these.
+    pub(super) fn named(&self) -> HashMap<String, Bytes> {
+        #[derive(Deserialize)]
+        struct Answer<'a> {
+            #[serde(borrow, default)]
+            output: Vec<&'a RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Item<'a> {
+            #[serde(borrow)]
+            id: Cow<'a, str>,
+            #[serde(borrow)]
+            r#type: Option<Cow<'a, str>>,
+        }
+        let input = Bytes::from([b"[", &self.input[..], b"]"].concat());
+        let asked: Vec<&RawValue> = serde_json::from_slice(&input).unwrap_or_default();
+        let answer = serde_json::from_slice::<Answer<'_>>(&self.response);
+        let said = answer.map_or_else(|_| Vec::new(), |a| a.output);
+        let asked = asked.into_iter().map(|item| (&input, item));
+        let all = asked.chain(said.into_iter().map(|item| (&self.response, item)));
+        all.filter_map(|(whole, json)| {
+            let item: Item<'_> = serde_json::from_str(json.get()).ok()?;
+            let fits = (1..=LONGEST_ID).contains(&item.id.len());
+            (fits && item.r#type.as_deref() != Some("item_reference")).then(|| {
+                let json = whole.slice_ref(json.get().as_bytes());
+                (item.id.into_owned(), json)
+            })
+        })
+        .collect()
     }
 }
 

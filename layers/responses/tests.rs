@@ -3,7 +3,6 @@ use bytes::Bytes;
 use http::Method;
 use http_body_util::BodyExt;
 use std::{convert::Infallible, sync::Mutex, time::Duration};
-use tierway_services::chat::Tenant;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -173,4 +172,104 @@ async fn answers_are_served_by_id_to_their_tenant() {
         r#"{"deleted":true,"id":"resp_1","object":"response"}"#
     );
     assert_eq!(get("resp_1", Some(&alice)).await.status(), 404);
+}
+
+/// An answer of one call, `fc_1`, asked by a message with an id.
+const CALLED: &str = r#"{"id":"resp_1","status":"completed","output":[{"id":"fc_1","type":"function_call","call_id":"c","name":"f","arguments":"{}"}]}"#;
+const ASKED: &str = r#"{"id":"msg_0","role":"user","content":"one"}"#;
+
+async fn kept(layer: &ResponsesLayer<Memory>, tenant: Option<Tenant>, response: &str) {
+    let recording = Recording {
+        store: layer.store.clone(),
+        tenant,
+        input: ASKED.to_owned(),
+    };
+    recording.keep(response.as_bytes()).await;
+}
+
+fn refers(ids: &[&str], rest: &str) -> String {
+    let items: Vec<String> = ids
+        .iter()
+        .map(|id| format!(r#"{{ "type":"item_reference", "id":"{id}" }}"#))
+        .collect();
+    format!(r#"{{"model":"m", "input":[ {} ]{rest}}}"#, items.join(", "))
+}
+
+#[tokio::test]
+async fn items_are_put_where_they_are_named() {
+    let (seen, layer) = (Seen::default(), memory());
+    kept(&layer, None, CALLED).await;
+    let call = r#"{"id":"fc_1","type":"function_call","call_id":"c","name":"f","arguments":"{}"}"#;
+    let service = numbered(&seen, &layer, false);
+    let ask = |body: String| service.clone().oneshot(ask(&body));
+    // Whether or not this answer is to be kept; what is not known here is passed on.
+    ask(refers(&["msg_0", "rs_x", "fc_1"], r#","store":false"#))
+        .await
+        .unwrap();
+    let unknown = refers(&["rs_x", "rs_x"], r#","store":false"#);
+    ask(unknown.clone()).await.unwrap();
+    {
+        let seen = seen.lock().unwrap();
+        let passed = r#"{ "type":"item_reference", "id":"rs_x" }"#;
+        let whole =
+            format!(r#"{{"model":"m", "input":[ {ASKED}, {passed}, {call} ],"store":false}}"#);
+        assert_eq!(*seen, [whole, unknown]);
+    }
+    // Kept as it was asked, and so found again once its first answer is forgotten.
+    ask(refers(&["msg_0", "fc_1"], "")).await.unwrap();
+    layer
+        .desk()
+        .answer(&Method::DELETE, "resp_1", None, None)
+        .await;
+    ask(refers(&["fc_1"], r#","previous_response_id":"resp_3""#))
+        .await
+        .unwrap();
+    let seen = seen.lock().unwrap();
+    let last = seen.last().unwrap();
+    assert_eq!(last.matches(call).count(), 2, "{last}");
+    assert_eq!(last.matches("said resp_3").count(), 1, "{last}");
+}
+
+#[tokio::test]
+async fn items_are_their_tenants_and_go_with_their_answer() {
+    let (seen, layer) = (Seen::default(), memory());
+    let alice = Tenant::new("alice");
+    kept(&layer, Some(alice.clone()), CALLED).await;
+    let service = numbered(&seen, &layer, false);
+    let of = |tenant: Option<&Tenant>, body: &str| {
+        let mut call = ask(body);
+        tenant.map(|t| call.extensions_mut().insert(t.clone()));
+        service.clone().oneshot(call)
+    };
+    let call = refers(&["fc_1"], r#","store":false"#);
+    for stranger in [None, Some(&Tenant::new("bob"))] {
+        of(stranger, &call).await.unwrap();
+        assert_eq!(seen.lock().unwrap().last(), Some(&call));
+    }
+    // An item is no answer, and no answer is an item.
+    let desk = layer.desk();
+    for (method, id) in [(Method::GET, "fc_1"), (Method::DELETE, "fc_1")] {
+        let res = desk.answer(&method, id, None, Some(&alice)).await;
+        assert_eq!(res.status(), 404);
+    }
+    let answer = refers(&["resp_1"], r#","store":false"#);
+    of(Some(&alice), &answer).await.unwrap();
+    assert_eq!(seen.lock().unwrap().last(), Some(&answer));
+
+    let twice = of(Some(&alice), &refers(&["fc_1", "fc_1"], ""))
+        .await
+        .unwrap();
+    assert_eq!(twice.status(), 400);
+    assert!(
+        text(twice)
+            .await
+            .contains("Duplicate item found with id fc_1.")
+    );
+
+    of(Some(&alice), &call).await.unwrap();
+    assert_ne!(seen.lock().unwrap().last(), Some(&call));
+    desk.answer(&Method::DELETE, "resp_1", None, Some(&alice))
+        .await;
+    of(Some(&alice), &call).await.unwrap();
+    assert_eq!(seen.lock().unwrap().last(), Some(&call));
 }

@@ -96,6 +96,16 @@ fn gone(id: &str) -> Refusal {
     .with_code("previous_response_not_found")
 }
 
+/// An earlier item that nobody here keeps.
+fn not_found(id: &str) -> Refusal {
+    let shown: String = id.chars().take(80).collect();
+    Refusal::new(
+        Kind::NotFound,
+        format!("Item with id '{shown}' not found. Items are kept with their answers, for a while, unless `store` is false: send the item along."),
+    )
+    .with_param("input")
+}
+
 // === the conversation ===
 
 fn turns<'a>(input: Option<Json<'a>>, offers: &[Offer<'a>]) -> Result<Vec<Turn<'a>>, Refusal> {
@@ -194,6 +204,7 @@ fn item<'a>(
         }
         // Read as tools; and what was found on the web is in the words of the answer that found it.
         "additional_tools" | "web_search_call" => {}
+        "item_reference" => return Err(not_found(&item.string("id").unwrap_or_default())),
         other => {
             return Err(at.refuse(format_args!(
                 "an item of type `{other}` cannot be shown to the model behind this name"

@@ -245,16 +245,13 @@ fn write_part(
     match kind {
         BlockKind::Text(text) if text.is_blank() => return Ok(false),
         BlockKind::Text(text) => {
+            let said = role == Role::Assistant;
             let mut part = Object::new(out);
-            part.str(
-                "type",
-                if role == Role::Assistant {
-                    "output_text"
-                } else {
-                    "input_text"
-                },
-            );
+            part.str("type", if said { "output_text" } else { "input_text" });
             part.text("text", text);
+            if said {
+                part.raw("annotations", "[]");
+            }
         }
         BlockKind::Image(source) => {
             if !caps.vision {
@@ -265,6 +262,7 @@ fn write_part(
             }
             let mut part = Object::new(out);
             part.str("type", "input_image");
+            part.str("detail", "auto");
             match source {
                 Source::Url(url) => part.text("image_url", url),
                 Source::Base64 { media_type, data } => {

@@ -394,8 +394,8 @@ fn what_cannot_be_done_is_refused_by_name() {
         ),
         (
             json!({"model":"m","input":[{"type":"item_reference","id":"x"}]}),
-            Kind::InvalidRequest,
-            "input[0]",
+            Kind::NotFound,
+            "input",
         ),
         (
             json!({"model":"m","input":[{"type":"message","content":"x"}]}),
