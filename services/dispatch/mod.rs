@@ -219,21 +219,25 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The prompt as the provider takes it in this dialect: the caller's own, without what would be refused.
-    fn fit(self, dialect: Dialect) -> Cow<'a, Prompt> {
+    /// The prompt as the provider takes it in this dialect: the caller's own, without what would be refused, and without another dialect's
+    /// shapes.
+    fn fit(self, dialect: Dialect) -> Result<Cow<'a, Prompt>, Refusal> {
         let facts = self.prompt.facts();
         if dialect != facts.dialect {
-            return Cow::Borrowed(self.prompt);
+            return Ok(Cow::Borrowed(self.prompt));
         }
         let passage = self.entry.provider.kind().passage();
         let (house, signatures) = (self.house(), self.signatures);
-        let edits = passage::edits(self.prompt, passage, house, signatures, &self.head.headers);
+        let mut edits = passage::edits(self.prompt, passage, house, signatures, &self.head.headers);
+        let capabilities = self.entry.provider.capabilities(&self.target.model);
+        edits.extend(passage::shapes(self.prompt, &capabilities)?);
         if edits.is_empty() {
-            return Cow::Borrowed(self.prompt);
+            return Ok(Cow::Borrowed(self.prompt));
         }
         let body = self.prompt.edited(edits);
         // What was a request before is one without a block or a field; were it none, the provider should say so.
-        Prompt::parse(dialect, facts.operation, body).map_or(Cow::Borrowed(self.prompt), Cow::Owned)
+        let fit = Prompt::parse(dialect, facts.operation, body);
+        Ok(fit.map_or(Cow::Borrowed(self.prompt), Cow::Owned))
     }
 
     /// Under whose name the target's thoughts are signed.
@@ -275,7 +279,7 @@ impl<'a> Call<'a> {
             translate::guard(self.prompt, &said.all())?;
         }
         let capabilities = provider.capabilities(model);
-        let body = translate::request(&self.fit(dialect), dialect, model, &capabilities)?;
+        let body = translate::request(&*self.fit(dialect)?, dialect, model, &capabilities)?;
         Ok(match said.and_then(|said| said.max_tokens_field) {
             Some(field) if dialect == Dialect::ChatCompletions => {
                 translate::with_limit_as(body, field)
@@ -294,7 +298,10 @@ impl<'a> Call<'a> {
                     .await
                     == dialect =>
             {
-                let body = self.fit(dialect).with_model(&self.target.model, false);
+                let body = match self.fit(dialect) {
+                    Ok(prompt) => prompt.with_model(&self.target.model, false),
+                    Err(refusal) => return Ok(refusal.into_response(dialect)),
+                };
                 let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
                 answering.count(presence, upstream).await
             }
