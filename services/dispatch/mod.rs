@@ -218,21 +218,25 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The prompt as the provider takes it in this dialect: the caller's own, without what would be refused.
-    fn fit(self, dialect: Dialect) -> Cow<'a, Prompt> {
+    /// The prompt as the provider takes it in this dialect: the caller's own, without what would be refused, and without another dialect's
+    /// shapes.
+    fn fit(self, dialect: Dialect) -> Result<Cow<'a, Prompt>, Refusal> {
         let facts = self.prompt.facts();
         if dialect != facts.dialect {
-            return Cow::Borrowed(self.prompt);
+            return Ok(Cow::Borrowed(self.prompt));
         }
         let passage = self.entry.provider.kind().passage();
         let (house, signatures) = (self.house(), self.signatures);
-        let edits = passage::edits(self.prompt, passage, house, signatures, &self.head.headers);
+        let mut edits = passage::edits(self.prompt, passage, house, signatures, &self.head.headers);
+        let capabilities = self.entry.provider.capabilities(&self.target.model);
+        edits.extend(passage::shapes(self.prompt, &capabilities)?);
         if edits.is_empty() {
-            return Cow::Borrowed(self.prompt);
+            return Ok(Cow::Borrowed(self.prompt));
         }
         let body = self.prompt.edited(edits);
         // What was a request before is one without a block or a field; were it none, the provider should say so.
-        Prompt::parse(dialect, facts.operation, body).map_or(Cow::Borrowed(self.prompt), Cow::Owned)
+        let fit = Prompt::parse(dialect, facts.operation, body);
+        Ok(fit.map_or(Cow::Borrowed(self.prompt), Cow::Owned))
     }
 
     /// Under whose name the target's thoughts are signed.
@@ -273,7 +277,7 @@ impl<'a> Call<'a> {
         if let Some(said) = &said {
             translate::guard(self.prompt, &said.all())?;
         }
-        let fitted = self.fit(dialect);
+        let fitted = self.fit(dialect)?;
         if same && let Some(adapt) = provider.kind().hooks().body {
             let adapted = adapt(&fitted, &self.head.headers, model);
             return Ok((adapted.body, adapted.dropped));
@@ -296,7 +300,10 @@ impl<'a> Call<'a> {
             Some(presence)
                 if self.entry.dialect_for(self.prompt, model, headers).await == dialect =>
             {
-                let fitted = self.fit(dialect);
+                let fitted = match self.fit(dialect) {
+                    Ok(fitted) => fitted,
+                    Err(refusal) => return Ok(refusal.into_response(dialect)),
+                };
                 let body = match self.entry.provider.kind().hooks().count {
                     Some(adapt) => adapt(&fitted, headers, model).body,
                     None => fitted.with_model(model, false),

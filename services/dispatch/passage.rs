@@ -1,10 +1,10 @@
 //! What is cut out of a body that passes in its own dialect: see [`providers::passage`](crate::providers) for what, and why.
 use super::signatures::Signatures;
 use crate::{
-    chat::{Edit, PartKind, Prompt, Turn},
+    chat::{Edit, PartKind, Prompt, Refusal, Speaker, Turn},
     dialect::Dialect,
     providers::{BETA_FIELDS, Passage},
-    translate,
+    translate::{self, Capabilities},
 };
 use http::HeaderMap;
 use serde::Deserialize;
@@ -50,6 +50,80 @@ pub(super) fn edits<'p>(
         cuts.betas(passage, headers);
     }
     cuts.done()
+}
+
+/// The edits that put into chat completions what stands in such a body in Anthropic's shape, as Cursor sends it: tools, calls and results.
+/// Nobody who speaks chat completions takes them so. Almost always there are none, and all that is looked at is what the facts know.
+///
+/// # Errors
+/// A [`Refusal`] that names what cannot be told so.
+pub(super) fn shapes<'p>(
+    prompt: &'p Prompt,
+    caps: &Capabilities,
+) -> Result<Vec<Edit<'p>>, Refusal> {
+    let facts = prompt.facts();
+    let mut edits = Vec::new();
+    if facts.dialect != Dialect::ChatCompletions {
+        return Ok(edits);
+    }
+    let start = prompt.raw().as_ptr() as usize;
+    let span = |json: &RawValue| {
+        let from = json.get().as_ptr() as usize - start;
+        at(from)..at(from + json.get().len())
+    };
+    let tools = facts.tools_span.as_ref().map(|span| prompt.json(span));
+    if let Some(tools) = tools.filter(|tools| holds(tools, "\"input_schema\"")) {
+        let tools: Vec<&RawValue> = serde_json::from_str(tools).unwrap_or_default();
+        edits.extend(tools.into_iter().filter_map(|tool| {
+            let with = translate::chat_tool(tool.get())?.into();
+            let span = span(tool);
+            Some(Edit { span, with })
+        }));
+    }
+    let shaped = |turn: &Turn| is_shaped(prompt, turn);
+    if !facts.turns.iter().any(shaped) {
+        return Ok(edits);
+    }
+    let fields = Fields::read(prompt);
+    let messages = fields.as_ref().and_then(|f| f.fields.get("messages"));
+    let messages: Vec<&RawValue> = messages
+        .and_then(|json| serde_json::from_str(json.get()).ok())
+        .unwrap_or_default();
+    // A message is a turn.
+    for (message, turn) in messages.into_iter().zip(&facts.turns) {
+        if shaped(turn) {
+            edits.push(Edit {
+                span: span(message),
+                with: translate::chat_messages(message.get(), facts, caps)?.into(),
+            });
+        }
+    }
+    Ok(edits)
+}
+
+/// Whether a turn of chat completions holds calls or results in Anthropic's shape.
+fn is_shaped(prompt: &Prompt, turn: &Turn) -> bool {
+    let (kind, name) = match turn.speaker {
+        Speaker::Assistant => (PartKind::ToolUse, "tool_use"),
+        Speaker::User => (PartKind::ToolResult, "tool_result"),
+        _ => return false,
+    };
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow)]
+        r#type: Option<Cow<'a, str>>,
+    }
+    let mut parts = turn.parts.iter().filter(|part| part.kind == kind);
+    parts.any(|part| {
+        let json = prompt.json(&part.span);
+        holds(json, name)
+            && serde_json::from_str::<Typed<'_>>(json)
+                .is_ok_and(|part| part.r#type.as_deref() == Some(name))
+    })
+}
+
+fn holds(json: &str, word: &str) -> bool {
+    memchr::memmem::find(json.as_bytes(), word.as_bytes()).is_some()
 }
 
 /// A block of thinking.

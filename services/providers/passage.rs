@@ -9,8 +9,10 @@
 //! | Azure AI Foundry, Databricks (Anthropic routes) | all | signed by Anthropic | left out: refused | pass |
 //! | Bedrock | all, and then by its own table | signed by Anthropic | left out: refused | pass |
 //! | Vertex | those that it documents; fields of others are left out | signed by Anthropic | left out: refused | pass |
-//! | OpenAI | - | - | left out: refused | pass |
-//! | OpenRouter, compatible servers | all | signed by themselves, or unknown | passes | pass |
+//! | OpenAI, Azure OpenAI | - | - | left out: refused | pass |
+//! | OpenAI-compatible servers; DeepSeek, Groq, Mistral, xAI, Together, Fireworks, Moonshot, Z.ai, Cerebras | - | - | left out: refused or ignored | pass |
+//! | OpenRouter, Anthropic-compatible servers | all | signed by themselves, or unknown | passes | pass |
+//! | vLLM | none: it defines none | all: it signs none and asks for none | left out: refused | the request is translated |
 //! | Ollama, llama.cpp, LM Studio | none: they define none | all: they sign none and ask for none | passes | the request is translated |
 //!
 //! *Thinking.* A thinking block is good only with the signature of the house whose model thought it; others refuse it. So a block without
@@ -97,11 +99,27 @@ const TABLE: &[(&str, Passage)] = &[
     ),
     ("openai", OPENAI),
     ("azure-openai", OPENAI),
+    // Behind these is whoever speaks as OpenAI does: some refuse a choice among no tools, the others pass over it.
+    ("openai-compatible", OPENAI),
+    ("deepseek", OPENAI),
+    ("groq", OPENAI),
+    ("mistral", OPENAI),
+    ("xai", OPENAI),
+    ("together", OPENAI),
+    ("fireworks", OPENAI),
+    ("moonshot", OPENAI),
+    ("zai", OPENAI),
+    ("cerebras", OPENAI),
     ("ollama", LOCAL),
-    ("vllm", LOCAL),
     ("llamacpp", LOCAL),
     ("lmstudio", LOCAL),
-    ("vllm", LOCAL),
+    (
+        "vllm",
+        Passage {
+            refuses_lone_tool_choice: true,
+            ..LOCAL
+        },
+    ),
 ];
 
 /// Top-level fields that belong to a beta.
@@ -184,6 +202,17 @@ mod tests {
                 passage.blind_to.is_empty() || !kind.spec().can.documents,
                 "{kind}"
             );
+        }
+    }
+
+    // Case 8.
+    #[test]
+    fn every_row_is_of_a_kind_that_is_and_stands_once() {
+        for (i, (name, _)) in TABLE.iter().enumerate() {
+            // Bedrock is built in where its feature is on.
+            let known = Kind::ALL.iter().any(|kind| kind.as_str() == *name);
+            assert!(known || *name == "bedrock", "{name}");
+            assert!(TABLE[..i].iter().all(|(n, _)| n != name), "{name}");
         }
     }
 

@@ -1,5 +1,12 @@
-//! A Responses body where chat completions are asked for.
+//! What Cursor sends where chat completions are asked for: Responses bodies, and tools, calls and results in Anthropic's shape.
 use super::{Capabilities, Reasoning, completions, responses};
+#[cfg(feature = "client")]
+use super::{
+    json::{Fields, Json},
+    schema,
+};
+#[cfg(feature = "client")]
+use crate::chat::Facts;
 use crate::{
     chat::{Operation, Prompt, Refusal},
     dialect::Dialect,
@@ -54,6 +61,55 @@ fn retold(raw: Bytes) -> Result<Bytes, Refusal> {
         ..Capabilities::default()
     };
     completions::request_out::write(&form, &prompt.facts().model, &all)
+}
+
+/// A tool of chat completions for one in Anthropic's shape, its texts and its schema as they are written; `None` for any other.
+#[cfg(feature = "client")]
+pub(crate) fn chat_tool(json: &str) -> Option<String> {
+    let tool = Fields::parse(json)?;
+    let other = ["function", "custom", "parameters"];
+    if other.iter().any(|field| tool.get(field).is_some())
+        || tool.get("type").is_some_and(|t| t.get() != "\"custom\"")
+    {
+        return None;
+    }
+    let schema = tool.get("input_schema")?;
+    let name = tool.get("name").filter(|n| n.get().starts_with('"'))?;
+    let mut function = format!("\"name\":{}", name.get());
+    let mut field = |name: &str, json: Json<'_>| {
+        function.push_str(&format!(",\"{name}\":{}", json.get()));
+    };
+    if let Some(description) = tool.get("description") {
+        field("description", description);
+    }
+    field("parameters", schema);
+    // OpenAI refuses to be strict about a schema that leaves something open; Anthropic does not.
+    if let Some(strict) = tool.get("strict").filter(|_| schema::is_strict(schema)) {
+        field("strict", strict);
+    }
+    Some(format!(
+        "{{\"type\":\"function\",\"function\":{{{function}}}}}"
+    ))
+}
+
+/// The messages of chat completions, with commas between, for one that holds calls or results in Anthropic's shape.
+///
+/// # Errors
+/// A [`Refusal`] that names what cannot be told so.
+#[cfg(feature = "client")]
+pub(crate) fn chat_messages(
+    message: &str,
+    facts: &Facts,
+    caps: &Capabilities,
+) -> Result<String, Refusal> {
+    let body = format!("{{\"messages\":[{message}]}}");
+    let form = completions::request_in::read(&body, facts)?;
+    let told = completions::request_out::write(&form, "", caps)?;
+    let told = std::str::from_utf8(&told).ok().and_then(Fields::parse);
+    let list = told.as_ref().and_then(|told| told.get("messages"));
+    let list = list.map_or("", |list| list.get());
+    let inside = list.strip_prefix('[').and_then(|l| l.strip_suffix(']'));
+    Ok(inside.unwrap_or(message).to_owned())
 }
 
 #[cfg(test)]

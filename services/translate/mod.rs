@@ -78,6 +78,8 @@ mod text;
 
 pub use capabilities::{Capabilities, MaxTokensField, ParseReasoningError, Reasoning};
 pub use cursor::chat_prompt;
+#[cfg(feature = "client")]
+pub(crate) use cursor::{chat_messages, chat_tool};
 pub use error::error;
 pub use guard::{guard, has_field, with_limit_as};
 #[cfg(feature = "client")]

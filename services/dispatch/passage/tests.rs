@@ -159,7 +159,23 @@ fn a_tool_choice_without_tools_is_left_out_where_it_is_refused() {
         ),
     ] {
         assert_eq!(to_anthropic(body), left);
-        assert_eq!(sent(Kind::OpenAi, chat, "", body), left);
+        for kind in [
+            Kind::OpenAi,
+            Kind::AzureOpenAi,
+            Kind::OpenAiCompatible,
+            Kind::DeepSeek,
+            Kind::Groq,
+            Kind::Mistral,
+            Kind::Xai,
+            Kind::Together,
+            Kind::Fireworks,
+            Kind::Moonshot,
+            Kind::Zai,
+            Kind::Cerebras,
+            Kind::Vllm,
+        ] {
+            assert_eq!(sent(kind, chat, "", body), left, "{kind}");
+        }
         assert_eq!(sent(Kind::OpenRouter, chat, "", body), body);
         assert_eq!(sent(Kind::Ollama, Dialect::Messages, "", body), body);
     }
@@ -193,4 +209,77 @@ fn a_beta_that_does_not_pass_takes_its_field_along() {
         prompt.edited(edits),
         r#"{"model":"m","messages":[],"x_future":1e3,"context_management":{}}"#
     );
+}
+
+/// What is sent to a server of chat completions.
+fn shaped(body: &str) -> Result<String, Refusal> {
+    let prompt = prompt(Dialect::ChatCompletions, body);
+    let edits = shapes(&prompt, &Capabilities::default())?;
+    if edits.is_empty() {
+        return Ok(body.to_owned());
+    }
+    Ok(String::from_utf8(prompt.edited(edits).to_vec()).unwrap())
+}
+
+// Case 41.
+#[test]
+fn tools_in_anthropics_shape_become_functions_and_nothing_else_changes() {
+    let own = r#"{"type":"function", "function":{"name":"o","parameters":{"properties":{"input_schema":{"type":"object"}}}}}"#;
+    let body = |first: &str, last: &str| {
+        format!(
+            r#"{{ "tools":[{first} , {own},{last} ],"model":"m","messages":[{{"role":"user","content":"\u0068i"}}],"seed":1.00,"tool_choice":"auto"}}"#
+        )
+    };
+    let got = shaped(&body(
+        r#"{"name":"f","description":"d\u00e9 \"q\"","input_schema":{ "type":"object", "n":1.50},"cache_control":{"type":"ephemeral"}}"#,
+        r#"{"input_schema":{},"type":"custom","name":"g","description":null}"#,
+    ));
+    let expected = body(
+        r#"{"type":"function","function":{"name":"f","description":"d\u00e9 \"q\"","parameters":{ "type":"object", "n":1.50}}}"#,
+        r#"{"type":"function","function":{"name":"g","parameters":{}}}"#,
+    );
+    assert_eq!(got.unwrap(), expected);
+    // Others are their senders' business.
+    for other in [
+        own,
+        r#"{"type":"custom","custom":{"name":"input_schema"}}"#,
+        r#"{"type":"web_search","name":"w","input_schema":{}}"#,
+        r#"{"name":7,"input_schema":{}}"#,
+        r#"{"name":"r","parameters":{},"input_schema":{}}"#,
+        "7",
+    ] {
+        let body = body(other, other);
+        assert_eq!(shaped(&body).unwrap(), body);
+    }
+    // In Messages this is how tools look.
+    let messages = r#"{"model":"m","messages":[],"tools":[{"name":"f","input_schema":{}}]}"#;
+    let prompt = prompt(Dialect::Messages, messages);
+    let none = shapes(&prompt, &Capabilities::default()).unwrap();
+    assert!(none.is_empty());
+}
+
+// Case 41.
+#[test]
+fn calls_and_results_in_anthropics_shape_become_those_of_chat_completions() {
+    let conversation = |turns: &str| {
+        format!(
+            r#"{{"model":"m","messages":[ {{"role":"system","content":"tool_use"}}, {{"role":"user","name":"n","content":[{{"type":"text","text":"tool_result"}}]}},{turns} , {{"role":"user","content":"go  on"}}],"top_p":1.00}}"#
+        )
+    };
+    let got = shaped(&conversation(
+        r#"{"role":"assistant","content":[{"type":"text","text":"look"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"n":1.50}}]},
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"text","text":"ok"}]},{"type":"text","text":"and?"}]}"#,
+    ));
+    let expected = conversation(
+        r#"{"role":"assistant","content":"look","tool_calls":[{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{\"n\":1.50}"}}]},
+        {"role":"tool","tool_call_id":"toolu_1","content":"ok"},{"role":"user","content":"and?"}"#,
+    );
+    assert_eq!(got.unwrap(), expected);
+    let own = conversation(
+        r#"{"role":"assistant","content":null,"tool_calls":[{"id":"tool_use","type":"function","function":{"name":"tool_use","arguments":"{}"}}]},{"role":"tool","tool_call_id":"tool_use","content":"tool_result"}"#,
+    );
+    assert_eq!(shaped(&own).unwrap(), own);
+    let nameless = conversation(r#"{"role":"user","content":[{"type":"tool_result"}]}"#);
+    let refusal = shaped(&nameless).unwrap_err();
+    assert!(refusal.message().contains("tool_use_id"), "{refusal}");
 }

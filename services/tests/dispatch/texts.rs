@@ -82,8 +82,9 @@ async fn completions_stream_and_the_usage_that_we_asked_for_is_ours() {
 #[tokio::test]
 async fn a_cut_completion_is_estimated_and_told() {
     let event = "data: {\"choices\":[{\"text\":\" a long enough text\",\"index\":0,\"finish_reason\":null}]}\n\n";
-    let said = format!("{}{}{END}", head("text/event-stream"), chunk(event));
-    let upstream = Upstream::saying(said).await;
+    let said = format!("{}{}", head("text/event-stream"), chunk(event));
+    let acts = vec![Act::Send(said), Act::Pause, Act::Send(END.into())];
+    let upstream = Upstream::start(move |_| acts.clone()).await;
     let body = COMPLETE.replace("}", r#","stream":true}"#);
     let told = ask("/v1/completions", &body)
         .send(&dispatch(provider(Kind::OpenAi, &upstream)))

@@ -123,12 +123,21 @@ fn write_turn(
                 flush(role, &mut parts, input);
                 write_item(&block.kind, caps, input)?;
             }
+            // As parts, the schema wants what only OpenAI's own answers have: ids, annotations, log-probabilities.
+            BlockKind::Text(text) if role == Role::Assistant => {
+                flush(role, &mut parts, input);
+                if !text.is_blank() {
+                    let mut item = input.object();
+                    item.str("role", "assistant");
+                    item.text("content", text);
+                }
+            }
             _ => {
                 let before = parts.len();
                 if before > 0 {
                     parts.put_u8(b',');
                 }
-                if !write_part(role, &block.kind, caps, &mut parts)? {
+                if !write_part(&block.kind, caps, &mut parts)? {
                     parts.truncate(before);
                 }
             }
@@ -202,7 +211,7 @@ fn write_item(
                         if before > 0 {
                             parts.put_u8(b',');
                         }
-                        if !write_part(Role::User, &block.kind, caps, &mut parts)? {
+                        if !write_part(&block.kind, caps, &mut parts)? {
                             parts.truncate(before);
                         }
                     }
@@ -237,7 +246,6 @@ fn write_item(
 
 /// Writes a part of a message; tells whether there was one to write.
 fn write_part(
-    role: Role,
     kind: &BlockKind<'_>,
     caps: &Capabilities,
     out: &mut BytesMut,
@@ -245,13 +253,9 @@ fn write_part(
     match kind {
         BlockKind::Text(text) if text.is_blank() => return Ok(false),
         BlockKind::Text(text) => {
-            let said = role == Role::Assistant;
             let mut part = Object::new(out);
-            part.str("type", if said { "output_text" } else { "input_text" });
+            part.str("type", "input_text");
             part.text("text", text);
-            if said {
-                part.raw("annotations", "[]");
-            }
         }
         BlockKind::Image(source) => {
             if !caps.vision {
