@@ -43,6 +43,11 @@
 //! | `n` over 1, `logprobs`, `top_logprobs`, `logit_bias`, `audio`, `modalities` with audio, `web_search_options` | refused |
 //! | `seed`, `frequency_penalty`, `presence_penalty`, `prediction`, `store`, `metadata`, `service_tier`, `verbosity`, `prompt_cache_key` and whatever else has no name there | left out: they change how, not what, is answered |
 //!
+//! # Requests, chat completions in Anthropic's shape
+//!
+//! Cursor posts them. Tools `{name, description, input_schema}` become functions, with `strict` where the schema allows it and without
+//! `cache_control`; messages with `tool_use` or `tool_result` blocks cross as above, each for itself. Not another byte changes.
+//!
 //! # Answers
 //!
 //! Usage is brought from one way of counting to the other: OpenAI's `prompt_tokens` includes cached tokens, Anthropic's `input_tokens` does

@@ -134,6 +134,8 @@ fn output(dialect: Dialect, event: &[u8]) -> usize {
             b"\"reasoning_content\"",
             b"\"arguments\"",
             b"\"reasoning\"",
+            // Legacy completions.
+            b"\"text\"",
         ],
     };
     let length = |key: &&[u8]| value_of(event, key).and_then(literal_len).unwrap_or(0);

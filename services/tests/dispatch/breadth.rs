@@ -206,3 +206,27 @@ async fn without_a_counter_counting_can_be_refused() {
     let told = ask(PATH, MESSAGES).send(&dispatch).await.unwrap();
     assert_eq!(told.json()["input_tokens"], 42);
 }
+
+// Case 41: Cursor's tools, calls and results at a server of chat completions.
+#[tokio::test]
+async fn anthropics_shapes_in_a_chat_body_reach_no_chat_upstream() {
+    const TOOL: &str =
+        r#"{"name":"f","description":"d","input_schema":{"type":"object", "x":1.50}}"#;
+    const FUNCTION: &str = r#"{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object", "x":1.50}}}"#;
+    const ROUND: &str = r#"{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":"ok"}]}"#;
+    const TOLD: &str = r#"{"role":"assistant","content":null,"tool_calls":[{"id":"toolu_1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"toolu_1","content":"ok"}"#;
+    let body = |model: &str, tool: &str, round: &str| {
+        format!(
+            r#"{{"model":"{model}", "messages":[{{"role":"user","content":"hi"}},{round}],"tools":[{tool}],"x_own":1.00}}"#
+        )
+    };
+    for kind in [Kind::OpenAi, Kind::OpenAiCompatible, Kind::Vllm] {
+        let upstream = Upstream::saying(json(200, COMPLETION)).await;
+        let told = ask("/v1/chat/completions", &body("auto", TOOL, ROUND))
+            .send(&dispatch(provider(kind, &upstream)))
+            .await
+            .unwrap();
+        assert_eq!(told.status, 200, "{kind}: {}", told.body);
+        assert_eq!(upstream.last().body, body("m", FUNCTION, TOLD), "{kind}");
+    }
+}

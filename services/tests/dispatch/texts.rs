@@ -82,9 +82,8 @@ async fn completions_stream_and_the_usage_that_we_asked_for_is_ours() {
 #[tokio::test]
 async fn a_cut_completion_is_estimated_and_told() {
     let event = "data: {\"choices\":[{\"text\":\" a long enough text\",\"index\":0,\"finish_reason\":null}]}\n\n";
-    let said = format!("{}{}", head("text/event-stream"), chunk(event));
-    let acts = vec![Act::Send(said), Act::Pause, Act::Send(END.into())];
-    let upstream = Upstream::start(move |_| acts.clone()).await;
+    let said = format!("{}{}{END}", head("text/event-stream"), chunk(event));
+    let upstream = Upstream::saying(said).await;
     let body = COMPLETE.replace("}", r#","stream":true}"#);
     let told = ask("/v1/completions", &body)
         .send(&dispatch(provider(Kind::OpenAi, &upstream)))
@@ -92,7 +91,10 @@ async fn a_cut_completion_is_estimated_and_told() {
         .unwrap();
     assert!(told.failure.is_some());
     let attempt = told.attempt();
-    assert!(attempt.estimated && attempt.usage.is_some_and(|u| u.output >= 4));
+    assert!(
+        attempt.estimated && attempt.usage.is_some_and(|u| u.output >= 4),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]

@@ -41,8 +41,6 @@ pub(crate) enum Act {
     Send(String),
     /// The same where it is no text.
     Bytes(Vec<u8>),
-    /// Waits a moment, so that what was sent is read before the rest comes.
-    Pause,
     /// Waits for the client to hang up.
     Hang,
     /// Hangs up.
@@ -143,7 +141,6 @@ async fn talk(
                         return;
                     }
                 }
-                Act::Pause => tokio::time::sleep(Duration::from_millis(30)).await,
                 Act::Hang => {
                     while !matches!(socket.read(&mut [0; 64]).await, Ok(0) | Err(_)) {}
                     return;
