@@ -335,7 +335,6 @@ impl Provider {
         self.check_address()?;
         let uri = self.address.as_ref().and_then(|address| match path {
             Path::Fixed(path) => address.uri(path, query).ok(),
-            Path::Made(path) => address.uri(&path(ask), query).ok(),
             Path::Rooted(path) => address.rooted(&path(ask), query).ok(),
         });
         uri.ok_or_else(|| self.error("base_url: no URL can be made of it".into()))

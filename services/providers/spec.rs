@@ -93,12 +93,6 @@ pub(crate) struct Native {
 pub(crate) enum Path {
     /// Always here, after the version.
     Fixed(&'static str),
-    /// Made for each call, after the version; with a query, if it needs one.
-    #[allow(
-        dead_code,
-        reason = "for kinds whose path has a version of its own before what changes"
-    )]
-    Made(fn(&Ask<'_>) -> String),
     /// Made for each call, after the address without its version; with a query, if it needs one.
     Rooted(fn(&Ask<'_>) -> String),
 }

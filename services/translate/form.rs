@@ -7,7 +7,7 @@ use super::{
     json::{Fields, Json},
     text::Text,
 };
-use crate::chat::{Prompt, StopReason, Usage};
+use crate::chat::{Kind, Prompt, Refusal, StopReason, Usage};
 use std::borrow::Cow;
 
 /// A request.
@@ -31,6 +31,32 @@ pub(crate) struct Form<'a> {
     pub(crate) user: Option<Text<'a>>,
     /// The top-level fields that no place above holds.
     pub(crate) rest: Fields<'a>,
+}
+
+/// Top-level fields of chat completions that ask for what few other dialects can bring back, each with the values that ask for nothing.
+const BEYOND: &[(&str, &[&str])] = &[
+    ("audio", &[]),
+    ("logit_bias", &["{}"]),
+    ("logprobs", &["false"]),
+    ("modalities", &["[\"text\"]"]),
+    ("n", &["1"]),
+    ("top_logprobs", &["0"]),
+    ("web_search_options", &[]),
+];
+
+impl Form<'_> {
+    /// Refuses what a model of another dialect cannot do, rather than leave it out; but for the fields that the writer judges itself.
+    pub(crate) fn refuse_beyond(&self, but: &[&str]) -> Result<(), Refusal> {
+        for (name, harmless) in BEYOND.iter().filter(|(name, _)| !but.contains(name)) {
+            if let Some(json) = self.rest.get(name)
+                && !harmless.contains(&json.get())
+            {
+                let why = format!("{name}: the model behind this name cannot do this");
+                return Err(Refusal::new(Kind::InvalidRequest, why).with_param(*name));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Who speaks.

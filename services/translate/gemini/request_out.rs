@@ -19,26 +19,9 @@ const OPTIONS: &[(&str, &str)] = &[
     ("top_k", "topK"),
 ];
 
-/// Top-level fields that ask for what this dialect cannot bring back, each with the value that asks for nothing.
-const IMPOSSIBLE: &[(&str, &[&str])] = &[
-    ("audio", &[]),
-    ("logit_bias", &["{}"]),
-    ("logprobs", &["false"]),
-    ("modalities", &["[\"text\"]"]),
-    ("n", &["1"]),
-    ("top_logprobs", &["0"]),
-    ("web_search_options", &[]),
-];
-
 /// The model and whether to stream are not in the body but in the path.
 pub(crate) fn write(form: &Form<'_>, _model: &str, caps: &Capabilities) -> Result<Bytes, Refusal> {
-    for (name, harmless) in IMPOSSIBLE {
-        if let Some(json) = form.rest.get(name)
-            && !harmless.contains(&json.get())
-        {
-            return Err(refuse(name, "the model behind this name cannot do this"));
-        }
-    }
+    form.refuse_beyond(&[])?;
     let mut out = BytesMut::with_capacity(4096);
     {
         let mut body = Object::new(&mut out);

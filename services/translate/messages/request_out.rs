@@ -18,16 +18,6 @@ use serde_json::value::RawValue;
 /// Top-level fields that mean in Messages what they say, whoever's request they stand in.
 const PASSED: &[&str] = &["top_k"];
 
-/// Top-level fields of chat completions that ask for what Messages cannot give, each with the value that asks for nothing.
-const IMPOSSIBLE: &[(&str, &[&str])] = &[
-    ("audio", &[]),
-    ("logit_bias", &["{}"]),
-    ("logprobs", &["false"]),
-    ("modalities", &["[\"text\"]"]),
-    ("top_logprobs", &["0"]),
-    ("web_search_options", &[]),
-];
-
 pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result<Bytes, Refusal> {
     possible(form)?;
     let mut out = BytesMut::with_capacity(4096);
@@ -69,13 +59,7 @@ pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result
 }
 
 pub(crate) fn possible(form: &Form<'_>) -> Result<(), Refusal> {
-    for (name, harmless) in IMPOSSIBLE {
-        if let Some(json) = form.rest.get(name)
-            && !harmless.contains(&json.get())
-        {
-            return Err(refuse(name, "the model behind this name cannot do this"));
-        }
-    }
+    form.refuse_beyond(&["n"])?;
     match form.rest.get("n").map(RawValue::get) {
         None | Some("1") => Ok(()),
         Some(_) => Err(refuse(

@@ -26,25 +26,8 @@ const OPTIONS: &[&str] = &[
     "top_k",
 ];
 
-/// Top-level fields that ask for what this dialect cannot do, each with the value that asks for nothing.
-const IMPOSSIBLE: &[(&str, &[&str])] = &[
-    ("audio", &[]),
-    ("logit_bias", &["{}"]),
-    ("logprobs", &["false"]),
-    ("modalities", &["[\"text\"]"]),
-    ("n", &["1"]),
-    ("top_logprobs", &["0"]),
-    ("web_search_options", &[]),
-];
-
 pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result<Bytes, Refusal> {
-    for (name, harmless) in IMPOSSIBLE {
-        if let Some(json) = form.rest.get(name)
-            && !harmless.contains(&json.get())
-        {
-            return Err(refuse(name, "the model behind this name cannot do this"));
-        }
-    }
+    form.refuse_beyond(&[])?;
     let mut out = BytesMut::with_capacity(4096);
     {
         let mut body = Object::new(&mut out);
