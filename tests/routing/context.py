@@ -106,6 +106,8 @@ def rows():
         typed("how many lines does app.log have"), said("", bash("wc -l app.log; tail -3 app.log")),
         ran("48112 app.log\nFATAL deadlock in payment ledger\nERROR production database migration 77 failed, data corrupted\n"
             "ERROR secret key leaked, root cause unknown")]))
+    yield ("cx-medium-after-hard", ["medium", "complex"], "one test within a hard task", *claude_code("mah", HARD_TURNS + [
+        typed("before that write a unit test for the relay: picks rows in order, skips locked ones")]))
     yield ("cx-long-trivial", ["simple"], "trivial last ask in a long hard conversation", *claude_code("longt", HARD_TURNS + [
         typed("yes"), said("Step 1 is done: outbox and relay.", bash("pytest payments -q")), ran("48 passed"),
         said("All green. Next are the consumers."), typed("go"), said("The consumers are idempotent now."),

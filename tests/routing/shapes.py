@@ -68,6 +68,17 @@ CC_ENV = (
     "CronCreate, EnterWorktree, Monitor, NotebookEdit, TaskStop, WebFetch, WebSearch")
 
 
+def filler(size):
+    """Prose of about `size` characters, so that some bodies are as long as the real ones (48 kB)."""
+    out, n = [], 0
+    while sum(map(len, out)) < size:
+        n += 1
+        out.append(f"{n}. When {draw(n, 'w', ['a tool fails', 'tests are red', 'the task is complex', 'a file is missing'])}, "
+                   f"{draw(n, 'd', ['say so and stop', 'look for the root cause', 'plan before you edit', 'ask once'])}; "
+                   f"{draw(n, 'n', ['keep secrets out of logs', 'leave production alone', 'prefer small steps'])}.\n")
+    return "".join(out)
+
+
 def reminder(text):
     return {"type": "text", "text": f"<system-reminder>\n{text}\n</system-reminder>"}
 
@@ -138,11 +149,15 @@ def claude_code(key, turns, headers=None, subagent=False, first_extra=()):
         "You are an agent for Claude Code. Given the user's message, use the tools to complete the task fully, no "
         "more. Report back concisely: what was done, key findings, absolute file paths. Be careful with production "
         "and secrets.\n")
+    tools = CLAUDE_TOOLS[1:] if subagent else CLAUDE_TOOLS
+    if draw(key, "full", [True] + 7 * [False]):
+        agent += filler(10_000)
+        tools = [{**tool, "description": tool["description"] + "\n" + filler(3_500)} for tool in tools]
     body = {
         "model": draw(key, "model", ["claude-opus-5-5", "claude-sonnet-5", "auto"]),
         "messages": claude_messages(key, turns, first_extra),
         "system": claude_system(entry, agent, subagent),
-        "tools": CLAUDE_TOOLS[1:] if subagent else CLAUDE_TOOLS,
+        "tools": tools,
         "metadata": {"user_id": CC_USER},
         "max_tokens": 128000,
         "thinking": {"type": "adaptive", "display": "updates"},
@@ -179,7 +194,8 @@ def codex(key, turns, extra_items=()):
     if known:
         items.append({"type": "additional_tools", "id": f"at_{ZERO}", "role": "developer",
                       "tools": [{"type": "namespace", "name": "functions", "description": "", "tools": CODEX_TOOLS}]})
-    items.append(codex_item("developer", CODEX_BASE))
+    long = filler(17_000) if draw(key, "full", [True] + 7 * [False]) else ""
+    items.append(codex_item("developer", CODEX_BASE + long))
     items.append(codex_item("developer", CODEX_SKILLS, CODEX_PERMS))
     if draw(key, "agents", [True, False]):
         items.append(codex_item("user", "# AGENTS.md instructions for /home/dev/project\n\n<INSTRUCTIONS>\n"
