@@ -84,8 +84,8 @@ fn side_request(req: &chat::Request) -> Option<Decision> {
         .map(http::HeaderValue::as_bytes)
     {
         Some(b"auxiliary") => return Some(Decision::new(Tier::Simple, "side_request")),
-        Some(b"compaction") => return Some(COMPACTION),
-        _ if asks_compaction(req.body()) => return Some(COMPACTION),
+        Some(b"compaction") => return Some(compaction()),
+        _ if asks_compaction(req.body()) => return Some(compaction()),
         _ => {}
     }
     if facts.max_tokens.is_some_and(|n| n <= 1) {
@@ -99,7 +99,9 @@ fn side_request(req: &chat::Request) -> Option<Decision> {
 }
 
 /// The summary replaces the whole conversation, so a bad one spoils every turn after it: no work for the smallest.
-const COMPACTION: Decision = Decision::new(Tier::Medium, "compaction");
+fn compaction() -> Decision {
+    Decision::new(Tier::Medium, "compaction")
+}
 
 /// Whether the newest part is how Claude Code asks for a summary, where it does not say so in a header.
 fn asks_compaction(prompt: &Prompt) -> bool {

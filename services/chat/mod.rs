@@ -30,7 +30,7 @@ pub use money::Usd;
 pub use prompt::{Edit, Prompt};
 pub use refusal::{Kind, Refusal};
 pub use reply::Reply;
-pub use route::{KeptUpstream, ParseTargetError, ParseTierError, Target, Tenant, Tier};
+pub use route::{KeptUpstream, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier};
 pub use usage::Usage;
 
 /// A chat call: the HTTP envelope around a [`Prompt`].
