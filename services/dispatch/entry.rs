@@ -67,13 +67,12 @@ impl Entry {
         model: &str,
         headers: &HeaderMap,
     ) -> Dialect {
-        if let Some(own) = self.provider.own_dialect(prompt) {
+        if let Some(own) = self.provider.own_dialect(prompt, model) {
             return own;
         }
         let caller = prompt.facts().dialect;
         let spec = self.provider.spec();
-        let own = spec.own.filter(|_| self.provider.told().native_chat);
-        let first = own.or(spec.dialects.first());
+        let first = self.provider.own(model).or(spec.dialects.first());
         let to_translate_into = first.map_or(caller, |n| n.dialect);
         match spec.native(caller) {
             // Other servers know the plainer half of a vendor's dialect; what they would refuse, the translation can say.

@@ -5,7 +5,7 @@ use super::{
     Abilities, AuthStyle, Kind, Secret, Setting, Settings,
     address::Address,
     google, models,
-    spec::{Ask, Auth, Path, Spec},
+    spec::{Ask, Auth, Native, Path, Spec},
     token::Token,
 };
 use crate::{
@@ -256,12 +256,24 @@ impl Provider {
             })
     }
     /// The dialect of its own in which this request is to be asked, where chat completions would not do.
-    pub(crate) fn own_dialect(&self, prompt: &Prompt) -> Option<Dialect> {
-        let own = self.spec().own?;
-        let asked_in_chat = prompt.facts().dialect == Dialect::ChatCompletions;
-        let wanted = self.settings.native_chat
-            || asked_in_chat && translate::has_field(prompt, self.spec().own_marks);
-        (asked_in_chat && wanted).then_some(own.dialect)
+    pub(crate) fn own_dialect(&self, prompt: &Prompt, model: &str) -> Option<Dialect> {
+        if prompt.facts().dialect != Dialect::ChatCompletions {
+            return None;
+        }
+        let marked = || translate::has_field(prompt, self.spec().own_marks);
+        let own = self
+            .own(model)
+            .or_else(|| self.spec().own.filter(|_| marked()));
+        own.map(|own| own.dialect)
+    }
+    /// Its own dialect, where that is what requests for this model are translated into.
+    pub(crate) fn own(&self, model: &str) -> Option<&'static Native> {
+        let only = || {
+            let mut patterns = self.spec().own_models.iter();
+            patterns.any(|pattern| models::fits(pattern, model))
+        };
+        let own = self.spec().own;
+        own.filter(|_| self.settings.native_chat || only())
     }
     fn own_models(&self) -> impl Iterator<Item = (&str, &Abilities)> {
         self.models.iter().map(|(pattern, a)| (&**pattern, a))

@@ -33,10 +33,12 @@ pub(crate) struct Spec {
     pub(crate) auth: Auth,
     /// The dialects that it speaks, the one to translate into first.
     pub(crate) dialects: &'static [Native],
-    /// The dialect to translate into where the user wants the server's own.
+    /// The dialect of its own, to translate into where the user, the request or the model demands it.
     pub(crate) own: Option<&'static Native>,
     /// Top-level fields that only the server's own dialect knows: a request with one of them goes there.
     pub(crate) own_marks: &'static [&'static str],
+    /// The models that only the server's own dialect reaches: patterns over their names.
+    pub(crate) own_models: &'static [&'static str],
     /// The path of its list of models, where it has one.
     pub(crate) models: Option<Path>,
     /// What its models can.
@@ -284,6 +286,7 @@ impl Spec {
         dialects: &[],
         own: None,
         own_marks: &[],
+        own_models: &[],
         models: Some(Path::Fixed("/models")),
         can: Capabilities::ALL,
         models_can: &[],

@@ -1,6 +1,6 @@
-"""Fixtures: one scripted upstream for the session, and a gateway in front of it that knows it in both formats."""
+"""Fixtures: one scripted upstream for the session, and a gateway in front of it that knows it in every format."""
 import pytest
-from harness import KEY, UPSTREAM_KEY, Direct, Gateway, configuration, direct
+from harness import FORMATS, KEY, UPSTREAM_KEY, Direct, Gateway, configuration, direct
 from upstream import Upstream
 
 
@@ -27,7 +27,7 @@ def fresh(scripted):
     scripted.behaviour.clear()
 
 
-@pytest.fixture(params=["a", "o"], ids=["anthropic-format", "openai-format"])
+@pytest.fixture(params=list(FORMATS), ids=FORMATS.get)
 def provider(request):
     """The format that the upstream speaks."""
     if direct() and request.param != request.module.NATIVE:

@@ -40,8 +40,13 @@ def offered(body):
 
 def answered(body):
     """Whether the newest turn brings the result of a call."""
-    items = body.get("input") if isinstance(body.get("input"), list) else []
-    return bool(items) and str(items[-1].get("type", "")).endswith("_output")
+    for item in reversed(body.get("input") if isinstance(body.get("input"), list) else []):
+        kind = str(item.get("type", "message"))
+        if kind.endswith("_output"):
+            return True
+        if kind.endswith("_call") or item.get("role") == "assistant":
+            return False
+    return False
 
 
 def parts(plan, known):

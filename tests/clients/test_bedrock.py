@@ -1,16 +1,14 @@
 """Bedrock, as Amazon's own library judges it: every signature is computed again by botocore, every body of Converse is held to the service's model."""
-import base64
 import http.server
 import json
 import threading
 import urllib.parse
 
 import botocore.auth
-import botocore.session
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.validate import ParamValidator
+from converse_wire import faults
 from harness import Gateway, call, direct
 
 NATIVE = None
@@ -19,22 +17,6 @@ ID, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 SCHEMA = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
 PNG = "iVBORw0KGgo="
-SHAPE = botocore.session.get_session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape
-
-
-def faults(body):
-    """What is wrong with a body of Converse."""
-
-    def decoded(value, shape):
-        if shape.type_name == "blob":
-            return base64.b64decode(value)
-        if shape.type_name == "structure" and not shape.is_document_type:
-            return {name: decoded(v, shape.members[name]) if name in shape.members else v for name, v in value.items()}
-        if shape.type_name == "list":
-            return [decoded(v, shape.member) for v in value]
-        return value
-
-    return ParamValidator().validate({"modelId": "m", **decoded(body, SHAPE)}, SHAPE).generate_report()
 
 
 def signature(handler, body):
