@@ -273,6 +273,9 @@ impl<'a> Call<'a> {
     fn body(self, dialect: Dialect) -> Result<(Bytes, Vec<String>), Refusal> {
         let (provider, model) = (&self.entry.provider, &*self.target.model);
         let same = dialect == self.prompt.facts().dialect;
+        if !(same && provider.kind().passage().threads) {
+            passage::whole(self.prompt)?;
+        }
         let said = provider.said_of(model).filter(|_| same);
         if let Some(said) = &said {
             translate::guard(self.prompt, &said.all())?;

@@ -1,7 +1,7 @@
 //! What is cut out of a body that passes in its own dialect: see [`providers::passage`](crate::providers) for what, and why.
 use super::signatures::Signatures;
 use crate::{
-    chat::{Edit, PartKind, Prompt, Refusal, Speaker, Turn},
+    chat::{Edit, Kind, PartKind, Prompt, Refusal, Speaker, Turn},
     dialect::Dialect,
     providers::{BETA_FIELDS, Passage},
     translate::{self, Capabilities},
@@ -50,6 +50,25 @@ pub(super) fn edits<'p>(
         cuts.betas(passage, headers);
     }
     cuts.done()
+}
+
+/// Refuses a conversation of which somebody else holds the beginning.
+///
+/// # Errors
+/// A [`Refusal`] with the code upon which Anthropic's SDK sends the whole conversation.
+pub(super) fn whole(prompt: &Prompt) -> Result<(), Refusal> {
+    let held = prompt.facts().dialect == Dialect::Messages
+        && memchr::memmem::find(prompt.raw(), b"\"thread\"").is_some()
+        && Fields::read(prompt)
+            .and_then(|fields| fields.span("thread", |json| json != "null"))
+            .is_some();
+    if !held {
+        return Ok(());
+    }
+    let message = "thread: the provider behind this name holds no conversations; send all messages";
+    Err(Refusal::new(Kind::InvalidRequest, message)
+        .with_code("thread_unsupported_request")
+        .with_param("thread"))
 }
 
 /// The edits that put into chat completions what stands in such a body in Anthropic's shape, as Cursor sends it: tools, calls and results.

@@ -23,6 +23,9 @@
 //! *Documents.* The local servers drop what they cannot read and answer as if it had not been there. Translated into chat completions a
 //! text document becomes text, and others are refused in so many words.
 //!
+//! *Threads.* Who continues a `thread` sends only what is new and trusts Anthropic to hold the rest. Whoever else passed over that field would
+//! answer half a conversation, so it is refused with the code by which Anthropic's SDK knows to send all: everywhere but at Anthropic.
+//!
 //! *Betas.* A field that belongs to a beta is refused where the beta is not known, so both are left out together.
 use super::Kind;
 use crate::chat::PartKind;
@@ -37,6 +40,8 @@ pub(crate) struct Passage {
     pub(crate) signed: bool,
     /// Whether it refuses `tool_choice` without `tools`.
     pub(crate) refuses_lone_tool_choice: bool,
+    /// Whether it holds conversations (`thread`).
+    pub(crate) threads: bool,
     /// What it forgets in silence.
     pub(crate) blind_to: &'static [PartKind],
 }
@@ -56,12 +61,14 @@ const ANTHROPIC: Passage = Passage {
     betas: Betas::All,
     signed: true,
     refuses_lone_tool_choice: true,
+    threads: false,
     blind_to: &[],
 };
 const LOCAL: Passage = Passage {
     betas: Betas::None,
     signed: false,
     refuses_lone_tool_choice: false,
+    threads: false,
     blind_to: &[PartKind::Document],
 };
 const COMPATIBLE: Passage = Passage {
@@ -75,7 +82,13 @@ const OPENAI: Passage = Passage {
 
 /// The rows, by the kind's name; a kind without one is [`COMPATIBLE`], or [`LOCAL`].
 const TABLE: &[(&str, Passage)] = &[
-    ("anthropic", ANTHROPIC),
+    (
+        "anthropic",
+        Passage {
+            threads: true,
+            ..ANTHROPIC
+        },
+    ),
     ("azure-anthropic", ANTHROPIC),
     ("databricks", ANTHROPIC),
     // Which betas it knows is told where they move into its body, and the caller is told which it does not.

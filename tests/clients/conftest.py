@@ -27,9 +27,8 @@ def fresh(scripted):
     scripted.behaviour.clear()
 
 
-@pytest.fixture(params=list(FORMATS), ids=FORMATS.get)
-def provider(request):
-    """The format that the upstream speaks."""
-    if direct() and request.param != request.module.NATIVE:
-        pytest.skip("directly, only the caller's own format is there")
-    return request.param
+def pytest_generate_tests(metafunc):
+    """`provider`: the format that the upstream speaks; each of them, unless the test names some itself. Directly, only the caller's own is there."""
+    marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "provider" in metafunc.fixturenames and not any("provider" in names for names in marked):
+        metafunc.parametrize("provider", [metafunc.module.NATIVE] if direct() else list(FORMATS), ids=FORMATS.get)

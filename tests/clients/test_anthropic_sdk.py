@@ -100,6 +100,24 @@ def test_a_tool_round(client, gateway, provider, model, count, streamed):
     assert final.stop_reason == "end_turn" and final.content[0].text.startswith("All done")
 
 
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("model,count", [("tool-x", 1), ("parallel-x", 2), ("think-tool-x", 1)])
+def test_the_tool_runner(client, gateway, provider, model, count, streamed):
+    """The SDK runs the loop itself: it calls the tool, sends the results back, and ends when there are no more calls."""
+    asked = []
+
+    @anthropic.beta_tool
+    def get_weather(city: str) -> str:
+        """The weather of a city."""
+        asked.append(city)
+        return f"sunny in {city}"
+
+    runner = client.beta.messages.tool_runner(model=gateway.model(provider, model), max_tokens=1024, tools=[get_weather], messages=ASK, stream=streamed)
+    turns = [turn.get_final_message() if streamed else turn for turn in runner]
+    assert asked == ["Paris"] * count
+    assert [t.stop_reason for t in turns] == ["tool_use", "end_turn"] and turns[-1].content[-1].text.startswith("All done")
+
+
 def test_a_failed_tool(client, gateway, provider):
     messages = [
         *ASK,

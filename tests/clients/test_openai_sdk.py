@@ -87,6 +87,37 @@ def test_a_tool_round(client, gateway, provider, streamed):
 
 
 @pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("model,count", [("tool-x", 1), ("parallel-x", 2), ("think-tool-x", 1)])
+def test_a_tool_round_in_responses(client, gateway, provider, model, count, streamed):
+    tools = [{"type": "function", "name": "get_weather", "description": "The weather", "parameters": PARAMETERS, "strict": True}]
+    ask = {"model": gateway.model(provider, model), "tools": tools, "store": False}
+
+    def answer(said):
+        if not streamed:
+            return client.responses.create(input=said, **ask)
+        with client.responses.stream(input=said, **ask) as stream:
+            assert [event.type for event in stream][-1] == "response.completed"
+            return stream.get_final_response()
+
+    first = answer(ASK)
+    calls = [item for item in first.output if item.type == "function_call"]
+    assert [json.loads(call.arguments) for call in calls] == [{"city": "Paris"}] * count
+    results = [{"type": "function_call_output", "call_id": call.call_id, "output": "sunny"} for call in calls]
+    items = [item.model_dump(exclude_none=True, exclude={"parsed_arguments"}) for item in first.output]
+    final = answer([*ASK, *items, *results])
+    assert final.status == "completed" and final.output_text.startswith("All done") and final.usage.output_tokens > 0
+
+
+def test_parsed_output_in_responses(client, gateway, provider):
+    class Weather(BaseModel):
+        city: str
+        celsius: int
+
+    answer = client.responses.parse(model=gateway.model(provider, "text-x"), input=ASK, text_format=Weather)
+    assert answer.output_parsed == Weather(city="Paris", celsius=1)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
 def test_two_tools_at_once(client, gateway, provider, streamed):
     model, calls = gateway.model(provider, "parallel-x"), {}
     if streamed:

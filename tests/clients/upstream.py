@@ -285,6 +285,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if self.upstream.key not in given:
                 self.error(401, "invalid x-api-key" if self.anthropic else "Incorrect API key provided")
                 return True
+        if self.anthropic and body.get("thread"):
+            details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+            self.send(400, {"type": "error", "error": {"type": "invalid_request_error", "message": "it holds no conversations", "details": details}})
+            return True
         if self.says("html"):
             self.send(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
             return True

@@ -191,6 +191,7 @@ fn a_beta_that_does_not_pass_takes_its_field_along() {
     assert_eq!(sent(Kind::Anthropic, Dialect::Messages, betas, body), body);
     let only = Passage {
         betas: crate::providers::Betas::Only(&["context-management-"]),
+        threads: false,
         signed: true,
         refuses_lone_tool_choice: true,
         blind_to: &[],

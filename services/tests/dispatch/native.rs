@@ -163,4 +163,44 @@ async fn responses_are_asked_for_where_told_so_and_where_only_they_reach_the_mod
     }
 }
 
+#[tokio::test]
+async fn a_conversation_that_anthropic_holds_goes_nowhere_else() {
+    let upstream = Upstream::start(|seen: &Seen| {
+        let chat = seen.path.ends_with("/completions");
+        vec![Act::Send(json(
+            200,
+            if chat { COMPLETION } else { MESSAGE },
+        ))]
+    })
+    .await;
+    let thread = r#""thread": {"type": "continue", "previous_message_id": "msg_1"}"#;
+    let body = MESSAGES.replace("\"max_tokens\"", &format!("{thread},\"max_tokens\""));
+    let kept = dispatch(provider(Kind::Anthropic, &upstream));
+    assert_eq!(
+        ask("/v1/messages", &body).send(&kept).await.unwrap().status,
+        200
+    );
+    assert!(upstream.last().body.contains(thread));
+    let mut seen = upstream.seen().len();
+    for (kind, native) in [
+        (Kind::OpenAi, None),
+        (Kind::AnthropicCompatible, None),
+        (Kind::Ollama, Some(true)),
+    ] {
+        let other = dispatch(provider(kind, &upstream).native_messages(native));
+        let told = ask("/v1/messages", &body).send(&other).await.unwrap();
+        assert_eq!(told.status, 400, "{kind}");
+        let details = &told.json()["error"]["details"];
+        assert_eq!(details["error_code"], "thread_unsupported_request");
+        assert_eq!(upstream.seen().len(), seen, "{kind} was asked");
+        let none = body.replace(thread, "\"thread\": null");
+        let told = ask("/v1/messages", &none).send(&other).await.unwrap();
+        assert_eq!(told.status, 200, "{kind}: {}", told.body);
+        let said = body.replace(thread, "\"metadata\": {\"thread\": 1}");
+        let told = ask("/v1/messages", &said).send(&other).await.unwrap();
+        assert_eq!(told.status, 200, "{kind}: {}", told.body);
+        seen = upstream.seen().len();
+    }
+}
+
 const RESPONSE: &str = r#"{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":"gpt-x","output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hello.","annotations":[]}]}],"usage":{"input_tokens":9,"output_tokens":3,"total_tokens":12,"input_tokens_details":{"cached_tokens":0},"output_tokens_details":{"reasoning_tokens":0}}}"#;
