@@ -85,7 +85,7 @@ class Upstream:
 
     def __init__(self, port=0, key=None, strict=True, delay=0.0, models=MODELS, hang=30.0):
         self.key, self.strict, self.delay, self.models, self.hang = key, strict, delay, models, hang
-        self.behaviour = {}
+        self.behaviour, self.threads = {}, {}
         self.requests = []
         self.left = 0
         self._flaky = itertools.count()
@@ -243,6 +243,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.model = str(body.get("model") or "") if isinstance(body, dict) else ""
         if named := self.amazon or self.google:
             self.model = named[1]
+        if self.anthropic and isinstance(body, dict):
+            body = self.threaded(body)
         self.said = self.upstream.behaviour.get(self.model, self.model).lower()
         if self.says("reset"):
             return self.reset()
@@ -255,6 +257,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             with self.upstream._lock:
                 self.upstream.left += 1
             self.close_connection = True
+
+    def threaded(self, body):
+        """What continues a thread, with the beginning that is held here: its messages, and what else is not said again."""
+        held = self.upstream.threads.get((body.get("thread") or {}).get("previous_message_id"))
+        return {**held, **body, "messages": [*held["messages"], *body["messages"]]} if held else body
 
     def route(self, path, body):
         if self.command in ("GET", "HEAD"):
@@ -285,10 +292,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if self.upstream.key not in given:
                 self.error(401, "invalid x-api-key" if self.anthropic else "Incorrect API key provided")
                 return True
-        if self.anthropic and body.get("thread"):
-            details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
-            self.send(400, {"type": "error", "error": {"type": "invalid_request_error", "message": "it holds no conversations", "details": details}})
-            return True
         if self.says("html"):
             self.send(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
             return True
@@ -383,6 +386,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def messages(self, body):
         plan = self.anthropic_plan(body)
         head = {"id": identifier("msg_"), "type": "message", "role": "assistant", "model": plan.model}
+        if body.get("thread"):
+            answer = {"role": "assistant", "content": list(self.blocks(plan))}
+            self.upstream.threads[head["id"]] = {**body, "messages": [*body["messages"], answer]}
         usage = {
             "input_tokens": plan.input, "cache_creation_input_tokens": 0, "cache_read_input_tokens": plan.cached,
             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
