@@ -64,6 +64,23 @@ const DROPPED: &[&str] = &[
 /// What stands before the ask proper in a turn that an IDE composed; all up to it is context.
 const ASK_FOLLOWS: &[&str] = &["## My request for Codex:\n", "# User request:\n"];
 
+/// Tags around the ask itself: where a turn has one, what stands outside it is the harness's. Cursor's, Cline's.
+const ASKS: &[(&str, &str)] = &[
+    ("<user_query>", "</user_query>"),
+    ("<task>", "</task>"),
+    ("<user_message>", "</user_message>"),
+    ("<feedback>", "</feedback>"),
+    ("<answer>", "</answer>"),
+];
+
+/// What begins the rest of a turn that a harness wrote behind the ask: aider's reminder of its edit formats.
+const REST: &[&str] = &[
+    "\n# *SEARCH/REPLACE block* Rules:",
+    "\n# *File listing* Rules:",
+    "\n# *SEARCH/REPLACE block*",
+    "\nTo suggest changes to a file you MUST return",
+];
+
 /// Turns that a harness wrote from beginning to end, told by how they begin.
 const WHOLE: &[&str] = &[
     "[Request interrupted",
@@ -93,6 +110,12 @@ pub(super) fn clean<'a>(text: &'a str, mut words: impl FnMut(&'a str)) {
             text = text.get(at + marker.len()..).unwrap_or_default();
         }
     }
+    let text = behind_context(within_tag(text));
+    let text = REST
+        .iter()
+        .filter_map(|rest| text.find(rest))
+        .min()
+        .map_or(text, |at| text.get(..at).unwrap_or(text));
     let bytes = text.as_bytes();
     let (mut from, mut at) = (0, 0);
     let (mut tags, mut unclosed) = (0, 0);
@@ -119,6 +142,31 @@ pub(super) fn clean<'a>(text: &'a str, mut words: impl FnMut(&'a str)) {
         (from, at) = (end, end);
     }
     words(text.get(from..).unwrap_or_default());
+}
+
+/// What the last tag around an ask holds, where there is one that also closes; a person may write of such a tag too.
+fn within_tag(text: &str) -> &str {
+    let inside = |(open, close): &(&str, &str)| {
+        let from = text.rfind(open)? + open.len();
+        let to = from + text.get(from..)?.find(close)?;
+        text.get(from..to).filter(|ask| !is_blank(ask))
+    };
+    ASKS.iter().find_map(inside).unwrap_or(text)
+}
+
+/// What follows fenced excerpts at the head of a turn whose fences name a file and its lines: Continue's way of attaching them.
+fn behind_context(mut text: &str) -> &str {
+    loop {
+        let head = text.trim_start();
+        let Some((info, rest)) = head.strip_prefix("```").and_then(|r| r.split_once('\n')) else {
+            return text;
+        };
+        let names_a_file = info.ends_with(')') && info.contains(" (") && info.contains(['.', '/']);
+        match rest.split_once("\n```") {
+            Some((_, after)) if names_a_file && !is_blank(after) => text = after,
+            _ => return text,
+        }
+    }
 }
 
 /// The opening tag of a harness block.
@@ -213,6 +261,10 @@ mod tests {
             "<permissions instructions>\nno\n</permissions instructions>fix the typo",
             "# Context from my IDE setup:\n\n## Active file: security/audit.rs\n\n## My request for Codex:\nfix the typo",
             "<file path=\"src/prove.rs\">theorem</file>\nfix the typo",
+            "<attached_files>prove</attached_files>\nnotes\n<user_query>\nfix the typo\n</user_query>",
+            "<task>\nfix the typo\n</task>\n\n# task_progress RECOMMENDED\n- [ ] prove",
+            "```src/a.ts (1-3)\nprove()\n```\n\n```b.ts (1-1)\nx\n```\nfix the typo",
+            "fix the typo\n\n# *SEARCH/REPLACE block* Rules:\n\nEvery block",
             "<SYSTEM-REMINDER>x</SYSTEM-REMINDER>fix the typo",
         ] {
             assert_eq!(cleaned(wrapped), "fix the typo", "{wrapped}");
@@ -225,8 +277,8 @@ mod tests {
             "is a < b && c > d?",
             "Vec<String> and <div>hi</div>",
             "what does <system-reminder> mean?",
-            "<user_query>why</user_query>",
-            "<task>build it</task>",
+            "what does <task> mean in Cline?",
+            "```rust\nfn f() {}\n```\nwhy?",
             "a </system-reminder> b",
             "<context> is what in React?",
             "<",

@@ -2,7 +2,11 @@
 //!
 //! Prose is cut into words; code (fenced, inline, or plainly code by its lines), quotations, paths and identifiers are counted as what
 //! they are and their words are not read: renaming `prove_theorem` is no proof. Nothing is allocated per word.
-use super::lexicon::{LONGEST, Mark, look_up};
+use super::{
+    lexicon::{LONGEST, Mark, look_up},
+    lines::{Line, Lines},
+};
+use crate::learn::Ngrams;
 
 /// Words that are looked up in one ask; what is longer has long been told by its beginning.
 const MAX_WORDS: u32 = 2_000;
@@ -70,6 +74,8 @@ pub(super) struct Features {
     pub(super) bullets: u32,
     /// Bytes of words in scripts that have no blanks, such as Chinese.
     pub(super) dense: u32,
+    /// The words of prose as n-grams, with marks where something stands that is no prose.
+    pub(super) grams: Ngrams,
     previous: [Option<Mark>; 2],
     verbs: [usize; 8],
     security_at: Option<u32>,
@@ -79,22 +85,22 @@ pub(super) struct Features {
 impl Features {
     /// Counts a stretch of the ask.
     pub(super) fn read(&mut self, text: &str) {
-        let mut fence = None;
+        let mut lines = Lines::default();
         for line in text.lines() {
-            let trimmed = line.trim();
-            let mark = trimmed.get(..3).filter(|m| matches!(*m, "```" | "~~~"));
-            match (fence, mark) {
-                (None, Some(open)) => {
-                    fence = Some(open);
-                    self.diff |= trimmed.ends_with("diff") || trimmed.ends_with("patch");
-                }
-                (Some(open), Some(close)) if open == close => fence = None,
-                (Some(_), _) => self.code(trimmed),
-                (None, None) if is_code(line, trimmed) => self.code(trimmed),
+            match lines.next(line) {
+                Line::Prose => self.prose(line.trim()),
                 // What is quoted is not what is asked.
-                (None, None) if trimmed.starts_with('>') => {}
-                (None, None) => self.prose(trimmed),
+                Line::Silent => {}
+                pasted => {
+                    if self.code_lines == 0 {
+                        self.grams.mark("code");
+                    }
+                    self.code_lines += 1;
+                    self.diff |= pasted == Line::Diff;
+                    self.trace |= pasted == Line::Trace;
+                }
             }
+            self.grams.stop();
         }
     }
 
@@ -107,15 +113,6 @@ impl Features {
     pub(super) const fn is_small_talk(&self) -> bool {
         let known = self.greetings + self.affirmations + self.fillers;
         self.words > 0 && self.words <= 8 && known == self.words && self.code_lines == 0
-    }
-
-    fn code(&mut self, line: &str) {
-        self.code_lines += u32::from(!line.is_empty());
-        self.diff |= line.starts_with("@@ ") || line.starts_with("diff --git");
-        self.trace |= line.starts_with("at ")
-            || line.starts_with("File \"")
-            || line.starts_with("Traceback")
-            || line.starts_with("panicked at");
     }
 
     fn prose(&mut self, line: &str) {
@@ -157,6 +154,7 @@ impl Features {
             .take(MAX_QUOTATION)
             .find(|(_, c)| *c == close)?;
         self.previous = [None, None];
+        self.grams.mark("quotation");
         inside.get(end + close.len_utf8()..)
     }
 
@@ -164,19 +162,23 @@ impl Features {
     fn chunk(&mut self, chunk: &str) {
         if chunk.contains("://") {
             self.paths += 1;
+            self.grams.mark("address");
             return;
         }
         let bare = chunk.trim_matches(|c: char| !c.is_alphanumeric() && c != '/' && c != '_');
         if is_path(bare) {
             self.paths += 1;
             self.previous = [None, None];
+            self.grams.mark("path");
             return;
         }
         if is_identifier(bare) {
             self.words += 1;
             self.previous = [None, None];
+            self.grams.mark("identifier");
             return;
         }
+        self.grams.words(chunk);
         let mut word = [0_u8; LONGEST];
         let mut len = 0;
         for byte in chunk.bytes() {
@@ -208,6 +210,7 @@ impl Features {
         self.word(word.get(..len));
         if chunk.ends_with(['.', '!', '?', ';']) {
             self.previous = [None, None];
+            self.grams.stop();
         }
     }
 
@@ -301,26 +304,6 @@ impl Features {
             self.phrase = Some("security_audit");
         }
     }
-}
-
-/// Whether an unfenced line is code: what prose never ends or begins with.
-fn is_code(line: &str, trimmed: &str) -> bool {
-    let ends = trimmed.len() > 1 && trimmed.ends_with([';', '{', '}']);
-    let begins = [
-        "diff --git",
-        "@@ ",
-        "+++ ",
-        "--- a/",
-        "Traceback (",
-        "#include",
-        "#!/",
-        "thread '",
-    ]
-    .iter()
-    .any(|start| trimmed.starts_with(start));
-    let frame =
-        line.starts_with(' ') && (trimmed.starts_with("at ") || trimmed.starts_with("File \""));
-    ends || begins || frame
 }
 
 fn is_path(chunk: &str) -> bool {

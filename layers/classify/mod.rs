@@ -32,10 +32,16 @@
 mod ask;
 mod decision;
 mod features;
+mod grade;
 mod heuristic;
 mod lexicon;
+mod lines;
+mod prior;
 #[cfg(test)]
 mod tests;
+mod texture;
+mod tools;
+mod vector;
 
 pub use decision::{Decision, Note};
 pub use heuristic::Heuristic;

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and one file for each command.
 pub mod check;
+pub mod score;
 pub mod serve;
 
 use crate::config::{Flags, Process};
@@ -37,6 +38,11 @@ pub enum Command {
     /// Prints every setting with where its value came from: a line of the file, an environment variable, a flag, or the default. Where
     /// something is wrong, prints all of it with what to write instead, and exits with 2.
     Check(CheckArgs),
+    /// Read recorded requests and print the tier of each, without calling a model
+    ///
+    /// Reads one JSON object a line from standard input: an id, a request, perhaps the small model's response. Writes one for each:
+    /// the tier, how complex the request is and how far the response can be trusted (both from 0 to 1), and why.
+    Score,
 }
 
 /// Options of `serve`.
@@ -74,6 +80,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().into_command() {
         Command::Serve(args) => serve::run(args, &environment),
         Command::Check(args) => check::run(args, &environment),
+        Command::Score => score::run(),
     };
     done.unwrap_or_else(|error| {
         // A reader that has closed our output (`| head`) wants no complaint about it.
@@ -131,7 +138,7 @@ mod tests {
     fn no_command_is_serve() {
         let listen = |args: &[&str]| match Cli::try_parse_from(args).unwrap().into_command() {
             Command::Serve(args) => args.listen,
-            Command::Check(_) => None,
+            _ => None,
         };
         let address = Some("127.0.0.1:1".to_owned());
         assert_eq!(listen(&["tierway", "--listen", "127.0.0.1:1"]), address);
