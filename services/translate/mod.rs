@@ -65,6 +65,7 @@ mod event;
 mod form;
 mod gemini;
 pub mod grammar;
+mod growing;
 mod guard;
 mod ids;
 pub(crate) mod json;
@@ -103,7 +104,7 @@ use bytes::Bytes;
 /// The body that asks `model`, at a provider of dialect `to`, what `prompt` asks.
 ///
 /// In the prompt's own dialect these are its very bytes, save for the model's name and, for streams of chat completions, the wish to be
-/// told the usage.
+/// told the usage. Of a question for a count of tokens this is the body whose tokens are to be counted.
 ///
 /// # Errors
 /// A [`Refusal`] that names the field that cannot be translated, or that the model cannot take.
@@ -118,10 +119,13 @@ pub fn request(
         let ask_usage = to == Dialect::ChatCompletions && caps.streaming_usage;
         return Ok(prompt.with_model(model, ask_usage));
     }
-    if facts.operation != Operation::Generate {
+    if !matches!(
+        facts.operation,
+        Operation::Generate | Operation::CountTokens
+    ) {
         return Err(Refusal::new(
             Kind::NotSupported,
-            "the provider behind this model does not count tokens",
+            "only conversations can be asked for at the provider behind this model",
         ));
     }
     let body = std::str::from_utf8(prompt.raw()).unwrap_or_default();
