@@ -19,7 +19,7 @@ pub(super) static SPEC: Spec = Spec {
         max_tokens_field: MaxTokensField::MaxCompletionTokens,
         ..Capabilities::ALL
     },
-    models_can: MODELS,
+    models_can: &[MODELS],
     ..Spec::BASE
 };
 
