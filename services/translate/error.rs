@@ -60,6 +60,11 @@ pub(crate) fn nonsense(what: &'static str) -> Refusal {
     Refusal::new(Kind::Upstream, what)
 }
 
+/// Where an upstream calls a tool without saying which.
+pub(crate) fn nameless() -> Refusal {
+    nonsense("the upstream called a tool without its name")
+}
+
 /// Where an upstream sent an event that nobody can read.
 pub(crate) fn garbage() -> Refusal {
     nonsense("the upstream's stream held an event that is not JSON")

@@ -303,14 +303,17 @@ impl Whole<'_> {
             }
         }
     }
+    /// The names of the tools that are called.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Text<'_>> {
+        self.blocks.iter().filter_map(|block| match &block.kind {
+            BlockKind::ToolUse { name, .. } => Some(name),
+            _ => None,
+        })
+    }
     /// Why the model stopped, brought in line with what it said: some servers say `stop` where they call a tool, and the caller would not
     /// run it.
     pub(crate) fn settled_stop(&self) -> StopReason {
-        let calls = self
-            .blocks
-            .iter()
-            .any(|b| matches!(b.kind, BlockKind::ToolUse { .. }));
-        settle_stop(self.stop, calls)
+        settle_stop(self.stop, self.calls().next().is_some())
     }
 }
 

@@ -100,6 +100,7 @@ use crate::{
     dialect::Dialect,
 };
 use bytes::Bytes;
+use text::Text;
 
 /// The body that asks `model`, at a provider of dialect `to`, what `prompt` asks.
 ///
@@ -171,9 +172,12 @@ pub fn answer(
             "the upstream answered what is no answer of its dialect",
         ));
     };
+    if whole.calls().any(Text::is_blank) {
+        return Err(error::nameless());
+    }
     whole.restore_names(prompt);
     if whole.model.is_none() {
-        whole.model = Some(text::Text::plain(&prompt.facts().model));
+        whole.model = Some(Text::plain(&prompt.facts().model));
     }
     let body = match to {
         Dialect::Messages => messages::answer::write(&whole, prompt),

@@ -5,7 +5,7 @@ use super::{
     gemini, ids, messages,
     observe::Observer,
     ollama, responses,
-    text::{Text, split_half},
+    text::{Text, paired, split_half},
     wants_functions, wants_usage,
 };
 use crate::{
@@ -128,8 +128,10 @@ impl StreamTranslator {
             Way::Across(crossing) => {
                 let (reader, mut writing) = crossing.split();
                 let mut sink = |event: Event<'_>| {
-                    tally(&event, &mut self.summary, &mut self.output_bytes);
-                    writing.write(event);
+                    if let Some(event) = sound(event, &self.summary) {
+                        tally(&event, &mut self.summary, &mut self.output_bytes);
+                        writing.write(event);
+                    }
                 };
                 match Payload::of(&event) {
                     Payload::Data(data) => reader.push(data, &mut sink),
@@ -162,8 +164,10 @@ impl StreamTranslator {
             Way::Across(crossing) => {
                 let (reader, mut writing) = crossing.split();
                 let mut sink = |event: Event<'_>| {
-                    tally(&event, &mut self.summary, &mut self.output_bytes);
-                    writing.write(event);
+                    if let Some(event) = sound(event, &self.summary) {
+                        tally(&event, &mut self.summary, &mut self.output_bytes);
+                        writing.write(event);
+                    }
                 };
                 let end = reader.finish(&mut sink);
                 self.summary.usage = reader.usage().or(self.summary.usage);
@@ -190,6 +194,17 @@ impl StreamTranslator {
     #[must_use]
     pub const fn output_bytes(&self) -> u64 {
         self.output_bytes
+    }
+}
+
+/// The event as a writer may have it: nothing after an error, and no call that nobody could run.
+fn sound<'a>(event: Event<'a>, so_far: &Summary) -> Option<Event<'a>> {
+    match event {
+        _ if so_far.error.is_some() => None,
+        Event::Open(Open::Tool { name, .. }) if name.is_blank() => {
+            Some(Event::Error(error::nameless()))
+        }
+        event => Some(event),
     }
 }
 
@@ -269,7 +284,7 @@ impl Writing<'_> {
         let (text, half) = split_half(text);
         self.half.push_str(half);
         if !text.is_empty() {
-            self.pass(Event::Delta(text));
+            self.pass(Event::Delta(&paired(text)));
         }
     }
 
