@@ -294,10 +294,11 @@ pub(crate) struct Whole<'a> {
 }
 
 impl Whole<'_> {
-    /// Gives the tools that are called the names under which the caller offered them.
-    pub(crate) fn restore_names(&mut self, prompt: &Prompt) {
+    /// Gives the tools that are called the names under which the caller offered them, and their calls ids where they have none.
+    pub(crate) fn restore_calls(&mut self, prompt: &Prompt) {
         for block in &mut self.blocks {
-            if let BlockKind::ToolUse { name, .. } = &mut block.kind {
+            if let BlockKind::ToolUse { id, name, .. } = &mut block.kind {
+                *id = ids::given(std::mem::replace(id, Text::plain("")));
                 let sent = std::mem::replace(name, Text::plain(""));
                 *name = ids::restored(sent, prompt);
             }

@@ -175,7 +175,7 @@ pub fn answer(
     if whole.calls().any(Text::is_blank) {
         return Err(error::nameless());
     }
-    whole.restore_names(prompt);
+    whole.restore_calls(prompt);
     if whole.model.is_none() {
         whole.model = Some(Text::plain(&prompt.facts().model));
     }

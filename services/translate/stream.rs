@@ -256,8 +256,9 @@ impl Writing<'_> {
                 let model = Some(Text::plain(&self.prompt.facts().model));
                 self.pass(Event::Start(Start { model, ..start }));
             }
-            // A tool gets the name under which the caller offered it.
+            // A tool gets the name under which the caller offered it, and its call an id where it has none.
             Event::Open(Open::Tool { id, name }) => {
+                let id = ids::given(id);
                 let name = ids::restored(name, self.prompt);
                 self.pass(Event::Open(Open::Tool { id, name }));
             }

@@ -151,6 +151,23 @@ fn a_call_without_a_name_is_an_error() {
     }
 }
 
+#[test]
+fn a_call_without_an_id_gets_one() {
+    let stream = [
+        r#"{"messageStart":{"role":"assistant"}}"#,
+        r#"{"contentBlockStart":{"contentBlockIndex":0,"start":{"toolUse":{"name":"f"}}}}"#,
+        r#"{"contentBlockStop":{"contentBlockIndex":0}}"#,
+        r#"{"messageStop":{"stopReason":"tool_use"}}"#,
+    ]
+    .map(|event| format!("data: {event}\n\n"))
+    .concat();
+    for to in [Dialect::Messages, Dialect::Responses] {
+        let (sent, end, _) = run(Dialect::Converse, to, &asked(to), &[stream.as_bytes()]);
+        assert_eq!((grammar::check(to, &sent), end), (Ok(()), Ok(())));
+        assert!(String::from_utf8(sent).unwrap().contains("\"call_"));
+    }
+}
+
 // Found by fuzzing: strict clients refuse JSON with half of a character.
 #[test]
 fn half_a_character_never_reaches_the_caller() {
