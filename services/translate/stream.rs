@@ -53,6 +53,7 @@ struct Crossing {
     writer: Writer,
     /// For the names under which the caller offered its tools.
     prompt: Prompt,
+    started: bool,
     /// The first half of a character whose second half is still to come.
     half: String,
     buffer: BytesMut,
@@ -62,6 +63,7 @@ struct Crossing {
 struct Writing<'c> {
     writer: &'c mut Writer,
     prompt: &'c Prompt,
+    started: &'c mut bool,
     half: &'c mut String,
     buffer: &'c mut BytesMut,
 }
@@ -97,6 +99,7 @@ impl StreamTranslator {
                 reader: Reader::new(from),
                 writer: Writer::new(to, prompt, input_estimate),
                 prompt: prompt.clone(),
+                started: false,
                 half: String::new(),
                 // Blocks of this size are allocated as the stream goes, not one for each event.
                 buffer: BytesMut::with_capacity(8192),
@@ -235,6 +238,7 @@ impl Crossing {
         let writing = Writing {
             writer: &mut self.writer,
             prompt: &self.prompt,
+            started: &mut self.started,
             half: &mut self.half,
             buffer: &mut self.buffer,
         };
@@ -250,6 +254,14 @@ impl Crossing {
 
 impl Writing<'_> {
     fn write(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(_) => *self.started = true,
+            // Some upstreams begin in the middle.
+            Event::Open(_) | Event::Finish(_) if !*self.started => {
+                self.write(Event::Start(Start::default()));
+            }
+            _ => {}
+        }
         match event {
             // Where the provider does not say which model answers, the caller hears the name that it asked for.
             Event::Start(start) if start.model.is_none() => {

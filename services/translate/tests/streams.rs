@@ -168,6 +168,19 @@ fn a_call_without_an_id_gets_one() {
     }
 }
 
+#[test]
+fn a_stream_that_begins_in_the_middle_is_begun() {
+    let stream = [
+        r#"{"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"content_index":0,"delta":"hi"}"#,
+        r#"{"type":"response.completed","response":{"id":"resp_1","object":"response","status":"completed","model":"m","output":[],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}}"#,
+    ]
+    .map(|event| format!("data: {event}\n\n"))
+    .concat();
+    let (responses, to) = (Dialect::Responses, Dialect::Messages);
+    let (sent, _, _) = run(responses, to, &asked(to), &[stream.as_bytes()]);
+    assert_eq!(grammar::check(to, &sent), Ok(()));
+}
+
 // Found by fuzzing: strict clients refuse JSON with half of a character.
 #[test]
 fn half_a_character_never_reaches_the_caller() {
