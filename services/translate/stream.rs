@@ -255,7 +255,7 @@ impl Crossing {
 impl Writing<'_> {
     fn write(&mut self, event: Event<'_>) {
         match event {
-            Event::Start(_) => *self.started = true,
+            Event::Start(_) if std::mem::replace(self.started, true) => return,
             // Some upstreams begin in the middle.
             Event::Open(_) | Event::Finish(_) if !*self.started => {
                 self.write(Event::Start(Start::default()));

@@ -172,6 +172,7 @@ fn a_call_without_an_id_gets_one() {
 fn a_stream_that_begins_in_the_middle_is_begun() {
     let stream = [
         r#"{"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"content_index":0,"delta":"hi"}"#,
+        r#"{"type":"response.created","response":{"id":"resp_1","object":"response","status":"in_progress","model":"m","output":[]}}"#,
         r#"{"type":"response.completed","response":{"id":"resp_1","object":"response","status":"completed","model":"m","output":[],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}}"#,
     ]
     .map(|event| format!("data: {event}\n\n"))
