@@ -87,8 +87,6 @@ impl Stack {
             .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
-            // Below whoever adds to the head, which it may send early; above whoever may be silent for long.
-            .layer(KeepAliveLayer::new(config.server.keep_alive))
             // Said by the layers below where they are on; every answer says something.
             .layer(SetResponseHeaderLayer::if_not_present(
                 CACHE,
@@ -98,6 +96,8 @@ impl Stack {
                 CASCADE,
                 HeaderValue::from_static("off"),
             ))
+            // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
+            .layer(KeepAliveLayer::new(config.server.keep_alive))
             // A hit must cost no model.
             .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
             // Asks the small model first; each arm below it is an attempt of its own.

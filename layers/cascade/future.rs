@@ -1,7 +1,7 @@
 //! The story of one call: the draft, the verdict, and what follows.
 use super::{Confidence, Draft, Settings};
 use crate::headers::header_value;
-use http::{HeaderName, Response, header::CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Limited};
 use pin_project_lite::pin_project;
 use std::{
@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 use tierway_services::{
-    chat::{self, CascadeStatus, Journal, Reply, Role},
+    chat::{self, CascadeStatus, EarlyHead, Journal, Reply, Role},
     translate,
 };
 use tower::util::Oneshot;
@@ -29,17 +29,19 @@ pin_project! {
     #[project = StateProj]
     enum State<S: Service<chat::Request>> {
         // Not for a draft: the big model's own future, and a word in the head.
-        Off { #[pin] future: Oneshot<S, chat::Request>, reason: &'static str },
+        Off { #[pin] future: Oneshot<S, chat::Request>, word: HeaderValue },
         Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, S::Error>> + Send>> },
     }
 }
 
 impl<S: Service<chat::Request>> ResponseFuture<S> {
     pub(super) fn off(big: S, req: chat::Request, reason: &'static str) -> Self {
+        let word = header_value(format_args!("off; reason={reason}"));
+        EarlyHead::say(&req, CASCADE, word.clone());
         Self {
             state: State::Off {
                 future: Oneshot::new(big, req),
-                reason,
+                word,
             },
         }
     }
@@ -61,10 +63,9 @@ where
     type Output = Result<chat::Response, S::Error>;
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Off { future, reason } => {
+            StateProj::Off { future, word } => {
                 let mut res = ready!(future.poll(cx))?;
-                let value = header_value(format_args!("off; reason={reason}"));
-                res.headers_mut().insert(CASCADE, value);
+                res.headers_mut().insert(CASCADE, word.clone());
                 Poll::Ready(Ok(res))
             }
             StateProj::Story { story } => story.as_mut().poll(cx),
@@ -94,6 +95,7 @@ where
     M: Service<chat::Request, Response = chat::Response>,
     C: Confidence,
 {
+    EarlyHead::say(&req, CASCADE, HeaderValue::from_static("undecided"));
     let journal = Journal::of(&req).cloned();
     let threshold = settings.threshold;
     let start = Instant::now();
@@ -122,6 +124,7 @@ where
         Some(res) => res,
         None => {
             let mut req = req;
+            EarlyHead::say(&req, CASCADE, header(&status));
             req.extensions_mut().insert(Role::Big);
             let start = Instant::now();
             let res = Oneshot::new(big, req).await;
@@ -176,7 +179,7 @@ where
 }
 
 /// `accepted; confidence=0.97; reason=no_veto`.
-fn header(status: &CascadeStatus) -> http::HeaderValue {
+fn header(status: &CascadeStatus) -> HeaderValue {
     let outcome = if status.accepted {
         "accepted"
     } else {

@@ -72,7 +72,10 @@ impl Entry {
         }
         let caller = prompt.facts().dialect;
         let spec = self.provider.spec();
-        let first = self.provider.own(model).or(spec.dialects.first());
+        let speaks = self.provider.kind().hooks().speaks;
+        let spoken = |n: &&Native| speaks.is_none_or(|speaks| speaks(n.dialect, model));
+        let own = self.provider.own(model);
+        let first = own.or_else(|| spec.dialects.iter().find(spoken));
         let to_translate_into = first.map_or(caller, |n| n.dialect);
         match spec.native(caller) {
             // Other servers know the plainer half of a vendor's dialect; what they would refuse, the translation can say.
@@ -171,7 +174,8 @@ impl Entry {
         let uri = provider
             .endpoint(call.dialect, &ask, query)
             .map_err(|e| Error::misconfigured(provider, e.what()))?;
-        let headers = headers::up(provider, native, call.headers, call.same, call.stream)
+        let (same, stream) = (call.same, call.stream);
+        let headers = headers::up(provider, native, call.model, call.headers, same, stream)
             .map_err(|what| Error::misconfigured(provider, what))?;
         let mut request = Request::new(call.body);
         *request.method_mut() = Method::POST;

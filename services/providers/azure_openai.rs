@@ -40,7 +40,7 @@ pub(super) static SPEC: Spec = Spec {
         max_tokens_field: MaxTokensField::MaxCompletionTokens,
         ..Capabilities::ALL
     },
-    models_can: super::openai::MODELS,
+    models_can: &[super::openai::MODELS],
     priced_as: &["azure", "azure_ai"],
     ..Spec::BASE
 };

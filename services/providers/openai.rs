@@ -24,7 +24,7 @@ pub(super) static SPEC: Spec = Spec {
     },
     own: Some(&RESPONSES),
     own_models: RESPONSES_ONLY,
-    models_can: MODELS,
+    models_can: &[MODELS],
     ..Spec::BASE
 };
 

@@ -239,7 +239,13 @@ impl Provider {
     #[must_use]
     pub fn capabilities(&self, model: &str) -> Capabilities {
         let mut caps = self.spec().can.clone();
-        let of_kind = self.spec().models_can.iter().map(|(p, a)| (*p, a));
+        let of_kind = self
+            .spec()
+            .models_can
+            .iter()
+            .copied()
+            .flatten()
+            .map(|(p, a)| (*p, a));
         for (pattern, abilities) in of_kind.chain(self.own_models()) {
             if models::fits(pattern, model) {
                 abilities.apply(&mut caps);
