@@ -96,7 +96,7 @@ mod tests {
     fn written(rows: usize, scores: usize) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let row = |i: usize| {
-            let right = u8::from(i % 3 > 0);
+            let right = u8::from(!i.is_multiple_of(3));
             format!(
                 "{{\"id\":\"q{i}\",\"request\":{{\"messages\":\"{i}\"}},\"small\":{{\"model\":\"s\",\"correct\":{right},\"cost_usd\":1}},\"big\":{{\"model\":\"b\",\"correct\":1,\"cost_usd\":20}}}}\n"
             )
