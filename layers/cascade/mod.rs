@@ -49,12 +49,19 @@
 //!
 //! # Cancellation
 //! The arm at work is dropped with the future.
+mod certify;
 mod confidence;
+mod drift;
 mod future;
 mod vetoes;
 
 pub use self::{
+    certify::{
+        Certificate, Label, Promise, Shortfall, binomial_cdf, certify, even_grid, harm_bound,
+        labels_needed, least_deferred, quantile_grid,
+    },
     confidence::{And, Confidence, ConfidenceFn, Draft, Verdict, confidence_fn},
+    drift::Drift,
     future::ResponseFuture,
     vetoes::Vetoes,
 };

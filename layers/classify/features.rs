@@ -14,6 +14,9 @@ const MAX_WORDS: u32 = 2_000;
 /// Characters within which inline code or a quotation must end to be one.
 const MAX_QUOTATION: usize = 500;
 
+/// Words between "still" or "same" and what fails ("it still does not work").
+const PERSISTS: u32 = 3;
+
 /// Words between two that belong together ("audit this module for vulnerabilities").
 const NEAR: u32 = 7;
 
@@ -78,6 +81,7 @@ pub(super) struct Features {
     pub(super) grams: Ngrams,
     previous: [Option<Mark>; 2],
     verbs: [usize; 8],
+    persists_at: Option<u32>,
     security_at: Option<u32>,
     audit_at: Option<u32>,
 }
@@ -107,6 +111,20 @@ impl Features {
     /// Whether nothing was asked.
     pub(super) const fn is_empty(&self) -> bool {
         self.words == 0 && self.code_lines == 0 && self.paths == 0 && self.dense == 0
+    }
+
+    /// Whether it only answers what the model asked back: few words, and no work named in them ("option 2", "the blue one").
+    pub(super) const fn is_reply(&self) -> bool {
+        let asks = self.verb > 0
+            || self.edit
+            || self.definitional
+            || self.phrase.is_some()
+            || self.math > 0;
+        self.words + self.dense / 3 <= 5
+            && self.greetings == 0
+            && !asks
+            && self.code_lines == 0
+            && self.paths == 0
     }
 
     /// Whether all of it is greeting, consent and filling.
@@ -272,7 +290,17 @@ impl Features {
         // "What is the root cause of this" asks for more than what a root cause is.
         self.definite |= self.words == 3 && self.definitional && word == Some(b"the");
         self.definitional |= self.words == 1 && word == Some(b"whats");
-        self.error_loop |= last == Some(Mark::Still) && mark == Mark::Failing;
+        match mark {
+            Mark::Still | Mark::Same => self.persists_at = Some(self.words),
+            Mark::Failing
+                if self
+                    .persists_at
+                    .is_some_and(|at| self.words - at <= PERSISTS) =>
+            {
+                self.error_loop = true;
+            }
+            _ => {}
+        }
         match (last, mark) {
             (Some(Mark::Prove), Mark::Claim | Mark::Math)
             | (Some(Mark::Proof), Mark::Claim)

@@ -5,7 +5,7 @@
 //! tier is the cheapest whose chance is at least one half.
 use super::{
     Decision,
-    ask::clean,
+    ask::{clean, continued},
     features::Features,
     heuristic,
     prior::Prior,
@@ -18,6 +18,12 @@ use tierway_services::chat::{Facts, PartKind, Prompt, Speaker, Tier, Turn};
 
 /// How many asks "yes" and "continue" are followed back.
 const MAX_BACK: usize = 5;
+
+/// Words up to which "still failing" is a complaint, not an ask of its own.
+const MOST_COMPLAINT: u32 = 16;
+
+/// Complaints in a row that count.
+const MOST_RAISED: u8 = 3;
 
 /// By how much the log-odds of every tier fall when an error came back: about a third of a tier.
 const STILL_FAILING: f32 = 1.0;
@@ -44,7 +50,9 @@ struct Decisive {
     ask: Option<Ask>,
     /// Asks after it that only went on.
     later: usize,
-    raised: bool,
+    /// How many of them said that it still fails.
+    raised: u8,
+    /// Whether anything was said at all.
     talk: bool,
 }
 
@@ -53,21 +61,24 @@ impl Grade {
     pub(super) fn of(prompt: &Prompt, prior: &Prior) -> Self {
         let decisive = decisive(prompt);
         let Some(ask) = &decisive.ask else {
-            return Self::without_ask(&decisive);
+            let facts = prompt.facts();
+            let shown = |t: &Turn| t.parts.iter().any(|p| p.kind != PartKind::Text);
+            return Self::without_ask(&decisive, !facts.turns.iter().any(shown));
         };
         let by_hand = heuristic::score(&ask.features);
         let setting = setting(prompt, &ask.features);
         let vector = vector::vector(ask, &setting, by_hand.score);
         let mut suffices = prior.suffices(&vector, |logit| {
-            let raised = if decisive.raised { STILL_FAILING } else { 0.0 };
-            logit - raised - MISFIT * setting.tool_misfit.unwrap_or(0.0)
+            logit
+                - STILL_FAILING * f32::from(decisive.raised)
+                - MISFIT * setting.tool_misfit.unwrap_or(0.0)
         });
         if ask.features.is_small_talk() {
             suffices = [1.0; 4];
         }
         let tier = cheapest(&suffices);
         let reason = match () {
-            () if decisive.raised => Cow::Borrowed("still_failing"),
+            () if decisive.raised > 0 => Cow::Borrowed("still_failing"),
             () if decisive.later > 0 => Cow::Borrowed("continued"),
             () if tier == by_hand.tier => by_hand.reason,
             // The learned weights moved it; which of them, `explain` tells.
@@ -81,10 +92,11 @@ impl Grade {
         }
     }
 
-    fn without_ask(decisive: &Decisive) -> Self {
+    fn without_ask(decisive: &Decisive, nothing_shown: bool) -> Self {
         let (tier, reason) = match decisive {
-            Decisive { raised: true, .. } => (Tier::Medium, "still_failing"),
+            Decisive { raised: 1.., .. } => (Tier::Medium, "still_failing"),
             Decisive { talk: true, .. } => (Tier::Simple, "greeting"),
+            _ if nothing_shown => (Tier::Simple, "no_ask"),
             _ => (Tier::Medium, "no_ask"),
         };
         let mut suffices = [0.0; 4];
@@ -126,24 +138,40 @@ fn cheapest(suffices: &[f32; 4]) -> Tier {
 /// Reads the user's turns, newest first, as far back as they only go on with what was asked before.
 fn decisive(prompt: &Prompt) -> Decisive {
     let mut found = Decisive::default();
-    for turn in user_turns(prompt.facts()) {
+    let mut turns = user_turns(prompt.facts()).peekable();
+    while let Some(turn) = turns.next() {
         let ask = read(prompt, turn);
-        if ask.features.is_empty() {
+        let f = &ask.features;
+        if f.is_empty() {
             continue;
         }
-        let f = &ask.features;
         let consents = f.is_small_talk() && f.affirmations > 0;
-        let fails = f.error_loop && f.words <= 12;
-        if (consents || fails) && found.later + 1 < MAX_BACK {
+        let fails = f.error_loop && f.words <= MOST_COMPLAINT;
+        // A reply to nothing is an ask.
+        let replies = f.is_reply() && !f.is_small_talk() && turns.peek().is_some();
+        if (consents || fails || replies) && found.later + 1 < MAX_BACK {
             found.later += 1;
-            found.raised |= fails;
+            found.raised = (found.raised + u8::from(fails)).min(MOST_RAISED);
             found.talk = true;
             continue;
         }
         found.ask = Some(ask);
         return found;
     }
+    // All that is left of what was asked may be the summary that a compaction left behind.
+    found.ask = user_turns(prompt.facts()).find_map(|turn| summary(prompt, turn));
     found
+}
+
+/// The summary of a conversation that went before, where this turn is one.
+fn summary(prompt: &Prompt, turn: &Turn) -> Option<Ask> {
+    let texts = turn.parts.iter().filter(|p| p.kind == PartKind::Text);
+    texts.into_iter().find_map(|part| {
+        let text = prompt.text(part);
+        let mut ask = Ask::default();
+        ask.read(continued(&text)?);
+        Some(ask)
+    })
 }
 
 fn read(prompt: &Prompt, turn: &Turn) -> Ask {

@@ -179,6 +179,12 @@ const STATEMENTS: &[&str] = &[
 /// "import the csv".
 fn looks_like_code(line: &str, indented: bool) -> bool {
     let bytes = line.as_bytes();
+    if ["#include", "#define", "#!/"]
+        .iter()
+        .any(|start| line.starts_with(start))
+    {
+        return true;
+    }
     let brackets = bytes.iter().all(|b| b"{}()[];,".contains(b));
     if brackets || bytes.len() > 1 && matches!(bytes.last(), Some(b';' | b'{' | b'}')) {
         return true;

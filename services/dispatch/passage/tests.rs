@@ -199,8 +199,8 @@ fn a_beta_that_does_not_pass_takes_its_fields_along() {
         Beta::new("tool-search-tool-"),
     ];
     let only = Passage {
-            betas: Betas::Only(KNOWN),
-            threads: false,
+        betas: Betas::Only(KNOWN),
+        threads: false,
         signed: true,
         refuses_lone_tool_choice: true,
         blind_to: &[],
