@@ -152,6 +152,11 @@ pub(super) fn clean<'a>(text: &'a str, mut words: impl FnMut(&'a str)) {
     words(text.get(from..).unwrap_or_default());
 }
 
+/// Whether `text` has the ask in a tag of its own, so that the other parts of its turn are the harness's.
+pub(super) fn has_tag(text: &str) -> bool {
+    within_tag(text).len() < text.len()
+}
+
 /// What the last tag around an ask holds, where there is one that also closes; a person may write of such a tag too.
 fn within_tag(text: &str) -> &str {
     let inside = |(open, close): &(&str, &str)| {

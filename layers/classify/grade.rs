@@ -2,10 +2,10 @@
 //!
 //! The ask that decides is found first (a consent goes on with the ask before it, an error that came back raises it), then read as a
 //! [`Vector`], then graded by three linear heads: the chance that the simple, the medium, the complex tier's model is good enough. The
-//! tier is the cheapest whose chance is at least one half.
+//! tier is the cheapest whose chance is high enough.
 use super::{
     Decision,
-    ask::{clean, continued},
+    ask::{clean, continued, has_tag},
     features::Features,
     heuristic,
     prior::Prior,
@@ -40,8 +40,19 @@ pub(super) struct Grade {
     pub(super) reason: Cow<'static, str>,
     /// The chance that each tier's model suffices.
     pub(super) suffices: [f32; 4],
-    /// What it was graded by; `None` where there was no ask to read.
-    pub(super) vector: Option<Vector>,
+    /// How demanding it is, from 0 to 1.
+    pub(super) score: f32,
+}
+
+/// The vector of what was last asked; `None` where nothing was.
+pub(super) fn vector_of(prompt: &Prompt) -> Option<Vector> {
+    let ask = decisive(prompt).ask?;
+    let setting = setting(prompt, &ask.features);
+    Some(vector::vector(
+        &ask,
+        &setting,
+        heuristic::score(&ask.features).score,
+    ))
 }
 
 /// The ask that decides, and what was said after it.
@@ -68,13 +79,14 @@ impl Grade {
         let by_hand = heuristic::score(&ask.features);
         let setting = setting(prompt, &ask.features);
         let vector = vector::vector(ask, &setting, by_hand.score);
-        let mut suffices = prior.suffices(&vector, |logit| {
-            logit
-                - STILL_FAILING * f32::from(decisive.raised)
-                - MISFIT * setting.tool_misfit.unwrap_or(0.0)
-        });
+        let raised = STILL_FAILING * f32::from(decisive.raised);
+        let mut suffices = prior.suffices(&vector, |logit| logit - raised);
+        // No part of the tier: a harness's tools must not move it.
+        let misfit = MISFIT * setting.tool_misfit.unwrap_or(0.0);
+        let right = prior.right(&vector, |logit| logit - raised - misfit);
+        let mut score = demand(&suffices, right);
         if ask.features.is_small_talk() {
-            suffices = [1.0; 4];
+            (suffices, score) = ([1.0; 4], 0.0);
         }
         let tier = cheapest(&suffices);
         let reason = match () {
@@ -88,7 +100,7 @@ impl Grade {
             tier,
             reason,
             suffices,
-            vector: Some(vector),
+            score,
         }
     }
 
@@ -109,30 +121,39 @@ impl Grade {
             tier,
             reason: Cow::Borrowed(reason),
             suffices,
-            vector: None,
+            score: Decision::new(tier, reason).score,
         }
     }
 
     /// As a decision.
     pub(super) fn decide(self) -> Decision {
-        let mut decision = Decision::new(self.tier, self.reason.clone()).with_score(self.score());
+        let mut decision = Decision::new(self.tier, self.reason.clone()).with_score(self.score);
         decision.suffices = Some(self.suffices);
         decision
     }
-
-    /// How demanding it is, from 0 to 1: the tiers that are expected not to suffice, of the three that may not.
-    pub(super) fn score(&self) -> f32 {
-        let [simple, medium, complex, _] = self.suffices;
-        1.0 - (simple + medium + complex) / 3.0
-    }
 }
 
-/// The cheapest tier that more probably suffices than not.
+/// The share that the tiers have in how demanding a call is; the rest is a small model's chance of being wrong. Chosen on sets that
+/// neither was learned from: there the small model's chance ranks best alone, and with a third of the tiers' hardly worse.
+const TIERS: f32 = 0.3;
+
+/// How demanding a call is, from 0 to 1: how many of the tiers that may fail are expected to, and how probably a small model is wrong.
+fn demand(suffices: &[f32; 4], right: f32) -> f32 {
+    let [simple, medium, complex, _] = suffices;
+    let tiers = 1.0 - (simple + medium + complex) / 3.0;
+    TIERS * tiers + (1.0 - TIERS) * (1.0 - right)
+}
+
+/// The chance from which a tier's model is taken to suffice. Above one half where the next tier matters most; chosen by five-fold
+/// cross-validation over the asks: as many right as with one half, and a sixth fewer that get too small a tier.
+const SUFFICES: [f32; 4] = [0.5, 0.6, 0.55, 0.0];
+
+/// The cheapest tier that suffices.
 fn cheapest(suffices: &[f32; 4]) -> Tier {
-    Tier::ALL
-        .into_iter()
-        .find(|tier| suffices[*tier as usize] >= 0.5)
-        .unwrap_or(Tier::Reasoning)
+    let mut tiers = Tier::ALL.into_iter().zip(suffices.iter().zip(SUFFICES));
+    tiers
+        .find(|(_, (chance, enough))| *chance >= enough)
+        .map_or(Tier::Reasoning, |(tier, _)| tier)
 }
 
 /// Reads the user's turns, newest first, as far back as they only go on with what was asked before.
@@ -176,8 +197,11 @@ fn summary(prompt: &Prompt, turn: &Turn) -> Option<Ask> {
 
 fn read(prompt: &Prompt, turn: &Turn) -> Ask {
     let mut ask = Ask::default();
-    for part in turn.parts.iter().filter(|p| p.kind == PartKind::Text) {
-        clean(&prompt.text(part), |words| ask.read(words));
+    let parts = turn.parts.iter().filter(|p| p.kind == PartKind::Text);
+    let texts: Vec<_> = parts.map(|part| prompt.text(part)).collect();
+    let tagged = texts.len() > 1 && texts.iter().any(|text| has_tag(text));
+    for text in texts.iter().filter(|text| !tagged || has_tag(text)) {
+        clean(text, |words| ask.read(words));
     }
     ask
 }

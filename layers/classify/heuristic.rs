@@ -7,7 +7,11 @@
 //! What does **not** count: the system prompt, the number of tools, `thinking`, and whatever else a harness adds to every request; the
 //! same ask is in the same tier bare and wrapped. These weights are a prior, put down by hand, not learned from outcomes.
 use super::{
-    Decision, Explanation, Policy, features::Features, grade::Grade, prior::Prior, vector,
+    Decision, Explanation, Policy,
+    features::Features,
+    grade::{Grade, vector_of},
+    prior::Prior,
+    vector,
 };
 use crate::{
     learn::Vector,
@@ -44,7 +48,7 @@ impl Heuristic {
     /// nothing was asked.
     #[must_use]
     pub fn vector(prompt: &Prompt) -> Option<Vector> {
-        Grade::of(prompt, Prior::shipped()?).vector
+        vector_of(prompt)
     }
 
     /// Classifies what `names` take for a wish to be routed, or for a tier; any other name is left to [`Bind`](crate::bind::Bind).

@@ -14,8 +14,12 @@ pub(super) struct Ask {
 impl Ask {
     /// Reads a stretch of it.
     pub(super) fn read(&mut self, words: &str) {
-        self.features.read(words);
-        self.texture.read(words);
+        // Blank lines between a harness's blocks are nobody's words.
+        let words = words.trim();
+        if !words.is_empty() {
+            self.features.read(words);
+            self.texture.read(words);
+        }
     }
 }
 

@@ -1,20 +1,19 @@
 //! Learns the weights that are shipped with `classify`, and prints them: `layers/classify/prior.txt` is its output.
 //!
 //! ```sh
-//! cargo run --release -p tierway-layers --example learn_prior -- layers/classify/asks OUTCOMES.jsonl... > layers/classify/prior.txt
+//! cargo run --release -p tierway-layers --example learn_prior -- tests/routing/train OUTCOMES.jsonl... > layers/classify/prior.txt
 //! ```
 //!
 //! The first argument is a folder of labelled asks: a line `=== tier[,second tier]`, then the ask. The others are outcomes of a small model,
-//! one JSON object a line: `{"request": {"messages": [...]}, "small": {"correct": 0..1}}`. Both say something of the same thing, whether
-//! the small model suffices: the asks with the tiers' own base rate, each file of outcomes with one of its own. The same input gives the
-//! same output, byte for byte.
+//! one JSON object a line: `{"request": {"messages": [...]}, "small": {"correct": 0..1}}`. From the asks come the heads of the tiers, from the
+//! outcomes that of a small model's being right. The same input gives the same output, byte for byte.
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{error::Error, fs, path::Path};
 use tierway_layers::{
     classify::Heuristic,
-    learn::{Example, Fit, Vector},
+    learn::{Example, Fit, Head, Vector},
 };
 use tierway_services::{
     chat::{Operation, Prompt, Tier},
@@ -25,10 +24,12 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The share of the first tier where two are accepted.
 const FIRST: f32 = 0.65;
-/// A file of outcomes counts as this many asks, however long it is: outcomes of exams are not what a gateway mostly sees.
-const OUTCOMES: f32 = 150.0;
-/// How strongly weights are held at zero; chosen by five-fold cross-validation over the asks.
-const PENALTY: f64 = 2.0;
+/// How strongly the tiers' weights are held at zero; chosen by five-fold cross-validation over the asks.
+const TIERS_PENALTY: f64 = 0.5;
+/// The same for a small model's being right, chosen by leaving out one set after the other: what transfers is little.
+const RIGHT_PENALTY: f64 = 150.0;
+/// Each file of outcomes counts as this many, however long it is.
+const OUTCOMES: f32 = 1000.0;
 
 struct Ask {
     vector: Vector,
@@ -42,19 +43,21 @@ fn main() -> Result<()> {
     let asks = asks(Path::new(&folder))?;
     let mut outcomes = Vec::new();
     for (origin, file) in arguments.enumerate() {
-        outcomes.extend(read_outcomes(&file, origin + 1)?);
+        outcomes.extend(read_outcomes(&file, origin)?);
     }
-    let heads: Vec<String> = (0..3)
+    let mut heads: Vec<Head> = (0..3)
         .map(|tier| {
-            let mut examples: Vec<Example> = asks.iter().map(|ask| example(ask, tier)).collect();
-            // What the small model got right tells of the cheapest tier alone.
-            if tier == 0 {
-                examples.extend(outcomes.iter().cloned());
-            }
-            let fitted = Fit::default().penalty(PENALTY).fit(&examples);
-            fitted.head(0).to_text()
+            let examples: Vec<Example> = asks.iter().map(|ask| example(ask, tier)).collect();
+            Fit::default().penalty(TIERS_PENALTY).fit(&examples).head(0)
         })
         .collect();
+    heads.push(
+        Fit::default()
+            .penalty(RIGHT_PENALTY)
+            .fit(&outcomes)
+            .average(),
+    );
+    let heads: Vec<String> = heads.iter().map(Head::to_text).collect();
     println!("{}", heads.join("--\n").trim_end());
     Ok(())
 }
@@ -77,13 +80,8 @@ fn asks(folder: &Path) -> Result<Vec<Ask>> {
     let mut asks = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file)?;
-        for piece in text.split("=== ").filter(|piece| !piece.trim().is_empty()) {
-            let (tiers, words) = piece.split_once('\n').ok_or("a label without an ask")?;
+        for (tiers, words) in pieces(&text) {
             let mut weights = [0.0; 4];
-            let tiers: Vec<Tier> = tiers
-                .split(',')
-                .map(|tier| tier.trim().parse().map_err(|_| format!("{tier}: no tier")))
-                .collect::<std::result::Result<_, _>>()?;
             for (rank, tier) in tiers.iter().enumerate() {
                 weights[*tier as usize] = match (tiers.len(), rank) {
                     (1, _) => 1.0,
@@ -101,6 +99,26 @@ fn asks(folder: &Path) -> Result<Vec<Ask>> {
         }
     }
     Ok(asks)
+}
+
+/// The labels and words of each ask. Only a line that holds tiers is a label: `===` stands in code too.
+fn pieces(text: &str) -> Vec<(Vec<Tier>, String)> {
+    let mut pieces: Vec<(Vec<Tier>, String)> = Vec::new();
+    for line in text.lines() {
+        let tiers = line.strip_prefix("=== ").and_then(|tiers| {
+            let tiers = tiers.split(',').map(|tier| tier.trim().parse().ok());
+            tiers.collect::<Option<Vec<Tier>>>()
+        });
+        match (tiers, pieces.last_mut()) {
+            (Some(tiers), _) => pieces.push((tiers, String::new())),
+            (None, Some((_, words))) => {
+                words.push_str(line);
+                words.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    pieces
 }
 
 fn read_outcomes(file: &str, origin: usize) -> Result<Vec<Example>> {

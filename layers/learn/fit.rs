@@ -118,6 +118,16 @@ impl Fitted {
         head
     }
 
+    /// The head of a new origin, of which nothing is known: the mean of the others'.
+    #[must_use]
+    pub fn average(&self) -> Head {
+        let mut head = self.shared.clone();
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let count = self.intercepts.len().max(1) as f32;
+        head.intercept = self.intercepts.iter().sum::<f32>() / count;
+        head
+    }
+
     /// The intercepts, by origin.
     #[must_use]
     pub fn intercepts(&self) -> &[f32] {

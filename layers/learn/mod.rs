@@ -21,6 +21,7 @@ mod ngrams;
 
 pub use fit::{Example, Fit, Fitted};
 pub use head::Head;
+pub(crate) use head::sigmoid;
 pub use ngrams::{BUCKETS, Ngrams};
 
 /// What was seen of one call.
