@@ -53,6 +53,7 @@ mod certify;
 mod confidence;
 mod drift;
 mod future;
+pub mod signals;
 mod vetoes;
 
 pub use self::{

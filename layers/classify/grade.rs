@@ -8,9 +8,9 @@ use super::{
     ask::{clean, continued, has_tag},
     features::Features,
     heuristic,
+    numbers::{Ask, Setting},
     prior::Prior,
     tools,
-    vector::{self, Ask, Setting},
 };
 use crate::learn::Vector;
 use std::borrow::Cow;
@@ -44,15 +44,35 @@ pub(super) struct Grade {
     pub(super) score: f32,
 }
 
-/// The vector of what was last asked; `None` where nothing was.
-pub(super) fn vector_of(prompt: &Prompt) -> Option<Vector> {
+/// What the user asks, cleaned of what a harness wrapped around it; empty where nothing was asked.
+#[must_use]
+pub fn question(prompt: &Prompt) -> String {
+    let mut question = String::new();
+    for turn in user_turns(prompt.facts()) {
+        for part in turn.parts.iter().filter(|p| p.kind == PartKind::Text) {
+            clean(&prompt.text(part), |words| question.push_str(words));
+        }
+        if !question.trim().is_empty() {
+            break;
+        }
+    }
+    question
+}
+
+/// What a model reads of a conversation: its deciding ask as numbers and n-grams; `None` where nothing was asked.
+///
+/// ```
+/// use tierway_layers::classify;
+/// use tierway_services::{chat::{Operation, Prompt}, dialect::Dialect};
+/// let body = r#"{"model":"auto","messages":[{"role":"user","content":"Why is the sky blue?"}]}"#;
+/// let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap();
+/// assert_eq!(classify::vector(&prompt).unwrap().numbers.len(), classify::NUMBERS);
+/// ```
+#[must_use]
+pub fn vector(prompt: &Prompt) -> Option<Vector> {
     let ask = decisive(prompt).ask?;
     let setting = setting(prompt, &ask.features);
-    Some(vector::vector(
-        &ask,
-        &setting,
-        heuristic::score(&ask.features).score,
-    ))
+    Some(ask.vector(&setting, heuristic::score(&ask.features).score))
 }
 
 /// The ask that decides, and what was said after it.
@@ -78,7 +98,7 @@ impl Grade {
         };
         let by_hand = heuristic::score(&ask.features);
         let setting = setting(prompt, &ask.features);
-        let vector = vector::vector(ask, &setting, by_hand.score);
+        let vector = ask.vector(&setting, by_hand.score);
         let raised = STILL_FAILING * f32::from(decisive.raised);
         let mut suffices = prior.suffices(&vector, |logit| logit - raised);
         // No part of the tier: a harness's tools must not move it.

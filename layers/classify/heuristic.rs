@@ -9,14 +9,11 @@
 use super::{
     Decision, Explanation, Policy,
     features::Features,
-    grade::{Grade, vector_of},
+    grade::{self, Grade},
+    numbers,
     prior::Prior,
-    vector,
 };
-use crate::{
-    learn::Vector,
-    names::{Names, Wish},
-};
+use crate::names::{Names, Wish};
 use tierway_services::chat::{self, Operation, PartKind, Prompt, Speaker, Tier};
 
 const MEDIUM_FROM: f32 = 25.0;
@@ -44,13 +41,6 @@ pub struct Heuristic {
 }
 
 impl Heuristic {
-    /// What the shipped weights, or weights learned here, read of a conversation: its deciding ask as numbers and n-grams; `None` where
-    /// nothing was asked.
-    #[must_use]
-    pub fn vector(prompt: &Prompt) -> Option<Vector> {
-        vector_of(prompt)
-    }
-
     /// Classifies what `names` take for a wish to be routed, or for a tier; any other name is left to [`Bind`](crate::bind::Bind).
     #[must_use]
     pub const fn new(names: Names) -> Self {
@@ -72,10 +62,10 @@ impl Policy for Heuristic {
     }
 
     fn explain(&self, req: &chat::Request) -> Explanation {
-        let vector = Self::vector(req.body());
+        let vector = grade::vector(req.body());
         Explanation {
             decision: self.classify(req),
-            features: vector.map_or_else(Vec::new, |vector| vector::named(&vector)),
+            features: vector.map_or_else(Vec::new, |vector| numbers::named(&vector)),
         }
     }
 }

@@ -36,14 +36,14 @@ mod grade;
 mod heuristic;
 mod lexicon;
 mod lines;
+mod numbers;
 mod prior;
 #[cfg(test)]
 mod tests;
-mod texture;
 mod tools;
-mod vector;
 
 pub use decision::{Decision, Note};
+pub use grade::{question, vector};
 pub use heuristic::Heuristic;
 
 use http::{HeaderName, HeaderValue};
@@ -58,6 +58,9 @@ use std::{
 use tierway_services::chat::{self, Journal, Tier};
 use tower_layer::Layer;
 use tower_service::Service;
+
+/// How many numbers a [`vector`] has.
+pub const NUMBERS: usize = numbers::NAMES.len();
 
 const TIER: HeaderName = HeaderName::from_static("x-tierway-tier");
 const REASON: HeaderName = HeaderName::from_static("x-tierway-reason");

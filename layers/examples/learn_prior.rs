@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{error::Error, fs, path::Path};
 use tierway_layers::{
-    classify::Heuristic,
+    classify,
     learn::{Example, Fit, Head, Vector},
 };
 use tierway_services::{
@@ -154,5 +154,5 @@ fn read_outcomes(file: &str, origin: usize) -> Result<Vec<Example>> {
 
 fn see(body: String) -> Option<Vector> {
     let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).ok()?;
-    Heuristic::vector(&prompt)
+    classify::vector(&prompt)
 }

@@ -18,11 +18,13 @@
 mod fit;
 mod head;
 mod ngrams;
+mod texture;
 
 pub use fit::{Example, Fit, Fitted};
 pub use head::Head;
 pub(crate) use head::sigmoid;
 pub use ngrams::{BUCKETS, Ngrams};
+pub(crate) use texture::Texture;
 
 /// What was seen of one call.
 #[derive(Clone, Debug, Default, PartialEq)]

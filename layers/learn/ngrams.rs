@@ -29,6 +29,7 @@ pub struct Ngrams {
     seen: Box<[u64; BUCKETS / 64]>,
     words: u32,
     previous: u64,
+    seed: u64,
 }
 
 impl Default for Ngrams {
@@ -38,18 +39,28 @@ impl Default for Ngrams {
             seen: Box::new([0; BUCKETS / 64]),
             words: 0,
             previous: 0,
+            seed: 0,
         }
     }
 }
 
 impl Ngrams {
+    /// For texts of another kind, whose words mean something else: an answer's beside a question's.
+    #[must_use]
+    pub fn of_kind(kind: u8) -> Self {
+        Self {
+            seed: u64::from(kind).wrapping_mul(KIND),
+            ..Self::default()
+        }
+    }
+
     /// Adds a word in lower case: itself, with its neighbour on the left, and its pieces.
     pub fn word(&mut self, word: &[u8]) {
         if self.words == MAX_WORDS {
             return;
         }
         self.words += 1;
-        let whole = hash(START, word);
+        let whole = hash(START ^ self.seed, word);
         self.add(whole);
         // A word across a sentence's end is no neighbour, see `stop`.
         if self.previous != 0 {
@@ -58,7 +69,7 @@ impl Ngrams {
         self.previous = whole;
         if word.len() > PIECE {
             for piece in word.windows(PIECE) {
-                self.add(hash(START ^ PART, piece));
+                self.add(hash(START ^ PART ^ self.seed, piece));
             }
         }
     }
@@ -96,7 +107,7 @@ impl Ngrams {
     /// Adds a mark that is no word (a path, a number, a block of code), so that its neighbours are seen beside it.
     pub fn mark(&mut self, mark: &'static str) {
         if self.words < MAX_WORDS {
-            let whole = hash(START ^ MARK, mark.as_bytes());
+            let whole = hash(START ^ MARK ^ self.seed, mark.as_bytes());
             self.add(whole);
             self.previous = whole;
         }
@@ -140,6 +151,7 @@ const fn is_dense(c: char) -> bool {
 const START: u64 = 0xcbf2_9ce4_8422_2325;
 const PAIR: u64 = 0x9e37_79b9_7f4a_7c15;
 const PART: u64 = 0x5851_f42d_4c95_7f2d;
+const KIND: u64 = 0xd6e8_feb8_6659_fd93;
 const MARK: u64 = 0x2545_f491_4f6c_dd1d;
 
 /// FNV-1a in 64 bits (Fowler, Noll, Vo), then mixed once: the same on every machine, for weights are shipped by bucket.

@@ -1,6 +1,6 @@
 //! What was seen of an ask, as the numbers and n-grams that the model reads.
-use super::{features::Features, texture::Texture};
-use crate::learn::Vector;
+use super::features::Features;
+use crate::learn::{Texture, Vector};
 
 /// One ask, read.
 #[derive(Clone, Debug, Default)]
@@ -119,11 +119,13 @@ numbers! {
     "tool_misfit" = |_, _, s, _| s.tool_misfit.unwrap_or(f32::NAN),
 }
 
-/// The vector of `ask` in `setting`; `prior` is what the hand-made score says of it.
-pub(super) fn vector(ask: &Ask, setting: &Setting, prior: f32) -> Vector {
-    Vector {
-        numbers: numbers(&ask.features, &ask.texture, setting, prior),
-        grams: ask.features.grams.buckets().to_vec(),
+impl Ask {
+    /// The vector of this ask in `setting`; `prior` is what the hand-made score says of it.
+    pub(super) fn vector(&self, setting: &Setting, prior: f32) -> Vector {
+        Vector {
+            numbers: numbers(&self.features, &self.texture, setting, prior),
+            grams: self.features.grams.buckets().to_vec(),
+        }
     }
 }
 

@@ -1,45 +1,44 @@
 //! What a text looks like, without reading its words for what they mean: lengths, numbers, signs, choices.
 //!
-//! These counts hold in any language and for any kind of ask, so they are what transfers between deployments; they are counted in the
-//! same pass over the same words as [`Features`](super::features::Features).
+//! These counts hold in any language and for any kind of text, so they are what transfers between deployments.
 
 /// What a text looks like.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Texture {
+pub(crate) struct Texture {
     /// Bytes.
-    pub(super) bytes: u32,
+    pub(crate) bytes: u32,
     /// Lines.
-    pub(super) lines: u32,
+    pub(crate) lines: u32,
     /// Words, whatever stands between blanks.
-    pub(super) words: u32,
+    pub(crate) words: u32,
     /// Words of over eight bytes.
-    pub(super) long_words: u32,
+    pub(crate) long_words: u32,
     /// Digits.
-    pub(super) digits: u32,
+    pub(crate) digits: u32,
     /// Numbers.
-    pub(super) numbers: u32,
+    pub(crate) numbers: u32,
     /// The largest number of digits in one.
-    pub(super) widest: u32,
+    pub(crate) widest: u32,
     /// Capital letters.
-    pub(super) capitals: u32,
+    pub(crate) capitals: u32,
     /// Signs of mathematics and logic.
-    pub(super) operators: u32,
+    pub(crate) operators: u32,
     /// Brackets that open.
-    pub(super) brackets: u32,
+    pub(crate) brackets: u32,
     /// Full stops, exclamation and question marks that end a sentence.
-    pub(super) sentences: u32,
+    pub(crate) sentences: u32,
     /// Question marks.
-    pub(super) questions: u32,
+    pub(crate) questions: u32,
     /// Commas and semicolons.
-    pub(super) commas: u32,
+    pub(crate) commas: u32,
     /// Quotation marks and back quotes.
-    pub(super) quotes: u32,
+    pub(crate) quotes: u32,
     /// Percent and currency signs.
-    pub(super) units: u32,
+    pub(crate) units: u32,
     /// Bytes beyond ASCII.
-    pub(super) foreign: u32,
+    pub(crate) foreign: u32,
     /// Lines that begin as the choices of a question do: `A.`, `(b)`, `C:`.
-    pub(super) choices: u32,
+    pub(crate) choices: u32,
 }
 
 /// Bytes that are looked at; what is longer has long been told by its beginning.
@@ -47,7 +46,7 @@ const MAX_BYTES: usize = 16 * 1024;
 
 impl Texture {
     /// Counts a stretch of text.
-    pub(super) fn read(&mut self, text: &str) {
+    pub(crate) fn read(&mut self, text: &str) {
         let left = MAX_BYTES.saturating_sub(self.bytes as usize);
         let bytes = text.as_bytes();
         let bytes = bytes.get(..left).unwrap_or(bytes);
