@@ -6,7 +6,8 @@
 //!
 //! The silence may begin before the answer's head. Then the head is sent without waiting for the provider's, as that of a stream that
 //! goes well, and what comes of it is told within the stream: an error or a refusal as the dialect's error event. What the head would
-//! have said beyond that (who answered, the provider's limits) is lost to such a call.
+//! have said beyond that (who answered, the provider's limits) is lost to such a call; what is known of it by then can be said
+//! ([`early_header`](KeepAliveLayer::early_header)).
 //!
 //! Signs of life hide no dead provider: whoever waits for it below keeps its own time, and its error ends the stream. Calls that ask
 //! for a whole answer pass untouched.
@@ -43,12 +44,13 @@ mod tests;
 
 use self::body::Paced;
 use crate::wire;
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -61,16 +63,18 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// Applies [`KeepAlive`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KeepAliveLayer {
     interval: Duration,
+    early: Arc<HeaderMap>,
 }
 
 /// Shows callers of streams signs of life. See the [module](self).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KeepAlive<S> {
     inner: S,
     interval: Duration,
+    early: Arc<HeaderMap>,
 }
 
 pin_project! {
@@ -91,6 +95,7 @@ struct Waiting<F> {
     future: Pin<Box<F>>,
     prompt: chat::Prompt,
     interval: Duration,
+    early: Arc<HeaderMap>,
 }
 
 // === impl KeepAliveLayer ===
@@ -98,8 +103,18 @@ struct Waiting<F> {
 impl KeepAliveLayer {
     /// A sign of life for each `interval` of silence; none at all where it is zero.
     #[must_use]
-    pub const fn new(interval: Duration) -> Self {
-        Self { interval }
+    pub fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            early: Arc::default(),
+        }
+    }
+
+    /// What an early head says beside the content's type: that something is not known yet, where later heads would tell it.
+    #[must_use]
+    pub fn early_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        Arc::make_mut(&mut self.early).insert(name, value);
+        self
     }
 }
 
@@ -109,6 +124,7 @@ impl<S> Layer<S> for KeepAliveLayer {
         KeepAlive {
             inner,
             interval: self.interval,
+            early: self.early.clone(),
         }
     }
 }
@@ -141,6 +157,7 @@ where
             future: Box::pin(self.inner.call(req)),
             prompt,
             interval: self.interval,
+            early: self.early.clone(),
         };
         ResponseFuture {
             state: State::Stream {
@@ -193,9 +210,11 @@ where
     F: Future<Output = Result<chat::Response, E>> + Send + 'static,
     E: Into<BoxError>,
 {
+    let early = late.early;
     let paced = Paced::of_head(late.future, late.prompt, late.interval);
     let mut res = chat::Response::new(Reply::stream(paced));
     let headers = res.headers_mut();
+    headers.clone_from(&early);
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream"),

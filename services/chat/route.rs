@@ -5,6 +5,20 @@ use std::{fmt, str::FromStr, sync::Arc};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeptUpstream;
 
+/// The conversation that a call belongs to: calls of one session have the same bytes here, and those of two sessions as good as never.
+///
+/// It says nothing of whom or what: it is a digest, made where the conversation is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Session(pub [u8; 16]);
+
+impl Session {
+    /// The session that `Classify` recognised, if any.
+    #[must_use]
+    pub fn of<B>(req: &http::Request<B>) -> Option<Self> {
+        req.extensions().get().copied()
+    }
+}
+
 /// How demanding a request is, from cheapest to dearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
