@@ -26,6 +26,7 @@ mod entry;
 mod error;
 mod finding;
 mod headers;
+mod logprobs;
 mod models;
 mod passage;
 mod record;
@@ -37,8 +38,8 @@ pub use models::{Model, probe};
 
 use crate::{
     chat::{
-        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
-        Target,
+        self, AttemptEnd, Journal, KeptUpstream, Kind, Logprobs, Operation, Prompt, Refusal,
+        Response, Role, Target,
     },
     dialect::Dialect,
     providers::Provider,
@@ -49,6 +50,7 @@ use answer::Answering;
 use bytes::Bytes;
 use entry::{Entry, Outgoing};
 use http::request;
+use logprobs::Tap;
 use record::Recorder;
 use signatures::{Signatures, Signer};
 use std::{
@@ -187,8 +189,14 @@ impl<'a> Call<'a> {
             Ok(made) => made,
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
-        let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
-        let mut response = answering.answer(upstream).await?;
+        let mut response = match self.ask_logprobs(dialect, &body).await? {
+            Some(response) => response,
+            None => {
+                let (mut answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+                answering.tap = self.passing_logprobs(dialect);
+                answering.answer(upstream).await?
+            }
+        };
         let translated = translate::dropped(self.prompt, dialect);
         dropped.extend(translated.into_iter().map(str::to_owned));
         headers::dropped(&dropped, response.headers_mut());
@@ -197,6 +205,53 @@ impl<'a> Call<'a> {
             response.extensions_mut().insert(KeptUpstream);
         }
         Ok(response)
+    }
+
+    /// The answer to a request that asks for log-probabilities beyond what the caller wants. `None` where nobody wants them, the model is known
+    /// to tell none, or it has just refused to: then the request goes as it is, and nothing fails for the sake of them.
+    async fn ask_logprobs(self, dialect: Dialect, body: &Bytes) -> Result<Option<Response>, Error> {
+        let model = &*self.target.model;
+        let Some(wish) = self.head.extensions.get::<Logprobs>() else {
+            return Ok(None);
+        };
+        let memory = &self.entry.logprobs;
+        let tells = self.entry.provider.capabilities(model).logprobs && !memory.refuses(model);
+        if !tells || translate::logprobs::asks(self.prompt) {
+            return Ok(None);
+        }
+        let Some(body) = translate::logprobs::wanted(dialect, body) else {
+            return Ok(None);
+        };
+        let (mut answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+        if matches!(upstream.status().as_u16(), 400 | 404 | 422 | 501) {
+            let refusal = answering.refusal(upstream).await;
+            if refusal.is_none() {
+                memory.note(model, false);
+            }
+            return Ok(refusal);
+        }
+        answering.tap = Some(Tap {
+            wish: wish.clone(),
+            dialect,
+            hide: true,
+            memory: Some((memory.clone(), model.into())),
+            words: false,
+            came: false,
+        });
+        answering.answer(upstream).await.map(Some)
+    }
+
+    /// Taps what the caller itself has asked for.
+    fn passing_logprobs(self, dialect: Dialect) -> Option<Tap> {
+        let wish = self.head.extensions.get::<Logprobs>()?;
+        translate::logprobs::asks(self.prompt).then(|| Tap {
+            wish: wish.clone(),
+            dialect,
+            hide: false,
+            memory: None,
+            words: false,
+            came: false,
+        })
     }
 
     /// The dialect in which to ask: the caller's own where the provider speaks it, and sees in it all that there is to see.
@@ -351,7 +406,8 @@ impl<'a> Call<'a> {
             extensions.get::<Journal>().cloned(),
             self.target.clone(),
             extensions.get::<Role>().copied().unwrap_or_default(),
-        );
+        )
+        .asked(self.prompt);
         let first_byte_until = recorder.started() + self.entry.provider.limits().first_byte;
         match self.entry.send(request, first_byte_until).await {
             Ok(upstream) => Ok((
@@ -364,6 +420,7 @@ impl<'a> Call<'a> {
                         signatures: self.signatures.clone(),
                         house: self.house().into(),
                     }),
+                    tap: None,
                     recorder,
                     first_byte_until,
                 },

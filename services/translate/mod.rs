@@ -69,6 +69,8 @@ pub mod grammar;
 mod guard;
 mod ids;
 pub(crate) mod json;
+#[cfg(feature = "client")]
+pub(crate) mod logprobs;
 mod messages;
 mod observe;
 mod ollama;

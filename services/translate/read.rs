@@ -56,12 +56,7 @@ pub fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Answer> {
             _ => {}
         }
     }
-    answer.logprobs = match dialect {
-        Dialect::ChatCompletions => logprobs(body),
-        Dialect::Responses => output_logprobs(body),
-        _ => None,
-    }
-    .unwrap_or_default();
+    answer.logprobs = answer_logprobs(dialect, body);
     Some(answer)
 }
 
@@ -99,6 +94,16 @@ pub fn read_stream_answer(dialect: Dialect, sse: &[u8]) -> Option<Answer> {
         events.push(Bytes::copy_from_slice(splitter.remainder()));
     }
     read_answer(dialect, &to_whole(dialect, &events)?)
+}
+
+/// The log-probabilities of a whole answer, where its dialect has a place for them.
+pub(super) fn answer_logprobs(dialect: Dialect, body: &str) -> Vec<Logprob> {
+    let found = match dialect {
+        Dialect::ChatCompletions => logprobs(body),
+        Dialect::Responses => output_logprobs(body),
+        _ => None,
+    };
+    found.unwrap_or_default()
 }
 
 /// The log-probabilities in one event of a stream, or in a whole answer of chat completions, whose choices have them in the same place.
