@@ -145,7 +145,8 @@ impl<C: Confidence> DraftArm<'_, C> {
                 Some((verdict, false)) => return Ok(Drafted::Rejected(verdict)),
             }
         }
-        if !reader.finish() {
+        // Not merely all that matters: what is shown as it was recorded must have its last event.
+        if !reader.is_complete() {
             return Ok(FAILED);
         }
         reader.extend_logprobs(logprobs.take());

@@ -1,3 +1,5 @@
+mod streams;
+
 use super::{future::timeless, *};
 use crate::testing::{ask, body, chat_request};
 use bytes::Bytes;

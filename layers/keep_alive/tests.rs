@@ -217,3 +217,22 @@ async fn is_not_ready_when_the_inner_is_not() {
     let mut fut = task::spawn(svc.call(messages_request(STREAM)));
     assert_pending!(fut.poll());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_early_head_says_what_is_known_of_it() {
+    let layer = layer().early_header(
+        HeaderName::from_static("x-outcome"),
+        HeaderValue::from_static("pending"),
+    );
+    let body = r#"{"model":"m","stream":true,"messages":[]}"#;
+    for (seconds, told) in [(20, Some("pending")), (1, None)] {
+        let service = layer.layer(tower::service_fn(move |_: chat::Request| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok::<_, tierway_services::BoxError>(script(&[(0, "data: [DONE]\n\n")]))
+        }));
+        let res = tower::ServiceExt::oneshot(service, crate::testing::chat_request(body)).await;
+        let res = res.unwrap();
+        let outcome = res.headers().get("x-outcome").map(|v| v.to_str().unwrap());
+        assert_eq!(outcome, told);
+    }
+}

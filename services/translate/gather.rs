@@ -46,6 +46,8 @@ struct Gathered {
     half: String,
     complete: bool,
     error: Option<Refusal>,
+    /// All text is one field, even where calls stand between its pieces.
+    one_text: bool,
 }
 
 /// What is open, as far as an answer tells of it.
@@ -64,7 +66,10 @@ impl AnswerReader {
             splitter: Splitter::new(EVENT_LIMIT),
             dialect,
             reader: Reader::new(dialect),
-            gathered: Gathered::default(),
+            gathered: Gathered {
+                one_text: dialect == Dialect::ChatCompletions,
+                ..Gathered::default()
+            },
             apart: false,
         }
     }
@@ -168,7 +173,7 @@ impl Gathered {
             Event::Open(open) => {
                 self.open = Some(match open {
                     Open::Text => {
-                        if !answer.text.is_empty() {
+                        if !self.one_text && !answer.text.is_empty() {
                             answer.text.push('\n');
                         }
                         Block::Text
