@@ -1,5 +1,5 @@
 //! What a predicate gets to see.
-use super::{Family, family, schemas::Tools};
+use super::{Family, Judge, family, schemas::Tools};
 use std::{borrow::Cow, sync::OnceLock, time::Duration};
 use tierway_services::chat::{self, Answer, Logprob, ToolCall};
 
@@ -23,6 +23,7 @@ pub struct Asked<'r> {
     family: OnceLock<Family>,
     tools: OnceLock<Tools>,
     schema: OnceLock<Option<super::schemas::Schema>>,
+    judge: Option<&'r Judge>,
 }
 
 // === impl Draft ===
@@ -97,6 +98,11 @@ impl<'a> Draft<'a> {
             None => Family::of(self.request, &self.question()),
         }
     }
+    /// The model that may be asked about it, where there is one.
+    #[must_use]
+    pub fn judge(&self) -> Option<&'a Judge> {
+        self.asked?.judge
+    }
     /// Lets `judge` look at what was read from the request.
     pub(super) fn asked<T>(&self, judge: impl FnOnce(&Asked<'_>) -> T) -> T {
         match self.asked {
@@ -118,7 +124,14 @@ impl<'r> Asked<'r> {
             family: OnceLock::new(),
             tools: OnceLock::new(),
             schema: OnceLock::new(),
+            judge: None,
         }
+    }
+    /// With a model that may be asked about drafts.
+    #[must_use]
+    pub const fn judged_by(mut self, judge: Option<&'r Judge>) -> Self {
+        self.judge = judge;
+        self
     }
     /// See [`Draft::question`].
     #[must_use]

@@ -101,7 +101,7 @@ where
         meanwhile.may_hedge(req.clone(), shared.budget.clone(), after);
     }
     let (mut status, kept) = {
-        let asked = Asked::new(&req);
+        let asked = Asked::new(&req).judged_by(settings.judge.as_ref());
         let arm = DraftArm {
             confidence: &*shared.confidence,
             settings,

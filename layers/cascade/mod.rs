@@ -73,6 +73,7 @@ mod draft_arm;
 mod family;
 mod future;
 mod hedge;
+mod judge;
 mod recorded;
 mod schemas;
 mod settings;
@@ -85,6 +86,7 @@ pub use self::{
     draft::{Asked, Draft},
     family::Family,
     future::ResponseFuture,
+    judge::Judge,
     settings::{ParseStreamModeError, StreamMode},
     vetoes::Vetoes,
 };
@@ -206,6 +208,12 @@ impl<M, C> CascadeLayer<M, C> {
         why: impl Fn(&chat::Request) -> Option<&'static str> + Send + Sync + 'static,
     ) -> Self {
         self.set(|s| s.skip_when = Some(Arc::new(why)))
+    }
+
+    /// The model that predicates may ask about a draft; none by default.
+    #[must_use]
+    pub fn judge(self, judge: Judge) -> Self {
+        self.set(|s| s.judge = Some(judge))
     }
 
     /// For how many calls a [`Session`] stays with the big model after it had to answer; 3 by default. Calls without one do not.

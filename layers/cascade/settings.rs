@@ -1,4 +1,5 @@
 //! When a call gets a draft, and on what terms.
+use super::Judge;
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use tierway_services::chat::{self, Operation, Target, Tier};
 
@@ -29,6 +30,7 @@ pub(super) struct Settings {
     pub(super) skip_when: Option<SkipWhen>,
     pub(super) max_draft: usize,
     pub(super) logprobs: bool,
+    pub(super) judge: Option<Judge>,
     pub(super) hedge_after: f64,
     pub(super) hedge_below: f64,
     pub(super) every: Pace,
@@ -111,6 +113,7 @@ impl Default for Settings {
             skip_when: None,
             max_draft: 4 * 1024 * 1024,
             logprobs: true,
+            judge: None,
             hedge_after: 0.5,
             hedge_below: 0.5,
             every: Pace::default(),

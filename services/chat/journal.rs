@@ -73,6 +73,8 @@ pub enum Role {
     Small,
     /// The big model, after a draft was not good enough.
     Big,
+    /// A model that was asked whether a draft is good enough.
+    Judge,
 }
 
 impl Role {
@@ -83,6 +85,7 @@ impl Role {
             Self::Only => "only",
             Self::Small => "small",
             Self::Big => "big",
+            Self::Judge => "judge",
         }
     }
 }

@@ -406,6 +406,39 @@ async fn log_probabilities_reach_the_predicate_beside_the_answer() {
 }
 
 #[tokio::test]
+async fn a_judge_is_asked_and_billed_to_the_call() {
+    struct Asks;
+    impl Confidence for Asks {
+        async fn judge(&self, draft: &Draft<'_>) -> Verdict {
+            let said = draft
+                .judge()
+                .unwrap()
+                .ask(draft, &draft.question(), 1)
+                .await;
+            let sure = said.is_some_and(|answer| answer.text == "yes: hi");
+            Verdict::new(if sure { 1.0 } else { 0.0 }, "judged")
+        }
+    }
+    let judge = |word: &'static str| {
+        Judge::new(tower::service_fn(move |req: Request| async move {
+            assert_eq!(req.extensions().get(), Some(&Role::Judge));
+            assert!(Journal::of(&req).is_some());
+            let question: serde_json::Value = serde_json::from_slice(req.body().raw()).unwrap();
+            let question = question["messages"][0]["content"].as_str().unwrap();
+            Ok::<_, &str>(says(&format!("{word}: {question}")))
+        }))
+    };
+    let (small, big) = (Model::says(CHAT, LONG), Model::says(CHAT, "Paris."));
+    for (word, outcome) in [("yes", "accepted"), ("no", "deferred")] {
+        let layer = CascadeLayer::new(small.clone(), Asks)
+            .streams(true)
+            .judge(judge(word));
+        let (told, _) = answered(layer, &big, asking(CHAT)).await;
+        assert!(told.starts_with(outcome), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_of_a_tool_is_judged_before_anybody_sees_it() {
     let calls = |city: &str| {
         let message = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use",
