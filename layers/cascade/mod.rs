@@ -8,7 +8,7 @@
 //! A call is eligible when its [`Tier`] is among [`tiers`](CascadeLayer::tiers) and it asks for one answer; streams and calls with tools
 //! only when [told](CascadeLayer::streams) [so](CascadeLayer::tools). Each response says in `x-tierway-cascade` what happened: `accepted`
 //! or `deferred` with confidence, threshold, reason and what is certified, or `skipped` with the reason why nobody drafted. The call's
-//! [`Journal`](tierway_services::chat::Journal) has the same, and the times.
+//! [`Journal`] has the same, and the times.
 //!
 //! # Streams
 //! The small model is asked for a stream in the caller's dialect. Its frames wait in a bounded buffer while the answer in them is read as

@@ -27,7 +27,7 @@ pub(super) struct Series {
     saved: Cached<Saved, Arc<Money>>,
     extra: Cached<Extra, Arc<Money>>,
     cache: Cached<CacheStatus, Counter>,
-    cascade: Cached<(&'static str, &'static str), Counter>,
+    cascade: Cached<(&'static str, &'static str, &'static str), Counter>,
     cascade_seconds: Cached<&'static str, Histogram>,
     request_seconds: Cached<(&'static str, &'static str), Histogram>,
     first_byte_seconds: Cached<(&'static str, &'static str), Histogram>,
@@ -126,10 +126,14 @@ impl Series {
         }
         if let Some(cascade) = call.cascade {
             let (outcome, reason) = (cascade.outcome(), cascade.reason);
+            let certified = if cascade.certified.is_some() {
+                "yes"
+            } else {
+                "no"
+            };
+            let (key, other) = ((outcome, reason, certified), (outcome, "other", certified));
             self.cascade
-                .get_or((outcome, reason), (outcome, "other"), |(o, r)| {
-                    names::cascade(o, r)
-                })
+                .get_or(key, other, |(o, r, c)| names::cascade(o, r, c))
                 .increment(1);
             for (part, time) in [
                 ("small", cascade.small),
