@@ -235,13 +235,15 @@ impl Answering<'_> {
         self.told(head, body)
     }
 
-    /// The answer to a refusal of the upstream's; `None` where it refuses to tell log-probabilities, which the caller never asked for.
+    /// The answer to a refusal of the upstream's; `None` where it may be about log-probabilities, which the caller never asked for: where it
+    /// names them, or finds fault with the request, which not every server does by name.
     pub(super) async fn refusal(mut self, upstream: http::Response<Incoming>) -> Option<Response> {
         let (head, body) = upstream.into_parts();
         let body = match self.collect(body, collect::ERROR).await {
             Ok(body) | Err((_, body)) => body,
         };
-        if memchr::memmem::find(&body, b"logprob").is_some() {
+        let fault = matches!(head.status.as_u16(), 400 | 422);
+        if fault || memchr::memmem::find(&body, b"logprob").is_some() {
             self.recorder.end(AttemptEnd::Status(head.status.as_u16()));
             return None;
         }

@@ -170,6 +170,14 @@ async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Resul
     }
 }
 
+/// What came of asking for log-probabilities.
+enum WithLogprobs {
+    NotAsked,
+    /// The request was refused, perhaps for the sake of them.
+    Refused,
+    Answered(Response),
+}
+
 /// A call whose provider is known.
 #[derive(Clone, Copy)]
 struct Call<'a> {
@@ -190,9 +198,12 @@ impl<'a> Call<'a> {
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
         let mut response = match self.ask_logprobs(dialect, &body).await? {
-            Some(response) => response,
-            None => {
+            WithLogprobs::Answered(response) => response,
+            without => {
                 let (mut answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+                if matches!(without, WithLogprobs::Refused) && upstream.status().is_success() {
+                    self.entry.logprobs.note(&self.target.model, false);
+                }
                 answering.tap = self.passing_logprobs(dialect);
                 answering.answer(upstream).await?
             }
@@ -207,28 +218,25 @@ impl<'a> Call<'a> {
         Ok(response)
     }
 
-    /// The answer to a request that asks for log-probabilities beyond what the caller wants. `None` where nobody wants them, the model is known
-    /// to tell none, or it has just refused to: then the request goes as it is, and nothing fails for the sake of them.
-    async fn ask_logprobs(self, dialect: Dialect, body: &Bytes) -> Result<Option<Response>, Error> {
+    /// Asks for log-probabilities beyond what the caller wants, where somebody wants them and the model is not known to tell none. Nothing
+    /// fails for the sake of them: what is refused goes again as it is.
+    async fn ask_logprobs(self, dialect: Dialect, body: &Bytes) -> Result<WithLogprobs, Error> {
         let model = &*self.target.model;
         let Some(wish) = self.head.extensions.get::<Logprobs>() else {
-            return Ok(None);
+            return Ok(WithLogprobs::NotAsked);
         };
         let memory = &self.entry.logprobs;
         let tells = self.entry.provider.capabilities(model).logprobs && !memory.refuses(model);
         if !tells || translate::logprobs::asks(self.prompt) {
-            return Ok(None);
+            return Ok(WithLogprobs::NotAsked);
         }
         let Some(body) = translate::logprobs::wanted(dialect, body) else {
-            return Ok(None);
+            return Ok(WithLogprobs::NotAsked);
         };
         let (mut answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
         if matches!(upstream.status().as_u16(), 400 | 404 | 422 | 501) {
             let refusal = answering.refusal(upstream).await;
-            if refusal.is_none() {
-                memory.note(model, false);
-            }
-            return Ok(refusal);
+            return Ok(refusal.map_or(WithLogprobs::Refused, WithLogprobs::Answered));
         }
         answering.tap = Some(Tap {
             wish: wish.clone(),
@@ -238,7 +246,7 @@ impl<'a> Call<'a> {
             words: false,
             came: false,
         });
-        answering.answer(upstream).await.map(Some)
+        answering.answer(upstream).await.map(WithLogprobs::Answered)
     }
 
     /// Taps what the caller itself has asked for.

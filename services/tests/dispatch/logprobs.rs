@@ -97,6 +97,29 @@ async fn who_asks_gets_them() {
 }
 
 #[tokio::test]
+async fn a_fault_may_be_theirs_without_naming_them() {
+    let nameless =
+        r#"{"error":{"message":"Extra inputs are not permitted","type":"invalid_request_error"}}"#;
+    for (always, calls, status) in [(false, [2, 3], 200), (true, [2, 4], 400)] {
+        let upstream = Upstream::start(move |seen| {
+            let refused = always || seen.json().get("logprobs").is_some();
+            vec![Act::Send(if refused {
+                json(400, nameless)
+            } else {
+                json(200, COMPLETION)
+            })]
+        })
+        .await;
+        let dispatch = dispatch(provider(Kind::OpenAiCompatible, &upstream));
+        for calls in calls {
+            let (ask, _) = wishing("/v1/chat/completions", CHAT);
+            assert_eq!(ask.send(&dispatch).await.unwrap().status, status);
+            assert_eq!(upstream.seen().len(), calls, "{always}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_of_them_is_no_refusal_and_asked_for_once() {
     let upstream = Upstream::start(|seen| {
         vec![Act::Send(match seen.json().get("logprobs") {
