@@ -1,3 +1,5 @@
+mod leaks;
+mod model;
 mod streams;
 
 use super::{future::timeless, *};
