@@ -5,9 +5,9 @@
 //! Messages, a comment elsewhere.
 //!
 //! The silence may begin before the answer's head. Then the head is sent without waiting for the provider's, as that of a stream that
-//! goes well, and what comes of it is told within the stream: an error or a refusal as the dialect's error event. What the head would
-//! have said beyond that (who answered, the provider's limits) is lost to such a call; what is known of it by then can be said
-//! ([`early_header`](KeepAliveLayer::early_header)).
+//! goes well, and what comes of it is told within the stream: an error or a refusal as the dialect's error event. Such a head has what the
+//! layers below have [said](EarlyHead) by then: what the cache and the cascade did, who was asked, what of the request was left out. It cannot
+//! have what only the answer tells: its status, the provider's limits and request id, and who answers while a small model is at a draft.
 //!
 //! Signs of life hide no dead provider: whoever waits for it below keeps its own time, and its error ends the stream. Calls that ask
 //! for a whole answer pass untouched.
@@ -44,37 +44,34 @@ mod tests;
 
 use self::body::Paced;
 use crate::wire;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderValue, header};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 use tierway_services::{
     BoxError,
-    chat::{self, Reply},
+    chat::{self, EarlyHead, Reply},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
 
 /// Applies [`KeepAlive`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct KeepAliveLayer {
     interval: Duration,
-    early: Arc<HeaderMap>,
 }
 
 /// Shows callers of streams signs of life. See the [module](self).
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct KeepAlive<S> {
     inner: S,
     interval: Duration,
-    early: Arc<HeaderMap>,
 }
 
 pin_project! {
@@ -95,7 +92,7 @@ struct Waiting<F> {
     future: Pin<Box<F>>,
     prompt: chat::Prompt,
     interval: Duration,
-    early: Arc<HeaderMap>,
+    early: EarlyHead,
 }
 
 // === impl KeepAliveLayer ===
@@ -103,18 +100,8 @@ struct Waiting<F> {
 impl KeepAliveLayer {
     /// A sign of life for each `interval` of silence; none at all where it is zero.
     #[must_use]
-    pub fn new(interval: Duration) -> Self {
-        Self {
-            interval,
-            early: Arc::default(),
-        }
-    }
-
-    /// What an early head says beside the content's type: that something is not known yet, where later heads would tell it.
-    #[must_use]
-    pub fn early_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        Arc::make_mut(&mut self.early).insert(name, value);
-        self
+    pub const fn new(interval: Duration) -> Self {
+        Self { interval }
     }
 }
 
@@ -124,7 +111,6 @@ impl<S> Layer<S> for KeepAliveLayer {
         KeepAlive {
             inner,
             interval: self.interval,
-            early: self.early.clone(),
         }
     }
 }
@@ -145,7 +131,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, req: chat::Request) -> Self::Future {
+    fn call(&mut self, mut req: chat::Request) -> Self::Future {
         if self.interval.is_zero() || !req.body().facts().stream {
             let future = self.inner.call(req);
             return ResponseFuture {
@@ -153,11 +139,13 @@ where
             };
         }
         let prompt = req.body().clone();
+        let early = EarlyHead::default();
+        req.extensions_mut().insert(early.clone());
         let waiting = Waiting {
             future: Box::pin(self.inner.call(req)),
             prompt,
             interval: self.interval,
-            early: self.early.clone(),
+            early,
         };
         ResponseFuture {
             state: State::Stream {
@@ -210,11 +198,11 @@ where
     F: Future<Output = Result<chat::Response, E>> + Send + 'static,
     E: Into<BoxError>,
 {
-    let early = late.early;
+    let said = late.early.said();
     let paced = Paced::of_head(late.future, late.prompt, late.interval);
     let mut res = chat::Response::new(Reply::stream(paced));
     let headers = res.headers_mut();
-    headers.clone_from(&early);
+    *headers = said;
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream"),

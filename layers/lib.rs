@@ -20,6 +20,8 @@ pub mod classify;
 pub mod decode;
 #[cfg(feature = "keep-alive")]
 pub mod keep_alive;
+#[cfg(any(feature = "cascade", feature = "classify"))]
+pub mod learn;
 #[cfg(any(feature = "bind", feature = "classify"))]
 pub mod names;
 #[cfg(feature = "prompt-cache")]

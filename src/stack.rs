@@ -91,8 +91,6 @@ impl Stack {
             .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
-            // Below whoever adds to the head, which it may send early; above whoever may be silent for long.
-            .layer(keep_alive(config))
             // Said by the layers below where they are on; every answer says something.
             .layer(SetResponseHeaderLayer::if_not_present(
                 CACHE,
@@ -102,6 +100,8 @@ impl Stack {
                 CASCADE,
                 HeaderValue::from_static("off"),
             ))
+            // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
+            .layer(KeepAliveLayer::new(config.server.keep_alive))
             // A hit must cost no model.
             .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
             // Asks the small model first; each arm below it is an attempt of its own.
@@ -169,16 +169,6 @@ fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
     match config.savings.baseline.as_ref().or_else(flagship) {
         Some(target) => layer.baseline(target.clone()),
         None => layer,
-    }
-}
-
-/// A head that goes early goes before the cascade has decided: it says so, and ledger, metrics and log say the rest.
-fn keep_alive(config: &Config) -> KeepAliveLayer {
-    let layer = KeepAliveLayer::new(config.server.keep_alive);
-    if config.cascade.enabled && config.small().is_some() {
-        layer.early_header(CASCADE, HeaderValue::from_static("pending"))
-    } else {
-        layer
     }
 }
 

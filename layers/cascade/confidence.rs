@@ -16,13 +16,13 @@ pub struct Verdict {
     /// The confidence that is enough, where the predicate knows better than the layer: one that was calibrated does.
     pub threshold: Option<f64>,
     /// What is promised of the drafts that are kept; `None` where nobody has certified anything.
-    pub certified: Option<Certificate>,
+    pub certified: Option<Certified>,
 }
 
 /// A promise about the drafts that a predicate keeps: that the big model's answer would have been better for at most `alpha` of all calls
 /// judged, said with confidence 1 - `delta`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Certificate {
+pub struct Certified {
     /// The share of harm, from 0 to 1.
     pub alpha: f64,
     /// The probability that the promise itself is wrong, from 0 to 1.
@@ -157,7 +157,7 @@ impl Verdict {
     /// With a promise about what is kept.
     #[must_use]
     pub const fn certified(mut self, alpha: f64, delta: f64) -> Self {
-        self.certified = Some(Certificate { alpha, delta });
+        self.certified = Some(Certified { alpha, delta });
         self
     }
 }

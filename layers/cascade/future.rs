@@ -5,7 +5,7 @@ use super::{
     hedge::Meanwhile,
 };
 use crate::headers::header_value;
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use std::{
     fmt::{self, Write},
@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Instant,
 };
-use tierway_services::chat::{self, CascadeStatus, Journal, Session, Tier};
+use tierway_services::chat::{self, CascadeStatus, EarlyHead, Journal, Session, Tier};
 use tower::util::Oneshot;
 use tower_service::Service;
 
@@ -28,17 +28,19 @@ pin_project! {
     #[project = StateProj]
     enum State<S: Service<chat::Request>> {
         // Not for a draft: the big model's own future, and a word in the head.
-        Skipped { #[pin] future: Oneshot<S, chat::Request>, reason: &'static str },
+        Skipped { #[pin] future: Oneshot<S, chat::Request>, word: HeaderValue },
         Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, S::Error>> + Send>> },
     }
 }
 
 impl<S: Service<chat::Request>> ResponseFuture<S> {
     pub(super) fn skipped(big: S, req: chat::Request, reason: &'static str) -> Self {
+        let word = header_value(format_args!("skipped; reason={reason}"));
+        EarlyHead::say(&req, CASCADE, word.clone());
         Self {
             state: State::Skipped {
                 future: Oneshot::new(big, req),
-                reason,
+                word,
             },
         }
     }
@@ -60,10 +62,9 @@ where
     type Output = Result<chat::Response, S::Error>;
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Skipped { future, reason } => {
+            StateProj::Skipped { future, word } => {
                 let mut res = ready!(future.poll(cx))?;
-                let value = header_value(format_args!("skipped; reason={reason}"));
-                res.headers_mut().insert(CASCADE, value);
+                res.headers_mut().insert(CASCADE, word.clone());
                 Poll::Ready(Ok(res))
             }
             StateProj::Story { story } => story.as_mut().poll(cx),
@@ -90,6 +91,7 @@ where
     C: Confidence,
 {
     let settings = &*shared.settings;
+    EarlyHead::say(&req, CASCADE, HeaderValue::from_static("pending"));
     let journal = Journal::of(&req).cloned();
     let pace = settings.pace(Tier::of(&req));
     let start = Instant::now();
@@ -98,7 +100,10 @@ where
         let share = |limit: std::time::Duration| limit.mul_f64(settings.hedge_after);
         let after = pace.max_added_latency.map(share);
         shared.budget.earn();
-        meanwhile.may_hedge(req.clone(), shared.budget.clone(), after);
+        let mut beside = req.clone();
+        // It may yet lose, so it has nothing to say for the head.
+        beside.extensions_mut().remove::<EarlyHead>();
+        meanwhile.may_hedge(beside, shared.budget.clone(), after);
     }
     let (mut status, kept) = {
         let asked = Asked::new(&req).judged_by(settings.judge.as_ref());
@@ -135,6 +140,7 @@ where
         // Whatever else is at work is hung up on as it is dropped here.
         Some(res) => res,
         None => {
+            EarlyHead::say(&req, CASCADE, header(&status));
             shared.stay.escalated(Session::of(&req));
             let asked_at = meanwhile.asked_at.unwrap_or_else(Instant::now);
             let res = meanwhile.answer(req).await;
@@ -144,9 +150,7 @@ where
             res?
         }
     };
-    let value = header(&status);
-    res.headers_mut()
-        .insert(CASCADE, header_value(format_args!("{value}")));
+    res.headers_mut().insert(CASCADE, header(&status));
     Ok(res)
 }
 
@@ -175,7 +179,7 @@ fn decide(
 }
 
 /// `accepted; confidence=0.97; threshold=0.85; reason=no_veto; certified=no`.
-fn header(status: &CascadeStatus) -> String {
+fn header(status: &CascadeStatus) -> HeaderValue {
     let mut value = status.outcome().to_owned();
     // Writing to a `String` cannot fail.
     if let Some(confidence) = status.confidence {
@@ -189,7 +193,7 @@ fn header(status: &CascadeStatus) -> String {
             None => write!(value, "; certified=no"),
         };
     }
-    value
+    header_value(format_args!("{value}"))
 }
 
 /// Used by tests alone: a status without its times, which no test can know.

@@ -20,7 +20,8 @@
 //! [bounded share](CascadeLayer::hedge) of drafts; whichever is not needed is hung up on, and what it cost is counted.
 //!
 //! A head that tells the outcome waits for the outcome. Where something above sends the head early
-//! (`KeepAliveLayer` does), it can say no more than `pending`; the journal, and who reads it, has the rest.
+//! (`KeepAliveLayer` does), it can say no more than `pending`, or `deferred` where that is known by then; the journal, and who reads it, has
+//! the rest.
 //!
 //! # Tools
 //! The gateway executes nothing. What a small model wants to call is judged like its words, and before anybody acts on it; so calls with
@@ -66,10 +67,12 @@
 //!
 //! # Cancellation
 //! The arms at work are dropped with the future.
+mod certify;
 mod combine;
 mod confidence;
 mod draft;
 mod draft_arm;
+mod drift;
 mod family;
 mod future;
 mod hedge;
@@ -81,9 +84,14 @@ mod stay;
 mod vetoes;
 
 pub use self::{
+    certify::{
+        Certificate, Label, Promise, Shortfall, binomial_cdf, certify, even_grid, harm_bound,
+        labels_needed, least_deferred, quantile_grid,
+    },
     combine::{And, FirstDecided, Vetoed, Weighted},
-    confidence::{Certificate, Confidence, ConfidenceFn, Verdict, confidence_fn},
+    confidence::{Certified, Confidence, ConfidenceFn, Verdict, confidence_fn},
     draft::{Asked, Draft},
+    drift::Drift,
     family::Family,
     future::ResponseFuture,
     judge::Judge,

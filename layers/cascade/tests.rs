@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use serde_json::json;
 use std::pin::Pin;
-use tierway_services::chat::{CascadeStatus, Journal, Reply, Request, Response, Role};
+use tierway_services::chat::{CascadeStatus, EarlyHead, Journal, Reply, Request, Response, Role};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_test::mock;
 
@@ -303,4 +303,26 @@ impl Body for Cut {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         Poll::Ready(Some(Err("reset".into())))
     }
+}
+
+#[tokio::test]
+async fn what_is_certain_is_said_before_the_answer() {
+    let word = |early: &EarlyHead| early.said()["x-tierway-cascade"].clone();
+    let (mut svc, mut small, _big) = between(sure(0.2), |l| l);
+    assert_ready_ok!(svc.poll_ready());
+    let (mut req, _) = medium(ask("auto", "hi"));
+    let early = EarlyHead::default();
+    req.extensions_mut().insert(early.clone());
+    let mut fut = task::spawn(svc.call(req));
+    assert_pending!(fut.poll());
+    assert_eq!(word(&early), "pending");
+    let (_, send) = small.next_request().await.unwrap();
+    send.send_response(says("hm"));
+    assert_pending!(fut.poll());
+    assert!(word(&early).to_str().unwrap().starts_with("deferred; "));
+    let mut direct = ask("auto", "hi");
+    direct.extensions_mut().insert(early.clone());
+    let mut fut = task::spawn(svc.call(direct));
+    assert_pending!(fut.poll());
+    assert_eq!(word(&early), "skipped; reason=tier");
 }

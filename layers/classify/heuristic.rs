@@ -6,15 +6,14 @@
 //!
 //! What does **not** count: the system prompt, the number of tools, `thinking`, and whatever else a harness adds to every request; the
 //! same ask is in the same tier bare and wrapped. These weights are a prior, put down by hand, not learned from outcomes.
-use super::{Decision, Policy, ask::clean, features::Features};
-use crate::names::{Names, Wish};
-use tierway_services::chat::{self, Facts, Operation, PartKind, Prompt, Speaker, Tier};
-
-/// How many asks "yes" and "continue" are followed back.
-const MAX_BACK: usize = 5;
-
-/// A turn of consent gets what the ask before it got; an error that came back, this much more.
-const STILL_FAILING: f32 = 14.0;
+use super::{
+    Decision, Explanation, Policy, features::Features, grade::Grade, prior::Prior, vector,
+};
+use crate::{
+    learn::Vector,
+    names::{Names, Wish},
+};
+use tierway_services::chat::{self, Operation, PartKind, Prompt, Speaker, Tier};
 
 const MEDIUM_FROM: f32 = 25.0;
 const COMPLEX_FROM: f32 = 50.0;
@@ -41,6 +40,13 @@ pub struct Heuristic {
 }
 
 impl Heuristic {
+    /// What the shipped weights, or weights learned here, read of a conversation: its deciding ask as numbers and n-grams; `None` where
+    /// nothing was asked.
+    #[must_use]
+    pub fn vector(prompt: &Prompt) -> Option<Vector> {
+        Grade::of(prompt, Prior::shipped()?).vector
+    }
+
     /// Classifies what `names` take for a wish to be routed, or for a tier; any other name is left to [`Bind`](crate::bind::Bind).
     #[must_use]
     pub const fn new(names: Names) -> Self {
@@ -60,6 +66,14 @@ impl Policy for Heuristic {
             Wish::Auto => Some(decide(req)),
         }
     }
+
+    fn explain(&self, req: &chat::Request) -> Explanation {
+        let vector = Self::vector(req.body());
+        Explanation {
+            decision: self.classify(req),
+            features: vector.map_or_else(Vec::new, |vector| vector::named(&vector)),
+        }
+    }
 }
 
 fn decide(req: &chat::Request) -> Decision {
@@ -67,7 +81,10 @@ fn decide(req: &chat::Request) -> Decision {
     if let Some(side) = side_request(req) {
         return side;
     }
-    let mut decision = by_ask(req.body());
+    let mut decision = match Prior::shipped() {
+        Some(prior) => Grade::of(req.body(), prior).decide(),
+        None => Decision::new(Tier::Medium, "no_weights"),
+    };
     // Which models can see is not known here, but the smallest mostly cannot.
     if decision.tier == Tier::Simple && facts.has_images() {
         decision = Decision::new(Tier::Medium, "image");
@@ -84,8 +101,8 @@ fn side_request(req: &chat::Request) -> Option<Decision> {
         .map(http::HeaderValue::as_bytes)
     {
         Some(b"auxiliary") => return Some(Decision::new(Tier::Simple, "side_request")),
-        Some(b"compaction") => return Some(COMPACTION),
-        _ if asks_compaction(req.body()) => return Some(COMPACTION),
+        Some(b"compaction") => return Some(compaction()),
+        _ if asks_compaction(req.body()) => return Some(compaction()),
         _ => {}
     }
     if facts.max_tokens.is_some_and(|n| n <= 1) {
@@ -99,7 +116,9 @@ fn side_request(req: &chat::Request) -> Option<Decision> {
 }
 
 /// The summary replaces the whole conversation, so a bad one spoils every turn after it: no work for the smallest.
-const COMPACTION: Decision = Decision::new(Tier::Medium, "compaction");
+fn compaction() -> Decision {
+    Decision::new(Tier::Medium, "compaction")
+}
 
 /// Whether the newest part is how Claude Code asks for a summary, where it does not say so in a header.
 fn asks_compaction(prompt: &Prompt) -> bool {
@@ -139,55 +158,6 @@ fn names_a_session(prompt: &Prompt) -> bool {
         })
 }
 
-/// The decision by what the user last asked.
-fn by_ask(prompt: &Prompt) -> Decision {
-    let facts = prompt.facts();
-    let (mut asks, mut raised) = (0, 0.0);
-    for turn in user_turns(facts) {
-        let mut features = Features::default();
-        for part in turn.parts.iter().filter(|p| p.kind == PartKind::Text) {
-            clean(&prompt.text(part), |words| features.read(words));
-        }
-        if features.is_empty() {
-            continue;
-        }
-        asks += 1;
-        let goes_on = features.is_small_talk() && features.affirmations > 0
-            || features.error_loop && features.words <= 12;
-        if goes_on && asks < MAX_BACK {
-            if features.error_loop {
-                raised = STILL_FAILING;
-            }
-            continue;
-        }
-        let decision = score(&features);
-        if asks == 1 {
-            return decision;
-        }
-        let score = (decision.score * 100.0 + raised).min(99.0);
-        let reason = if raised > 0.0 {
-            "still_failing"
-        } else {
-            "continued"
-        };
-        return Decision::new(tier_of(score), reason).with_score(score / 100.0);
-    }
-    match asks {
-        0 => Decision::new(Tier::Medium, "no_ask"),
-        _ if raised > 0.0 => Decision::new(Tier::Medium, "still_failing"),
-        _ => Decision::new(Tier::Simple, "greeting"),
-    }
-}
-
-/// The user's turns, newest first.
-fn user_turns(facts: &Facts) -> impl Iterator<Item = &chat::Turn> {
-    facts
-        .turns
-        .iter()
-        .rev()
-        .filter(|t| t.speaker == Speaker::User)
-}
-
 fn tier_of(score: f32) -> Tier {
     if score >= REASONING_FROM {
         Tier::Reasoning
@@ -200,7 +170,7 @@ fn tier_of(score: f32) -> Tier {
     }
 }
 
-fn score(f: &Features) -> Decision {
+pub(super) fn score(f: &Features) -> Decision {
     let decided = |score: f32, reason| {
         Decision::new(tier_of(score), reason).with_score(score.clamp(0.0, 100.0) / 100.0)
     };

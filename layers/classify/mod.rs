@@ -30,12 +30,20 @@
 //! # }
 //! ```
 mod ask;
+mod decision;
 mod features;
+mod grade;
 mod heuristic;
 mod lexicon;
+mod lines;
+mod prior;
 #[cfg(test)]
 mod tests;
+mod texture;
+mod tools;
+mod vector;
 
+pub use decision::{Decision, Note};
 pub use heuristic::Heuristic;
 
 use http::{HeaderName, HeaderValue};
@@ -68,24 +76,29 @@ const REASON: HeaderName = HeaderName::from_static("x-tierway-reason");
 pub trait Policy {
     /// The tier of `req` and why; `None` where the caller's own choice of a model stands.
     fn classify(&self, req: &chat::Request) -> Option<Decision>;
+
+    /// The same decision with what it was made from, for a person to read. Not for the hot path.
+    fn explain(&self, req: &chat::Request) -> Explanation {
+        Explanation {
+            decision: self.classify(req),
+            features: Vec::new(),
+        }
+    }
+}
+
+/// A decision, and what it was made from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Explanation {
+    /// The decision.
+    pub decision: Option<Decision>,
+    /// What was seen in the request, by name, where the policy tells; only what is there.
+    pub features: Vec<(&'static str, f64)>,
 }
 
 impl<F: Fn(&chat::Request) -> Option<Decision>> Policy for F {
     fn classify(&self, req: &chat::Request) -> Option<Decision> {
         self(req)
     }
-}
-
-/// A tier, and why.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Decision {
-    /// The tier.
-    pub tier: Tier,
-    /// Why, in one word that is the same for every call decided alike: it goes into a header, so it must be visible ASCII.
-    pub reason: &'static str,
-    /// How demanding the call looked, from 0 to 1. Comparable only between decisions of one policy.
-    pub score: f32,
 }
 
 /// Applies [`Classify`].
@@ -106,33 +119,6 @@ pin_project! {
         #[pin]
         future: F,
         decision: Option<Decision>,
-    }
-}
-
-// === impl Decision ===
-
-impl Decision {
-    /// A decision, scored at the middle of its tier.
-    #[must_use]
-    pub const fn new(tier: Tier, reason: &'static str) -> Self {
-        let score = match tier {
-            Tier::Simple => 0.125,
-            Tier::Medium => 0.375,
-            Tier::Complex => 0.625,
-            Tier::Reasoning => 0.875,
-        };
-        Self {
-            tier,
-            reason,
-            score,
-        }
-    }
-
-    /// With this score.
-    #[must_use]
-    pub const fn with_score(mut self, score: f32) -> Self {
-        self.score = score;
-        self
     }
 }
 
@@ -189,19 +175,22 @@ where
 
     fn call(&mut self, mut req: chat::Request) -> Self::Future {
         let decision = self.policy.classify(&req);
+        let said = decision.as_ref().map(|d| d.reason.clone());
         if let Some(journal) = Journal::of(&req) {
             let facts = req.body().facts();
             journal.write(|j| {
                 j.requested_model.get_or_insert_with(|| facts.model.clone());
                 j.stream = facts.stream;
-                j.tier = decision.map(|d| d.tier);
-                j.tier_reason = decision.map(|d| d.reason);
+                j.tier = decision.as_ref().map(|d| d.tier);
+                j.tier_reason = said;
             });
         }
-        match decision {
-            Some(decision) => drop(req.extensions_mut().insert(decision.tier)),
-            // A tier that somebody outside left is not this policy's decision.
-            None => drop(req.extensions_mut().remove::<Tier>()),
+        let extensions = req.extensions_mut();
+        // A tier that somebody outside left is not this policy's decision.
+        extensions.remove::<Tier>();
+        if let Some(decision) = &decision {
+            extensions.insert(decision.tier);
+            extensions.insert(decision.clone());
         }
         ResponseFuture {
             future: self.inner.call(req),
@@ -237,16 +226,21 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut res = ready!(this.future.poll(cx))?;
-        let (tier, reason) = this
-            .decision
-            .map_or(("direct", "named_model"), |d| (d.tier.as_str(), d.reason));
+        // A layer below may have moved the tier; what it leaves in the answer is the last word.
+        let last = res.extensions_mut().remove::<Decision>();
+        let decision = last.or_else(|| this.decision.take());
+        let tier = decision.as_ref().map_or("direct", |d| d.tier.as_str());
         let headers = res.headers_mut();
         headers.insert(TIER, HeaderValue::from_static(tier));
         // Not `from_static`, which panics: the reason is whatever a policy says.
-        if let Ok(reason) = HeaderValue::from_str(reason) {
+        let reason = match &decision {
+            Some(decision) => HeaderValue::try_from(decision.to_string()),
+            None => Ok(HeaderValue::from_static("named_model")),
+        };
+        if let Ok(reason) = reason {
             headers.insert(REASON, reason);
         }
-        if let Some(decision) = this.decision {
+        if let Some(decision) = decision {
             res.extensions_mut().insert(decision.tier);
         }
         Poll::Ready(Ok(res))
@@ -283,7 +277,7 @@ mod layer_tests {
         assert_eq!(body(res).await, "yes");
         journal.read(|j| {
             assert_eq!(j.tier, Some(Tier::Complex));
-            assert_eq!(j.tier_reason, Some("always"));
+            assert_eq!(j.tier_reason.as_deref(), Some("always"));
             assert_eq!(j.requested_model.as_deref(), Some("m"));
         });
     }

@@ -373,7 +373,7 @@ fn consent_goes_on_with_what_was_asked() {
         let decision = talk(consent);
         assert_eq!(
             (decision.tier, decision.reason),
-            (Tier::Complex, "continued"),
+            (Tier::Complex, "continued".into()),
             "{consent}"
         );
     }
@@ -426,7 +426,7 @@ fn a_named_tier_or_model_is_the_callers_own_choice() {
     let classify = |model: &str| Heuristic::new(names.clone()).classify(&ask(model, "hi"));
     assert_eq!(
         classify("tierway/complex").map(|d| (d.tier, d.reason)),
-        Some((Tier::Complex, "asked"))
+        Some((Tier::Complex, "asked".into()))
     );
     assert_eq!(classify("gpt-4o-mini").map(|d| d.tier), Some(Tier::Simple));
     assert_eq!(classify("local:qwen"), None);

@@ -1,6 +1,7 @@
 //! What happened to one call, written down as it happens.
 use super::{Target, Tenant, Tier, Usage, Usd};
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -49,7 +50,7 @@ pub struct JournalEntries {
     /// The tier, where one was chosen.
     pub tier: Option<Tier>,
     /// Why that tier.
-    pub tier_reason: Option<&'static str>,
+    pub tier_reason: Option<Cow<'static, str>>,
     /// Where the call was to go.
     pub target: Option<Target>,
     /// What the prompt cache did.

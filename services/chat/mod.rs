@@ -15,7 +15,9 @@
 //! | [`Target`] | request | `Bind` | `PromptCache`, `Dispatch` | `Dispatch` refuses |
 //! | [`KeptUpstream`] | response | the leaf | `Responses` | no provider keeps this answer |
 //! | [`Role`] | request | `Cascade` | the leaf | the only attempt |
+//! | [`EarlyHead`] | request | `KeepAlive` | `PromptCache`, `Cascade`, the leaf | no head is sent early |
 mod answer;
+mod early;
 mod facts;
 mod journal;
 mod logprobs;
@@ -27,6 +29,7 @@ mod route;
 mod usage;
 
 pub use answer::{Answer, Logprob, StopReason, ToolCall};
+pub use early::EarlyHead;
 pub use facts::{Facts, Operation, Part, PartKind, Speaker, Turn};
 pub use journal::{Attempt, AttemptEnd, CacheStatus, CascadeStatus, Journal, JournalEntries, Role};
 pub use logprobs::Logprobs;

@@ -1,23 +1,9 @@
-//! Where a call goes: [`Tier`], [`Target`], and for whom: [`Tenant`].
+//! Where a call goes: [`Tier`], [`Target`]; for whom: [`Tenant`]; and in which conversation: [`Session`].
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// Marks an answer that its provider keeps, so that a caller may go on from it by its id there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeptUpstream;
-
-/// The conversation that a call belongs to: calls of one session have the same bytes here, and those of two sessions as good as never.
-///
-/// It says nothing of whom or what: it is a digest, made where the conversation is recognised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Session(pub [u8; 16]);
-
-impl Session {
-    /// The session that `Classify` recognised, if any.
-    #[must_use]
-    pub fn of<B>(req: &http::Request<B>) -> Option<Self> {
-        req.extensions().get().copied()
-    }
-}
 
 /// How demanding a request is, from cheapest to dearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +139,33 @@ impl Tenant {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Which conversation a call belongs to: 128 bits that tell conversations apart and nothing else about them.
+///
+/// `Classify` writes it on the request; whoever keeps something for a conversation (its model, an escalation) keys it by this.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Session(pub [u8; 16]);
+
+impl Session {
+    /// The session that `Classify` wrote on `req`, if any.
+    #[must_use]
+    pub fn of<B>(req: &http::Request<B>) -> Option<Self> {
+        req.extensions().get().copied()
+    }
+}
+
+// In hexadecimal, as logs show it.
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({self})")
     }
 }
 

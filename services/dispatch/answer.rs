@@ -267,7 +267,7 @@ impl Answering<'_> {
         if let Some(read) = provider.kind().hooks().error {
             return read(provider, &head.headers, head.status, &body).into_response(caller);
         }
-        if self.from == caller && is_error_object(&body) {
+        if self.from == caller && is_error_object(&body, caller) {
             let mut response = Response::new(Reply::whole(body));
             *response.status_mut() = head.status;
             json(response.headers_mut());
@@ -324,8 +324,9 @@ fn event_stream(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
 }
 
-/// Whether these bytes are a JSON object with an `error` in it that an SDK can read.
-fn is_error_object(body: &[u8]) -> bool {
+/// Whether these bytes are a JSON object with an `error` in it that an SDK of the dialect can read. A cloud's own errors tell Anthropic's no
+/// type.
+fn is_error_object(body: &[u8], dialect: Dialect) -> bool {
     #[derive(serde::Deserialize)]
     struct Envelope {
         error: Option<Inner>,
@@ -334,8 +335,11 @@ fn is_error_object(body: &[u8]) -> bool {
     struct Inner {
         #[expect(dead_code, reason = "it must be there and be text")]
         message: String,
+        r#type: Option<serde_json::Value>,
     }
-    serde_json::from_slice::<Envelope>(body).is_ok_and(|e| e.error.is_some())
+    let read = serde_json::from_slice::<Envelope>(body).ok();
+    read.and_then(|envelope| envelope.error)
+        .is_some_and(|error| dialect != Dialect::Messages || error.r#type.is_some())
 }
 
 /// The events of a stream that has ended.

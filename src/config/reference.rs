@@ -52,7 +52,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("providers.*.pass_credentials", "switch", "false", "", "Sends the caller's own credentials on, as a Claude subscription needs."),
     entry("providers.*.native_messages", "switch", "", "", "Whether it speaks Anthropic's dialect itself; unset means: find out."),
     entry("providers.*.native_responses", "switch", "", "", "Whether it speaks OpenAI's Responses itself; unset means: find out."),
-    entry("providers.*.native_chat", "switch", "", "", "Asks Ollama in its own dialect (`/api/chat`) rather than in chat completions."),
+    entry("providers.*.native_chat", "switch", "", "", "Asks in its own dialect rather than in chat completions: Ollama's `/api/chat`, OpenAI's Responses."),
     entry("providers.*.api_version", "text", "", "AZURE_OPENAI_API_VERSION, OPENAI_API_VERSION", "Azure OpenAI: uses the older routes of this version, with the deployment in the path."),
     entry("providers.*.project", "text", "", "GOOGLE_CLOUD_PROJECT, VERTEXAI_PROJECT", "Vertex AI: the project; by default that of the credentials."),
     entry("providers.*.region", "text", "", "AWS_REGION, AWS_DEFAULT_REGION, GOOGLE_CLOUD_LOCATION, VERTEXAI_LOCATION, CLOUD_ML_REGION", "Vertex AI and Bedrock: where the models run, from which the address follows; by default `global` and `us-east-1`."),
