@@ -27,9 +27,10 @@ use tierway_layers::{
 };
 use tierway_services::{
     BoxError, Dispatch,
-    chat::Tier,
+    chat::{self, Target, Tier, Usage, Usd},
     prices::PriceList,
     providers::{Provider, ProviderError},
+    tokens,
     upstream::Client,
 };
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
@@ -48,6 +49,9 @@ pub type Gateway = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infall
 const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
 /// Tells what the cascade did.
 const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
+
+/// So many tokens an answer has where nobody can know: with the prompt's own, enough to weigh two models' prices.
+const USUAL_OUTPUT: u64 = 500;
 
 /// The assembled gateway.
 #[derive(Clone, Debug)]
@@ -101,7 +105,7 @@ impl Stack {
             // A hit must cost no model.
             .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
             // Asks the small model first; each arm below it is an attempt of its own.
-            .option_layer(cascade(config, &dispatch))
+            .option_layer(cascade(config, &dispatch, &prices))
             // The leaf: encode, send, decode.
             .service(dispatch.clone());
 
@@ -112,7 +116,7 @@ impl Stack {
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             .layer(PropagateRequestIdLayer::x_request_id())
             // Counts refusals and departures too, so above whatever may refuse.
-            .layer(telemetry(config, prices))
+            .layer(telemetry(config, prices.clone()))
             // Below Telemetry, so that the statuses it makes are counted; above all that can err.
             .layer(RescueLayer::new().on_error(log::error))
             // Clients probe before they show a key.
@@ -174,17 +178,62 @@ fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {
 
 type Small = tierway_layers::bind::Retarget<Dispatch>;
 
-fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, Vetoes>> {
+fn cascade(
+    config: &Config,
+    dispatch: &Dispatch,
+    prices: &PriceList,
+) -> Option<CascadeLayer<Small, Vetoes>> {
     let small = config.small().filter(|_| config.cascade.enabled)?;
     let arm = ServiceBuilder::new()
         .layer(RetargetLayer::new(small.clone()))
         .service(dispatch.clone());
-    let layer = CascadeLayer::new(arm, Vetoes::default())
-        .tiers(config.cascade.tiers.iter().copied())
-        .threshold(config.cascade.threshold)
+    let told = &config.cascade;
+    let mut layer = CascadeLayer::new(arm, Vetoes::default())
+        .tiers(told.tiers.iter().copied())
+        .threshold(told.threshold)
+        .streams(told.streams)
+        .tools(told.tools)
+        .max_added_latency(told.max_added_latency)
+        .stay_big(told.stay_big)
+        .logprobs(told.logprobs)
+        .hedge(told.hedge_share, told.hedge_after, 0.5)
         // Where the tier is bound to the small model anyway, there is nothing to try first.
-        .unless_bound_to(small.clone());
+        .unless_bound_to(small.clone())
+        // Nor where it is hardly cheaper.
+        .skip_when(too_dear(
+            small.clone(),
+            told.max_price_ratio,
+            prices.clone(),
+        ));
+    for (tier, own) in &told.tier {
+        if let Some(streams) = own.streams {
+            layer = layer.streams_of(*tier, streams);
+        }
+        if let Some(limit) = own.max_added_latency {
+            layer = layer.max_added_latency_of(*tier, Some(limit).filter(|l| !l.is_zero()));
+        }
+    }
     Some(layer)
+}
+
+/// A draft costs its price whether it is kept or not, so of the big model's cost it saves the share of drafts that are kept, less the ratio
+/// of the prices: from `ratio` on it is not tried. Where a price is not known, or both are nothing, there is no saying.
+fn too_dear(
+    small: Target,
+    ratio: f64,
+    prices: PriceList,
+) -> impl Fn(&chat::Request) -> Option<&'static str> + Send + Sync + 'static {
+    move |req| {
+        let (drafting, answering) = (prices.price(&small)?, prices.price(Target::of(req)?)?);
+        let usage = Usage {
+            input: tokens::estimate(req.body()),
+            output: USUAL_OUTPUT,
+            ..Usage::default()
+        };
+        let (drafting, answering) = (drafting.cost(&usage), answering.cost(&usage));
+        let dear = drafting > Usd::ZERO && drafting.as_dollars() >= ratio * answering.as_dollars();
+        dear.then_some("price")
+    }
 }
 
 fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {

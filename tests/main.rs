@@ -9,6 +9,7 @@ mod support;
 
 mod bad_input;
 mod cache_and_cascade;
+mod cascade;
 mod claude_code;
 mod passthrough;
 mod responses;

@@ -1,3 +1,7 @@
+mod leaks;
+mod model;
+mod streams;
+
 use super::{future::timeless, *};
 use crate::testing::{ask, body, chat_request};
 use bytes::Bytes;
@@ -61,7 +65,10 @@ async fn a_good_draft_is_kept_and_the_big_model_never_reserved() {
     assert_eq!(req.extensions().get(), Some(&Role::Small));
     send.send_response(says("yes"));
     let res = assert_ready_ok!(fut.poll());
-    assert_eq!(cascade(&res), "accepted; confidence=0.97; reason=so");
+    assert_eq!(
+        cascade(&res),
+        "accepted; confidence=0.97; threshold=0.85; reason=so; certified=no"
+    );
     assert_eq!(body(res).await, whole("yes"));
     assert_pending!(big.poll_request());
     assert_eq!(
@@ -91,7 +98,10 @@ async fn a_poor_draft_is_dropped_and_the_big_model_answers() {
     assert_eq!(req.extensions().get(), Some(&Role::Big));
     send.send_response(says("sure"));
     let res = assert_ready_ok!(fut.poll());
-    assert_eq!(cascade(&res), "deferred; confidence=0.84; reason=so");
+    assert_eq!(
+        cascade(&res),
+        "deferred; confidence=0.84; threshold=0.85; reason=so; certified=no"
+    );
     assert_eq!(body(res).await, whole("sure"));
 }
 
@@ -173,7 +183,7 @@ async fn what_is_not_eligible_goes_straight_to_the_big_model() {
         assert_eq!(req.extensions().get::<Role>(), None);
         send.send_response(says("big"));
         let res = assert_ready_ok!(fut.poll());
-        assert_eq!(cascade(&res), format!("off; reason={reason}"));
+        assert_eq!(cascade(&res), format!("skipped; reason={reason}"));
         assert_pending!(small.poll_request());
     }
 }
@@ -235,7 +245,7 @@ async fn a_caller_who_leaves_cancels_the_arm_at_work() {
     let hung = hanging(&working);
     let idle = Arc::strong_count(&working);
 
-    let layer = CascadeLayer::new(hung.clone(), Vetoes);
+    let layer = CascadeLayer::new(hung.clone(), Vetoes::default());
     let mut fut = task::spawn(layer.layer(refusing).call(medium(ask("auto", "hi")).0));
     assert_pending!(fut.poll());
     assert!(
@@ -245,7 +255,7 @@ async fn a_caller_who_leaves_cancels_the_arm_at_work() {
     drop((fut, layer));
     assert_eq!(Arc::strong_count(&working), idle);
 
-    let layer = CascadeLayer::new(refusing, Vetoes);
+    let layer = CascadeLayer::new(refusing, Vetoes::default());
     let mut fut = task::spawn(layer.layer(hung.clone()).call(medium(ask("auto", "hi")).0));
     assert_pending!(fut.poll());
     assert!(
@@ -279,7 +289,7 @@ async fn an_arm_that_is_busy_is_waited_for_in_the_future() {
 fn stacks_are_clone_send_and_sync() {
     fn check<T: Clone + Send + Sync>(_: &T) {}
     let leaf = tower::service_fn(|_: Request| std::future::ready(Ok::<_, &str>(says("x"))));
-    check(&CascadeLayer::new(leaf, Vetoes).layer(leaf));
+    check(&CascadeLayer::new(leaf, Vetoes::default()).layer(leaf));
 }
 
 /// A body that breaks off.
@@ -305,7 +315,7 @@ async fn what_is_certain_is_said_before_the_answer() {
     req.extensions_mut().insert(early.clone());
     let mut fut = task::spawn(svc.call(req));
     assert_pending!(fut.poll());
-    assert_eq!(word(&early), "undecided");
+    assert_eq!(word(&early), "pending");
     let (_, send) = small.next_request().await.unwrap();
     send.send_response(says("hm"));
     assert_pending!(fut.poll());
@@ -314,5 +324,5 @@ async fn what_is_certain_is_said_before_the_answer() {
     direct.extensions_mut().insert(early.clone());
     let mut fut = task::spawn(svc.call(direct));
     assert_pending!(fut.poll());
-    assert_eq!(word(&early), "off; reason=tier");
+    assert_eq!(word(&early), "skipped; reason=tier");
 }

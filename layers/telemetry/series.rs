@@ -27,7 +27,8 @@ pub(super) struct Series {
     saved: Cached<Saved, Arc<Money>>,
     extra: Cached<Extra, Arc<Money>>,
     cache: Cached<CacheStatus, Counter>,
-    cascade: Cached<(bool, &'static str), Counter>,
+    cascade: Cached<(&'static str, &'static str, &'static str), Counter>,
+    cascade_seconds: Cached<&'static str, Histogram>,
     request_seconds: Cached<(&'static str, &'static str), Histogram>,
     first_byte_seconds: Cached<(&'static str, &'static str), Histogram>,
     none: Arc<str>,
@@ -82,6 +83,7 @@ impl Default for Series {
             extra: Cached::default(),
             cache: Cached::default(),
             cascade: Cached::default(),
+            cascade_seconds: Cached::default(),
             request_seconds: Cached::default(),
             first_byte_seconds: Cached::default(),
             none: "none".into(),
@@ -123,12 +125,27 @@ impl Series {
             self.cache.get(status, |s| names::cache(*s)).increment(1);
         }
         if let Some(cascade) = call.cascade {
-            let (accepted, reason) = (cascade.accepted, cascade.reason);
+            let (outcome, reason) = (cascade.outcome(), cascade.reason);
+            let certified = if cascade.certified.is_some() {
+                "yes"
+            } else {
+                "no"
+            };
+            let (key, other) = ((outcome, reason, certified), (outcome, "other", certified));
             self.cascade
-                .get_or((accepted, reason), (accepted, "other"), |(a, r)| {
-                    names::cascade(*a, r)
-                })
+                .get_or(key, other, |(o, r, c)| names::cascade(o, r, c))
                 .increment(1);
+            for (part, time) in [
+                ("small", cascade.small),
+                ("big", cascade.big),
+                ("total", cascade.total),
+            ] {
+                if !time.is_zero() {
+                    self.cascade_seconds
+                        .get(part, |part| names::cascade_seconds(part))
+                        .record(time);
+                }
+            }
         }
     }
 

@@ -74,6 +74,8 @@ pub enum Role {
     Small,
     /// The big model, after a draft was not good enough.
     Big,
+    /// A model that was asked whether a draft is good enough.
+    Judge,
 }
 
 impl Role {
@@ -84,6 +86,7 @@ impl Role {
             Self::Only => "only",
             Self::Small => "small",
             Self::Big => "big",
+            Self::Judge => "judge",
         }
     }
 }
@@ -181,6 +184,15 @@ pub struct CascadeStatus {
     pub small: Duration,
     /// How long the big model took to its head; zero where it was not asked.
     pub big: Duration,
+    /// From the call to the answer that was chosen: less than both together where they worked side by side.
+    pub total: Duration,
+    /// Whether nobody drafted, so that there was nothing to accept or reject.
+    pub skipped: bool,
+    /// Whether the big model was asked while the small one was still at work.
+    pub hedged: bool,
+    /// What is promised of drafts that are kept at this confidence: that the big model would have been better for at most `alpha` of them,
+    /// said with confidence 1 - `delta`; `None` where nobody has certified it.
+    pub certified: Option<(f64, f64)>,
 }
 
 impl CascadeStatus {
@@ -199,6 +211,28 @@ impl CascadeStatus {
             reason,
             small: Duration::ZERO,
             big: Duration::ZERO,
+            total: Duration::ZERO,
+            skipped: false,
+            hedged: false,
+            certified: None,
+        }
+    }
+
+    /// No draft was asked for.
+    #[must_use]
+    pub const fn skipped(threshold: f64, reason: &'static str) -> Self {
+        let mut status = Self::new(false, None, threshold, reason);
+        status.skipped = true;
+        status
+    }
+
+    /// `accepted`, `deferred` or `skipped`, as headers and metrics have it.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self { skipped: true, .. } => "skipped",
+            Self { accepted: true, .. } => "accepted",
+            _ => "deferred",
         }
     }
 }

@@ -10,6 +10,8 @@
 //! | [`Journal`] | request | `Telemetry` | every layer that decides, the leaf | nobody is counting |
 //! | [`Tenant`] | request | `Auth` | `PromptCache`, `Telemetry` | the one anonymous tenant |
 //! | [`Tier`] | request, response | `Classify` | `Bind`, `Cascade`, `Telemetry` | the caller named a concrete model |
+//! | [`Session`] | request | `Classify` | `Cascade` | a conversation of its own |
+//! | [`Logprobs`] | request | `Cascade` | the leaf | nobody wants log-probabilities but the caller |
 //! | [`Target`] | request | `Bind` | `PromptCache`, `Dispatch` | `Dispatch` refuses |
 //! | [`KeptUpstream`] | response | the leaf | `Responses` | no provider keeps this answer |
 //! | [`Role`] | request | `Cascade` | the leaf | the only attempt |
@@ -18,6 +20,7 @@ mod answer;
 mod early;
 mod facts;
 mod journal;
+mod logprobs;
 mod money;
 mod prompt;
 mod refusal;
@@ -29,6 +32,7 @@ pub use answer::{Answer, Logprob, StopReason, ToolCall};
 pub use early::EarlyHead;
 pub use facts::{Facts, Operation, Part, PartKind, Speaker, Turn};
 pub use journal::{Attempt, AttemptEnd, CacheStatus, CascadeStatus, Journal, JournalEntries, Role};
+pub use logprobs::Logprobs;
 pub use money::Usd;
 pub use prompt::{Edit, Prompt};
 pub use refusal::{Kind, Refusal};

@@ -1,5 +1,5 @@
 //! A provider at work: its connections, and what was found out about it.
-use super::{error::Error, finding::Finding, headers, models::ModelCache};
+use super::{error::Error, finding::Finding, headers, logprobs::Memory, models::ModelCache};
 use crate::{
     chat::{Operation, Prompt},
     dialect::Dialect,
@@ -25,6 +25,7 @@ pub(super) struct Entry {
     responses: Finding,
     pub(super) counts_tokens: Finding,
     pub(super) models: ModelCache,
+    pub(super) logprobs: Arc<Memory>,
 }
 
 /// One call upstream, before it is an HTTP request.
@@ -57,6 +58,7 @@ impl Entry {
             responses: Finding::default(),
             counts_tokens: Finding::default(),
             models: ModelCache::default(),
+            logprobs: Arc::default(),
         }
     }
 

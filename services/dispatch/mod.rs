@@ -26,6 +26,7 @@ mod entry;
 mod error;
 mod finding;
 mod headers;
+mod logprobs;
 mod models;
 mod passage;
 mod record;
@@ -37,8 +38,8 @@ pub use models::{Model, probe};
 
 use crate::{
     chat::{
-        self, AttemptEnd, EarlyHead, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal,
-        Response, Role, Target,
+        self, AttemptEnd, EarlyHead, Journal, KeptUpstream, Kind, Logprobs, Operation, Prompt,
+        Refusal, Response, Role, Target,
     },
     dialect::Dialect,
     providers::{Native, Provider},
@@ -49,6 +50,7 @@ use answer::Answering;
 use bytes::Bytes;
 use entry::{Entry, Outgoing};
 use http::request;
+use logprobs::Tap;
 use record::Recorder;
 use signatures::{Signatures, Signer};
 use std::{
@@ -168,6 +170,14 @@ async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Resul
     }
 }
 
+/// What came of asking for log-probabilities.
+enum WithLogprobs {
+    NotAsked,
+    /// The request was refused, perhaps for the sake of them.
+    Refused,
+    Answered(Response),
+}
+
 /// A call whose provider is known.
 #[derive(Clone, Copy)]
 struct Call<'a> {
@@ -190,14 +200,67 @@ impl<'a> Call<'a> {
         let translated = translate::dropped(self.prompt, dialect);
         dropped.extend(translated.into_iter().map(str::to_owned));
         self.say_early(&dropped);
-        let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
-        let mut response = answering.answer(upstream).await?;
+        let mut response = match self.ask_logprobs(dialect, &body).await? {
+            WithLogprobs::Answered(response) => response,
+            without => {
+                let (mut answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+                if matches!(without, WithLogprobs::Refused) && upstream.status().is_success() {
+                    self.entry.logprobs.note(&self.target.model, false);
+                }
+                answering.tap = self.passing_logprobs(dialect);
+                answering.answer(upstream).await?
+            }
+        };
         headers::dropped(&dropped, response.headers_mut());
         let native = self.entry.provider.spec().native(dialect);
         if dialect == caller && native.is_some_and(|n| n.keeps) {
             response.extensions_mut().insert(KeptUpstream);
         }
         Ok(response)
+    }
+
+    /// Asks for log-probabilities beyond what the caller wants, where somebody wants them and the model is not known to tell none. Nothing
+    /// fails for the sake of them: what is refused goes again as it is.
+    async fn ask_logprobs(self, dialect: Dialect, body: &Bytes) -> Result<WithLogprobs, Error> {
+        let model = &*self.target.model;
+        let Some(wish) = self.head.extensions.get::<Logprobs>() else {
+            return Ok(WithLogprobs::NotAsked);
+        };
+        let memory = &self.entry.logprobs;
+        let tells = self.entry.provider.capabilities(model).logprobs && !memory.refuses(model);
+        if !tells || translate::logprobs::asks(self.prompt) {
+            return Ok(WithLogprobs::NotAsked);
+        }
+        let Some(body) = translate::logprobs::wanted(dialect, body) else {
+            return Ok(WithLogprobs::NotAsked);
+        };
+        let (mut answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+        if matches!(upstream.status().as_u16(), 400 | 404 | 422 | 501) {
+            let refusal = answering.refusal(upstream).await;
+            return Ok(refusal.map_or(WithLogprobs::Refused, WithLogprobs::Answered));
+        }
+        answering.tap = Some(Tap {
+            wish: wish.clone(),
+            dialect,
+            hide: true,
+            memory: Some((memory.clone(), model.into())),
+            words: false,
+            came: false,
+        });
+        answering.answer(upstream).await.map(WithLogprobs::Answered)
+    }
+
+    /// Taps what the caller itself has asked for.
+    fn passing_logprobs(self, dialect: Dialect) -> Option<Tap> {
+        let wish = self.head.extensions.get::<Logprobs>()?;
+        translate::logprobs::asks(self.prompt).then(|| Tap {
+            wish: wish.clone(),
+            dialect,
+            hide: false,
+            memory: None,
+            words: false,
+            came: false,
+        })
     }
 
     /// Says what the head will tell, where it may have to be sent before the provider's. A draft may come to nothing.
@@ -395,7 +458,8 @@ impl<'a> Call<'a> {
             extensions.get::<Journal>().cloned(),
             self.target.clone(),
             extensions.get::<Role>().copied().unwrap_or_default(),
-        );
+        )
+        .asked(self.prompt);
         let first_byte_until = recorder.started() + self.entry.provider.limits().first_byte;
         match self.entry.send(request, first_byte_until).await {
             Ok(upstream) => Ok((
@@ -408,6 +472,7 @@ impl<'a> Call<'a> {
                         signatures: self.signatures.clone(),
                         house: self.house().into(),
                     }),
+                    tap: None,
                     recorder,
                     first_byte_until,
                 },

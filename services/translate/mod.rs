@@ -63,12 +63,15 @@ mod demands;
 mod error;
 mod event;
 mod form;
+mod gather;
 mod gemini;
 pub mod grammar;
 mod growing;
 mod guard;
 mod ids;
 pub(crate) mod json;
+#[cfg(feature = "client")]
+pub(crate) mod logprobs;
 mod messages;
 mod observe;
 mod ollama;
@@ -87,6 +90,7 @@ pub use cursor::chat_prompt;
 #[cfg(feature = "client")]
 pub(crate) use cursor::{chat_messages, chat_tool};
 pub use error::error;
+pub use gather::AnswerReader;
 pub use guard::{guard, has_field, with_limit_as};
 #[cfg(feature = "client")]
 pub(crate) use read::has_invalid_arguments;

@@ -69,7 +69,7 @@ struct Writing<'c> {
 }
 
 #[derive(Debug)]
-enum Reader {
+pub(super) enum Reader {
     Messages(messages::stream_in::Reader),
     ChatCompletions(completions::stream_in::Reader),
     Responses(responses::stream_in::Reader),
@@ -307,7 +307,7 @@ impl Writing<'_> {
 }
 
 impl Reader {
-    fn new(dialect: Dialect) -> Self {
+    pub(super) fn new(dialect: Dialect) -> Self {
         match dialect {
             Dialect::Messages => Self::Messages(messages::stream_in::Reader::default()),
             Dialect::ChatCompletions => {
@@ -319,7 +319,7 @@ impl Reader {
             Dialect::Ollama => Self::Ollama(ollama::Reader::default()),
         }
     }
-    fn push(&mut self, data: &str, sink: Sink<'_>) {
+    pub(super) fn push(&mut self, data: &str, sink: Sink<'_>) {
         match self {
             Self::Messages(reader) => reader.push(data, sink),
             Self::ChatCompletions(reader) => reader.push(data, sink),
@@ -329,7 +329,7 @@ impl Reader {
             Self::Ollama(reader) => reader.push(data, sink),
         }
     }
-    fn finish(&mut self, sink: Sink<'_>) -> Result<(), Refusal> {
+    pub(super) fn finish(&mut self, sink: Sink<'_>) -> Result<(), Refusal> {
         match self {
             Self::Messages(reader) => reader.finish(sink),
             Self::ChatCompletions(reader) => reader.finish(sink),

@@ -4,10 +4,11 @@
 use super::{
     settings::{LogFormat, Route},
     typed::{Named, Typed, listed, named},
-    values::{BaseUrl, Count, LogLevel, Off, Pause, Share, Size},
+    values::{BaseUrl, Count, LogLevel, Pause, Ratio, Share, Size, Turns},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use tierway_layers::cascade::StreamMode;
 use tierway_services::{
     chat::{Target, Tier, Usd},
     providers::{AuthStyle, Kind, Secret},
@@ -137,8 +138,23 @@ pub(super) struct Cascade {
     pub(super) small: Set<Target>,
     pub(super) tiers: Set<Vec<Tier>>,
     pub(super) threshold: Set<Share>,
-    pub(super) streams: Set<Off>,
-    pub(super) tools: Set<Off>,
+    pub(super) streams: Set<StreamMode>,
+    pub(super) tools: Set<bool>,
+    pub(super) max_added_latency: Set<Pause>,
+    pub(super) max_price_ratio: Set<Ratio>,
+    pub(super) stay_big: Set<Turns>,
+    pub(super) logprobs: Set<bool>,
+    pub(super) hedge_share: Set<Share>,
+    pub(super) hedge_after: Set<Share>,
+    #[serde(deserialize_with = "named")]
+    pub(super) tier: BTreeMap<String, Named<CascadeTier>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CascadeTier {
+    pub(super) streams: Set<StreamMode>,
+    pub(super) max_added_latency: Set<Pause>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -12,6 +12,7 @@ mod cancellation;
 mod clouds;
 mod counting;
 mod errors;
+mod logprobs;
 mod models;
 mod native;
 mod secrets;

@@ -1,4 +1,5 @@
 //! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
+mod cascade;
 mod providers;
 mod secrets;
 
@@ -7,12 +8,11 @@ use super::{
     file,
     origin::{Origin, Problem},
     settings::{
-        Cache, Cascade, Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings,
-        Server,
+        Cache, Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings, Server,
     },
     shape::closest,
     typed::{Complaint, Named, Typed},
-    values::{Share, Size},
+    values::Size,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -251,37 +251,6 @@ impl<'a, 'e> Resolver<'a, 'e> {
             }
         }
         keys
-    }
-
-    fn cascade(&mut self, typed: file::Cascade) -> Cascade {
-        let default = Cascade::default();
-        self.take("cascade.streams", typed.streams);
-        self.take("cascade.tools", typed.tools);
-        Cascade {
-            enabled: self
-                .take("cascade.enabled", typed.enabled)
-                .unwrap_or(default.enabled),
-            small: self.target("cascade.small", typed.small),
-            tiers: self
-                .take("cascade.tiers", typed.tiers)
-                .unwrap_or(default.tiers),
-            threshold: self
-                .take("cascade.threshold", typed.threshold)
-                .map_or(default.threshold, |Share(share)| share),
-        }
-    }
-
-    /// A cascade without a small model would do nothing and say nothing.
-    fn check_small(&mut self, config: &Config) {
-        let bound = !config.tiers.is_empty();
-        if config.cascade.enabled && bound && config.small().is_none() && self.problems.is_empty() {
-            let origin = self.origins.get("cascade.enabled").cloned();
-            self.refuse(
-                origin.unwrap_or(Origin::Default),
-                "`cascade` has no small model",
-                "add tiers.simple or cascade.small",
-            );
-        }
     }
 
     fn cache(&mut self, typed: file::Cache) -> Cache {

@@ -56,8 +56,17 @@ enabled = true
 small = "local:tiny"
 tiers = ["complex"]
 threshold = 0.5
-streams = "off"
-tools = false
+streams = "prefix"
+tools = true
+max_added_latency = "2s"
+max_price_ratio = 0.5
+stay_big = 0
+logprobs = false
+hedge_share = 0.1
+hedge_after = 0.25
+[cascade.tier.complex]
+streams = "hedged"
+max_added_latency = "0s"
 [cache]
 enabled = false
 max_bytes = 1000
@@ -170,6 +179,7 @@ fn the_reference_names_the_keys_of_the_file() {
     add("count_tokens.", fields::<file::CountTokens>());
     add("keys[].", fields::<file::Key>());
     add("cascade.", fields::<file::Cascade>());
+    add("cascade.tier.*.", fields::<file::CascadeTier>());
     add("cache.", fields::<file::Cache>());
     add("responses.", fields::<file::Responses>());
     add("prices.*.", fields::<file::Price>());

@@ -39,7 +39,7 @@ const CASES: &[Case] = &[
     ("a provider without a name", "[providers]\nkind = 'ollama'\n", &[]),
     ("one pair of brackets", "[keys]\nkey = 'sk-1'\n", &[]),
     ("wrong values", "[server]\nlisten = 8787\nadmin = '127.0.0.1'\nmax_body = 0\nmax_connections = 0\ndrain_timeout = 30\n\
-        [cascade]\nenabled = 'yes'\ntiers = ['middle']\nstreams = 'buffer'\ntools = true\n[cache]\nttl = '5 parsecs'\nmax_bytes = -1\n\
+        [cascade]\nenabled = 'yes'\ntiers = ['middle']\nstreams = 'buffered'\ntools = 'yes'\nmax_added_latency = 5\nmax_price_ratio = -1\nstay_big = 'ever'\n[cascade.tier.hard]\nstreams = 'off'\n[cache]\nttl = '5 parsecs'\nmax_bytes = -1\n\
         [log]\nformat = 'xml'\nlevel = 'loud'\n", &[]),
     ("a misspelled kind", "[providers.a]\nkind = 'olama'\n", &[]),
     ("no kind", "[providers.a]\nbase_url = 'http://a'\n", &[]),
