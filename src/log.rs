@@ -45,3 +45,8 @@ pub fn call(record: &CallRecord<'_>) {
 pub fn error(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(%error, "call failed");
 }
+
+/// Redis has gone away: calls go on without what it knows.
+pub fn redis(error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(%error, "redis does not answer; going on without it");
+}
