@@ -85,7 +85,13 @@ where
     let known = known.flatten();
     let seen = Seen::of(req.body().facts(), now());
     let fits = |tier| settings.fits(&req, tier);
-    let verdict = decide(known.as_ref(), &decision, &seen, &settings, fits);
+    let mut verdict = decide(known.as_ref(), &decision, &seen, &settings, fits);
+    let generates = req.body().facts().operation == Operation::Generate;
+    if let (AffinityStatus::Aside, Some(pin), false) = (verdict.status, &known, generates) {
+        // Clients count pieces of a conversation, and mean the model that it has.
+        verdict.status = AffinityStatus::Kept;
+        verdict.tier = pin.tier;
+    }
     note(&req, verdict.status);
     let wanted = decision.tier;
     let said = said(decision, &verdict);
@@ -112,8 +118,7 @@ where
             journal
         }
     };
-    let learns = verdict.status != AffinityStatus::Aside
-        && req.body().facts().operation == Operation::Generate;
+    let learns = generates && verdict.status != AffinityStatus::Aside;
     let mut res = ready.call(req).await?;
     if let Some(decision) = said
         && res.extensions().get::<Decision>().is_none()

@@ -2,7 +2,7 @@
 //!
 //! Switching throws away the prefix that the provider has cached, and breaks signatures of thinking. So [`Classify`](crate::classify)
 //! decides each call on its own, and this layer, right below it, asks what the conversation
-//! ([`Session`](tierway_services::chat::Session)) had before:
+//! ([`Session`]) had before:
 //!
 //! | the call | its tier | outcome |
 //! |---|---|---|
@@ -55,7 +55,7 @@
 //! # }
 //! ```
 mod decide;
-mod economics;
+pub mod economics;
 mod future;
 mod remember;
 #[cfg(feature = "redis")]

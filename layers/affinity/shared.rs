@@ -35,14 +35,17 @@ fn key(session: Session) -> String {
 
 impl Sessions for Shared {
     async fn get(&self, session: Session) -> Option<Pin> {
+        let near = self.near.get(session).await;
         let written = self.redis.get(&key(session)).await.flatten();
-        match written.and_then(|written| Pin::read(&written)) {
-            Some(pin) => {
-                self.near.put(session, pin.clone()).await;
-                Some(pin)
-            }
-            None => self.near.get(session).await,
+        let Some(pin) = written.and_then(|written| Pin::read(&written)) else {
+            return near;
+        };
+        // What happened here while Redis was away is not in it.
+        if let Some(near) = near.filter(|near| near.calls > pin.calls) {
+            return Some(near);
         }
+        self.near.put(session, pin.clone()).await;
+        Some(pin)
     }
 
     async fn put(&self, session: Session, pin: Pin) {

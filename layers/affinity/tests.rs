@@ -267,19 +267,27 @@ async fn a_conversation_that_was_cut_down_has_nothing_to_lose() {
 async fn a_count_of_tokens_is_made_where_the_conversation_is() {
     use tierway_services::{chat::Prompt, dialect::Dialect};
     let svc = service!(layer(memory()), leaf(100_000));
+    let id = ("x-session-id", "s");
     let _ = svc
         .clone()
-        .oneshot(call(&turn("a", 1, &json!(null)), "complex", &[]))
+        .oneshot(call(&turn("a", 3, &json!("b")), "complex", &[id]))
         .await;
-    let two = turn("a", 2, &json!("b")).to_string();
-    let prompt = Prompt::parse(Dialect::Messages, Operation::CountTokens, two.into()).unwrap();
-    let mut req = chat::Request::new(prompt);
-    req.headers_mut()
-        .insert("x-want", "simple".parse().unwrap());
-    let journal = Journal::default();
-    req.extensions_mut().insert(journal.clone());
-    assert_eq!(told(&svc.oneshot(req).await.unwrap()).0, "complex");
-    assert_eq!(journal.read(|j| j.affinity), None);
+    let two = turn("a", 4, &json!("b"));
+    // A piece of it, as a client counts them one by one.
+    let piece = json!({"model": "auto", "messages": [{"role": "user", "content": "a"}]});
+    for body in [two, piece] {
+        let operation = Operation::CountTokens;
+        let prompt = Prompt::parse(Dialect::Messages, operation, body.to_string().into());
+        let mut req = chat::Request::new(prompt.unwrap());
+        let headers = req.headers_mut();
+        headers.insert("x-want", "simple".parse().unwrap());
+        headers.insert(id.0, id.1.parse().unwrap());
+        let journal = Journal::default();
+        req.extensions_mut().insert(journal.clone());
+        let res = svc.clone().oneshot(req).await.unwrap();
+        assert_eq!(told(&res).0, "complex");
+        assert_eq!(journal.read(|j| j.affinity), None);
+    }
 }
 
 #[tokio::test]
