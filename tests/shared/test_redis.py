@@ -60,6 +60,7 @@ def nodes(redis):
 
 
 def said(node, session, *turns, stream=False):
+    """A call whose turns are the user's and the model's by turns."""
     messages = [{"role": "assistant" if n % 2 else "user", "content": text} for n, text in enumerate(turns)]
     body = {"model": "auto", "max_tokens": 64, "messages": messages, "stream": stream}
     start = time.monotonic()
@@ -81,6 +82,19 @@ def test_a_session_that_one_began_keeps_its_model_at_the_other(nodes, redis, str
     assert said(b, "s2", "thanks").headers["x-tierway-model"] == "text-small"
     # And back, with what the other has learnt.
     assert is_kept(said(a, "s1", HARD, "Done.", "thanks", "Welcome.", "thanks"))
+
+
+def test_a_result_goes_to_the_model_that_made_the_call_at_whichever_node(nodes):
+    a, b = nodes
+    used = [{"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}]
+    result = [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok"}]
+    for n in range(20):
+        first, second = (a, b) if n % 2 else (b, a)
+        said(first, f"r{n}", HARD, stream=True)
+        # At once, and with words that would take it to the small one.
+        for node, turns in (second, ["hi", used, result]), (first, ["hi", used, result, used, result]):
+            answer = said(node, f"r{n}", *turns, stream=True)
+            assert answer.headers["x-tierway-model"] == "text-big", (n, answer.headers["x-tierway-reason"])
 
 
 def test_what_is_kept_is_small_has_an_end_and_holds_no_word(nodes, redis):
