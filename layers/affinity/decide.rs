@@ -7,8 +7,8 @@ use tierway_services::chat::{AffinityStatus, Facts, Target, Tier};
 const CACHED_FROM: u64 = 1024;
 /// No more turns than these are reckoned with.
 const MOST_TURNS: u32 = 50;
-/// Reasons of decisions that rest on nothing which the user said; they outgrow no model.
-const NO_EVIDENCE: [&str; 1] = ["no_ask"];
+/// Reasons of decisions that rest on nothing which the user said; they move no conversation.
+const NO_EVIDENCE: [&str; 2] = ["no_ask", "no_weights"];
 
 /// What a call shows of its conversation.
 #[derive(Clone, Copy, Debug)]
@@ -91,10 +91,10 @@ pub(super) fn decide(
     if decision.notes.iter().any(|note| forbids(note, pin.tier)) || !fits(pin.tier) {
         return verdict(if wanted > pin.tier { Escalated } else { Forced }, wanted);
     }
+    if NO_EVIDENCE.contains(&&*decision.reason) {
+        return kept(pin.tier);
+    }
     if wanted > pin.tier {
-        if NO_EVIDENCE.contains(&&*decision.reason) {
-            return kept(pin.tier);
-        }
         return verdict(Escalated, wanted);
     }
     if pays(pin, wanted, seen, settings) {
