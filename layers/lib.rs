@@ -8,6 +8,8 @@ mod headers;
 mod refusal_body;
 mod wire;
 
+#[cfg(feature = "affinity")]
+pub mod affinity;
 #[cfg(feature = "auth")]
 pub mod auth;
 #[cfg(feature = "bind")]
@@ -28,6 +30,8 @@ pub mod names;
 pub mod prompt_cache;
 #[cfg(feature = "recode")]
 pub mod recode;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "rescue")]
 pub mod rescue;
 #[cfg(feature = "responses")]

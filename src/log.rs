@@ -63,3 +63,8 @@ fn millis(time: Duration) -> u64 {
 pub fn error(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(%error, "call failed");
 }
+
+/// Redis has gone away: calls go on without what it knows.
+pub fn redis(error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(%error, "redis does not answer; going on without it");
+}

@@ -3,7 +3,7 @@
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
 use crate::{
     catalog::Catalog,
-    config::{self, Config, Route},
+    config::{self, Config, Route, SharedBy},
     log,
     routes::{ProbesLayer, Routes},
 };
@@ -13,6 +13,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{any::Any, convert::Infallible};
 use tierway_layers::{
+    affinity::{self, AffinityLayer},
     auth::{self, AuthLayer},
     bind::{BindLayer, Bindings, RetargetLayer},
     cascade::{CascadeLayer, Vetoes},
@@ -21,6 +22,7 @@ use tierway_layers::{
     keep_alive::KeepAliveLayer,
     names::{Names, Wish},
     prompt_cache::{Memory, PromptCacheLayer},
+    redis::Redis,
     rescue::RescueLayer,
     responses::{self, ResponsesLayer},
     telemetry::TelemetryLayer,
@@ -33,7 +35,10 @@ use tierway_services::{
     tokens,
     upstream::Client,
 };
-use tower::{ServiceBuilder, util::BoxCloneSyncService};
+use tower::{
+    ServiceBuilder,
+    util::{BoxCloneSyncService, Either},
+};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
@@ -89,6 +94,8 @@ impl Stack {
             .layer(responses.clone())
             // Cache key and cascade depend on the tier.
             .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
+            // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
+            .option_layer(affinity(config, &bindings, &prices))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
             // Said by the layers below where they are on; every answer says something.
@@ -170,6 +177,38 @@ fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
         Some(target) => layer.baseline(target.clone()),
         None => layer,
     }
+}
+
+type Sessions = Either<affinity::Memory, affinity::Shared>;
+
+fn affinity(
+    config: &Config,
+    bindings: &Bindings,
+    prices: &PriceList,
+) -> Option<AffinityLayer<Sessions>> {
+    let settings = &config.affinity;
+    if !settings.enabled {
+        return None;
+    }
+    let near = affinity::Memory::new(settings.max_sessions as u64, settings.ttl);
+    let shared = settings.store == SharedBy::Redis;
+    let store = match redis(&config.redis).filter(|_| shared) {
+        Some(redis) => Either::Right(affinity::Shared::new(redis, settings.ttl, near)),
+        None => Either::Left(near),
+    };
+    let (bindings, prices) = (bindings.clone(), prices.clone());
+    let layer = AffinityLayer::new(store)
+        .targets(move |tier| bindings.target(tier).cloned())
+        .prices(move |target| prices.price(target))
+        // It bounds its own time, and more exactly.
+        .patience(config.redis.timeout * 2);
+    Some(layer)
+}
+
+/// The one connection for all that is shared; the configuration has made sure that the address is one.
+fn redis(settings: &config::Redis) -> Option<Redis> {
+    let redis = Redis::new(settings.url.as_ref()?.expose()).ok()?;
+    Some(redis.timeout(settings.timeout).on_fault(log::redis))
 }
 
 fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {

@@ -40,6 +40,7 @@ conform  | 300  | the conformance suite, 41 cases, on the gateway
 clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aider through the gateway
 fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS
 real     | 900  | llama.cpp with two small models behind the gateway
+redis    | 120  | two gateways that share a real Redis
 grafana  | 180  | dashboards, rules and metric names
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
 '
@@ -143,6 +144,27 @@ get_fuzz() {
   cargo install --quiet --locked --root "$CACHE/cargo" cargo-fuzz@0.13.2 || die "cargo install cargo-fuzz failed"
 }
 
+# Redis without a service around it: the packages are unpacked, with the libraries that are not there.
+need_redis() {
+  command -v redis-server >/dev/null && return
+  export PATH=$CACHE/redis/usr/bin:$PATH
+  once get_redis
+  REDIS_LIBRARIES=$(echo "$CACHE"/redis/usr/lib/*-linux-gnu*)
+  export REDIS_LIBRARIES
+  LD_LIBRARY_PATH=$REDIS_LIBRARIES redis-server --version
+}
+get_redis() {
+  [ -x "$CACHE/redis/usr/bin/redis-server" ] && return
+  command -v apt-get >/dev/null || die "redis-server is not installed"
+  mkdir -p "$CACHE/redis"
+  cd "$CACHE/redis" || return
+  apt-get download -qq redis-server redis-tools || { apt-get update -qq && apt-get download -qq redis-server redis-tools; } || die "redis-server cannot be had"
+  # Which of these it needs differs from release to release.
+  for library in libatomic1 libjemalloc2 liblzf1 liblua5.1-0 lua-bitop lua-cjson; do apt-get download -qq "$library" || true; done
+  for package in *.deb; do dpkg -x "$package" .; done
+  rm -f ./*.deb
+}
+
 need_binary() {
   [ -n "${TIERWAY_BIN:-}" ] && return
   cargo build --quiet --locked --bin tierway || die "the binary does not build"
@@ -218,6 +240,7 @@ step_fuzz() {
   return $bad
 }
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
+step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
 step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }
 

@@ -7,6 +7,7 @@
 )]
 mod support;
 
+mod affinity;
 mod bad_input;
 mod cache_and_cascade;
 mod cascade;

@@ -4,6 +4,9 @@
 //! [`Cascade`](crate::cascade) or somebody's own handler to read; the response says it too, in `x-tierway-tier` and `x-tierway-reason`.
 //! A policy that decides nothing (the caller named a concrete model) leaves no tier, and the headers say `direct`.
 //!
+//! Beside the tier it writes the [`Session`](tierway_services::chat::Session): which conversation the call belongs to, where that can be told
+//! (see [`session`]); and marks what is no part of it as [`Aside`].
+//!
 //! The policy that is shipped is [`Heuristic`]; a closure will do as well.
 //!
 //! # Example
@@ -38,6 +41,7 @@ mod lexicon;
 mod lines;
 mod numbers;
 mod prior;
+mod session;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -45,6 +49,7 @@ mod tools;
 pub use decision::{Decision, Note};
 pub use grade::{question, vector};
 pub use heuristic::Heuristic;
+pub use session::session;
 
 use http::{HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
@@ -55,7 +60,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tierway_services::chat::{self, Journal, Tier};
+use tierway_services::chat::{self, Aside, Journal, Tier};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -177,6 +182,10 @@ where
     }
 
     fn call(&mut self, mut req: chat::Request) -> Self::Future {
+        // Before the policy, which may want to know of the conversation.
+        if let Some(session) = session(&req) {
+            req.extensions_mut().insert(session);
+        }
         let decision = self.policy.classify(&req);
         let said = decision.as_ref().map(|d| d.reason.clone());
         if let Some(journal) = Journal::of(&req) {
@@ -194,6 +203,9 @@ where
         if let Some(decision) = &decision {
             extensions.insert(decision.tier);
             extensions.insert(decision.clone());
+            if decision.is_aside() {
+                extensions.insert(Aside);
+            }
         }
         ResponseFuture {
             future: self.inner.call(req),

@@ -8,7 +8,7 @@
 use super::{Extra, Outcome, Saved};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use std::sync::Arc;
-use tierway_services::chat::{CacheStatus, Role, Tier};
+use tierway_services::chat::{AffinityStatus, CacheStatus, Role, Tier};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ metrics! {
         "Savings against the baseline, by cause: tier, cascade, prompt_cache.";
     EXTRA_COST = "tierway_extra_cost_usd_total", Money, ["cause"],
         "Costs beyond the baseline, by cause: tier, deferral. Baseline and extra cost are cost and savings.";
+    AFFINITY = "tierway_affinity_total", Counter, ["outcome"],
+        "What became of conversations' models: new, same, kept, escalated, deescalated, forced, aside.";
     CACHE = "tierway_cache_total", Counter, ["status"],
         "What the prompt cache did: hit, miss, bypass.";
     CASCADE = "tierway_cascade_total", Counter, ["outcome", "reason", "certified"],
@@ -156,6 +158,10 @@ pub(super) fn saved(cause: Saved) -> Gauge {
 
 pub(super) fn extra_cost(cause: Extra) -> Gauge {
     metrics::gauge!(EXTRA_COST, "cause" => cause.as_str())
+}
+
+pub(super) fn affinity(status: AffinityStatus) -> Counter {
+    metrics::counter!(AFFINITY, "outcome" => status.as_str())
 }
 
 pub(super) fn cache(status: CacheStatus) -> Counter {

@@ -13,7 +13,9 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
-use tierway_services::chat::{Attempt, CacheStatus, CascadeStatus, Role, Usage, Usd};
+use tierway_services::chat::{
+    AffinityStatus, Attempt, CacheStatus, CascadeStatus, Role, Usage, Usd,
+};
 
 /// More providers or reasons than anybody configures. What comes beyond is counted as `other`, so that no mistake below can make series
 /// without end.
@@ -26,6 +28,7 @@ pub(super) struct Series {
     baseline: OnceLock<Arc<Money>>,
     saved: Cached<Saved, Arc<Money>>,
     extra: Cached<Extra, Arc<Money>>,
+    affinity: Cached<AffinityStatus, Counter>,
     cache: Cached<CacheStatus, Counter>,
     cascade: Cached<(&'static str, &'static str, &'static str), Counter>,
     cascade_seconds: Cached<&'static str, Histogram>,
@@ -67,6 +70,7 @@ pub(super) struct Ended<'a> {
     pub(super) total: Duration,
     /// Of streams only.
     pub(super) first_byte: Option<Duration>,
+    pub(super) affinity: Option<AffinityStatus>,
     pub(super) cache: Option<CacheStatus>,
     pub(super) cascade: Option<&'a CascadeStatus>,
 }
@@ -81,6 +85,7 @@ impl Default for Series {
             baseline: OnceLock::new(),
             saved: Cached::default(),
             extra: Cached::default(),
+            affinity: Cached::default(),
             cache: Cached::default(),
             cascade: Cached::default(),
             cascade_seconds: Cached::default(),
@@ -120,6 +125,11 @@ impl Series {
             self.first_byte_seconds
                 .get((road, tier), |_| names::first_byte_seconds(road, tier))
                 .record(first_byte);
+        }
+        if let Some(status) = call.affinity {
+            self.affinity
+                .get(status, |s| names::affinity(*s))
+                .increment(1);
         }
         if let Some(status) = call.cache {
             self.cache.get(status, |s| names::cache(*s)).increment(1);

@@ -53,6 +53,8 @@ pub struct JournalEntries {
     pub tier_reason: Option<Cow<'static, str>>,
     /// Where the call was to go.
     pub target: Option<Target>,
+    /// What became of the conversation's model.
+    pub affinity: Option<AffinityStatus>,
     /// What the prompt cache did.
     pub cache: Option<CacheStatus>,
     /// What the answer that a cache hit replayed had cost in tokens, and from whom.
@@ -164,6 +166,42 @@ impl CacheStatus {
             Self::Hit => "hit",
             Self::Miss => "miss",
             Self::Bypass => "bypass",
+        }
+    }
+}
+
+/// What became of a conversation's model when it was decided anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AffinityStatus {
+    /// Nothing was known of the conversation.
+    New,
+    /// The decision was the conversation's own.
+    Same,
+    /// The decision was another, and the conversation kept its model.
+    Kept,
+    /// The task outgrew the model.
+    Escalated,
+    /// A cheaper model suffices, and changing to it pays.
+    Deescalated,
+    /// The conversation's own model could not serve the call, or was not allowed to.
+    Forced,
+    /// The call is no part of the conversation.
+    Aside,
+}
+
+impl AffinityStatus {
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Same => "same",
+            Self::Kept => "kept",
+            Self::Escalated => "escalated",
+            Self::Deescalated => "deescalated",
+            Self::Forced => "forced",
+            Self::Aside => "aside",
         }
     }
 }

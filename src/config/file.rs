@@ -2,7 +2,7 @@
 //!
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
 use super::{
-    settings::{LogFormat, Route},
+    settings::{LogFormat, Route, SharedBy},
     typed::{Named, Typed, listed, named},
     values::{BaseUrl, Count, LogLevel, Pause, Ratio, Share, Size, Turns},
 };
@@ -30,9 +30,11 @@ pub(super) struct File {
     pub(super) count_tokens: CountTokens,
     #[serde(deserialize_with = "listed")]
     pub(super) keys: Vec<Named<Key>>,
+    pub(super) affinity: Affinity,
     pub(super) cascade: Cascade,
     pub(super) cache: Cache,
     pub(super) responses: Responses,
+    pub(super) redis: Redis,
     #[serde(deserialize_with = "named")]
     pub(super) prices: BTreeMap<String, Named<Price>>,
     pub(super) savings: Savings,
@@ -129,6 +131,24 @@ pub(super) struct Key {
     pub(super) key_env: Set<String>,
     pub(super) key_file: Set<PathBuf>,
     pub(super) tenant: Set<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Affinity {
+    pub(super) enabled: Set<bool>,
+    pub(super) ttl: Set<Duration>,
+    pub(super) max_sessions: Set<Count>,
+    pub(super) store: Set<SharedBy>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Redis {
+    pub(super) url: Set<Secret>,
+    pub(super) url_env: Set<String>,
+    pub(super) url_file: Set<PathBuf>,
+    pub(super) timeout: Set<Duration>,
 }
 
 #[derive(Debug, Default, Deserialize)]

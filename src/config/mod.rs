@@ -47,8 +47,8 @@ pub use locate::load;
 pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
-    Cache, Cascade, CascadeTier, Config, CountTokens, Embeddings, Key, Log, LogFormat, Provider,
-    Responses, Route, Savings, Server,
+    Affinity, Cache, Cascade, CascadeTier, Config, CountTokens, Embeddings, Key, Log, LogFormat,
+    Provider, Redis, Responses, Route, Savings, Server, SharedBy,
 };
 
 use environment::Environment;

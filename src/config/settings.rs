@@ -31,12 +31,16 @@ pub struct Config {
     pub count_tokens: CountTokens,
     /// Who may call. Empty means everybody, and then the gateway listens on loopback only.
     pub keys: Vec<Key>,
+    /// Whether conversations keep their models.
+    pub affinity: Affinity,
     /// When a small model is tried first.
     pub cascade: Cascade,
     /// The exact prompt cache.
     pub cache: Cache,
     /// The answers of Responses that no provider keeps.
     pub responses: Responses,
+    /// The Redis that several gateways share.
+    pub redis: Redis,
     /// Prices that the built-in list does not know, or knows wrongly.
     pub prices: BTreeMap<String, Price>,
     /// What savings are measured against.
@@ -119,6 +123,38 @@ pub struct Key {
     pub key: Secret,
     /// For whom it calls. Caches and bills are kept apart by it.
     pub tenant: String,
+}
+
+/// Whether conversations keep their models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Affinity {
+    /// Whether they do.
+    pub enabled: bool,
+    /// How long one is remembered after its last call.
+    pub ttl: Duration,
+    /// How many are remembered in this process.
+    pub max_sessions: usize,
+    /// Who remembers them.
+    pub store: SharedBy,
+}
+
+/// The Redis that several gateways share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redis {
+    /// Its address, which may hold a password.
+    pub url: Option<Secret>,
+    /// How long to wait for an answer.
+    pub timeout: Duration,
+}
+
+/// Who shares what is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SharedBy {
+    /// Nobody: it is kept in this process.
+    #[default]
+    Memory,
+    /// The gateways that use the same Redis.
+    Redis,
 }
 
 /// When a small model is tried first.
@@ -305,6 +341,26 @@ impl Default for CountTokens {
     }
 }
 
+impl Default for Affinity {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            ttl: Duration::from_secs(60 * 60),
+            max_sessions: 100_000,
+            store: SharedBy::Memory,
+        }
+    }
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self {
+            url: None,
+            timeout: Duration::from_millis(50),
+        }
+    }
+}
+
 impl Default for Cascade {
     fn default() -> Self {
         Self {
@@ -349,6 +405,32 @@ impl Default for Log {
         Self {
             format: LogFormat::Auto,
             level: "info".to_owned(),
+        }
+    }
+}
+
+// === impl Redis ===
+
+impl Redis {
+    /// Its address without user and password, for people to read.
+    #[must_use]
+    pub fn shown(&self) -> Option<String> {
+        let url = self.url.as_ref()?.expose();
+        let (scheme, rest) = url.split_once("://")?;
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        Some(format!("{scheme}://{host}"))
+    }
+}
+
+// === impl SharedBy ===
+
+impl SharedBy {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
         }
     }
 }

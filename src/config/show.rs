@@ -55,6 +55,12 @@ impl Loaded {
             sheet.row(&path, "tenant", quote(&key.tenant));
             sheet.end("[[keys]]");
         }
+        let affinity = &config.affinity;
+        sheet.row("affinity", "enabled", affinity.enabled);
+        sheet.row("affinity", "ttl", duration(affinity.ttl));
+        sheet.row("affinity", "max_sessions", affinity.max_sessions);
+        sheet.row("affinity", "store", quote(affinity.store.as_str()));
+        sheet.end("[affinity]");
         let cascade = &config.cascade;
         sheet.row("cascade", "enabled", cascade.enabled);
         if let Some(small) = &cascade.small {
@@ -94,6 +100,11 @@ impl Loaded {
         sheet.row("responses", "max_bytes", size(kept.max_bytes));
         sheet.row("responses", "ttl", duration(kept.ttl));
         sheet.end("[responses]");
+        if let Some(url) = config.redis.shown() {
+            sheet.row("redis", "url", quote(url));
+        }
+        sheet.row("redis", "timeout", duration(config.redis.timeout));
+        sheet.end("[redis]");
         for (name, price) in &config.prices {
             let path = format!("prices.{name}");
             let per_million = |usd: tierway_services::chat::Usd| usd.times(1_000_000).as_dollars();

@@ -1,6 +1,6 @@
 //! What each kind of value looks like when typed, and what to write where it does not.
 use super::{
-    settings::{LogFormat, Route},
+    settings::{LogFormat, Route, SharedBy},
     shape::closest,
     typed::{Complaint, Read},
 };
@@ -298,6 +298,19 @@ impl Read for BaseUrl {
             _ => Err(Complaint::new(
                 "is not a URL",
                 r#"write for example "http://127.0.0.1:8080""#,
+            )),
+        }
+    }
+}
+
+impl Read for SharedBy {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        match value.as_str() {
+            Some("memory") => Ok(Self::Memory),
+            Some("redis") => Ok(Self::Redis),
+            _ => Err(Complaint::new(
+                "is not a store",
+                r#"write "memory" or "redis""#,
             )),
         }
     }

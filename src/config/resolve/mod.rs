@@ -2,6 +2,7 @@
 mod cascade;
 mod providers;
 mod secrets;
+mod shared;
 
 use super::{
     environment::Environment,
@@ -65,9 +66,11 @@ impl<'a, 'e> Resolver<'a, 'e> {
             },
             count_tokens: self.count_tokens(file.count_tokens),
             keys: self.keys(file.keys),
+            affinity: self.affinity(file.affinity),
             cascade: self.cascade(file.cascade),
             cache: self.cache(file.cache),
             responses: self.responses(file.responses),
+            redis: self.redis(file.redis),
             prices: self.prices(file.prices),
             savings: self.savings(file.savings),
             log: self.log(file.log),
@@ -90,6 +93,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             );
         }
         self.check_small(&config);
+        self.check_redis(&config);
         config
     }
 

@@ -51,6 +51,14 @@ key = "sk-alice"
 tenant = "alice"
 [[keys]]
 key_env = "BOB_KEY"
+[affinity]
+enabled = false
+ttl = "2h"
+max_sessions = 7
+store = "redis"
+[redis]
+url = "redis://me:sk-redis@cache:6380/1"
+timeout = "20ms"
 [cascade]
 enabled = true
 small = "local:tiny"
@@ -123,6 +131,7 @@ fn what_is_shown_can_be_typed() {
             .keys
             .iter_mut()
             .for_each(|key| key.key = Secret::new("***"));
+        config.redis.url = config.redis.shown().map(Secret::new);
         config
     };
     assert_eq!(without_secrets(first), without_secrets(second));
@@ -178,6 +187,8 @@ fn the_reference_names_the_keys_of_the_file() {
     add("embeddings.", fields::<file::Embeddings>());
     add("count_tokens.", fields::<file::CountTokens>());
     add("keys[].", fields::<file::Key>());
+    add("affinity.", fields::<file::Affinity>());
+    add("redis.", fields::<file::Redis>());
     add("cascade.", fields::<file::Cascade>());
     add("cascade.tier.*.", fields::<file::CascadeTier>());
     add("cache.", fields::<file::Cache>());
