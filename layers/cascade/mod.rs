@@ -77,6 +77,8 @@ mod family;
 mod future;
 mod hedge;
 mod judge;
+mod learned;
+mod model;
 mod recorded;
 mod schemas;
 mod settings;
@@ -96,6 +98,8 @@ pub use self::{
     family::Family,
     future::ResponseFuture,
     judge::Judge,
+    learned::Learned,
+    model::{Labelled, Model, Operating},
     settings::{ParseStreamModeError, StreamMode},
     vetoes::Vetoes,
 };

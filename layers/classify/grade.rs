@@ -59,6 +59,12 @@ pub fn question(prompt: &Prompt) -> String {
     question
 }
 
+/// How probably a small model gets this right, by the shipped weights; `None` where nothing was asked.
+#[must_use]
+pub fn chance(prompt: &Prompt) -> Option<f32> {
+    Some(Prior::shipped()?.right(&vector(prompt)?, |logit| logit))
+}
+
 /// What a model reads of a conversation: its deciding ask as numbers and n-grams; `None` where nothing was asked.
 ///
 /// ```

@@ -39,7 +39,7 @@ mod grade;
 mod heuristic;
 mod lexicon;
 mod lines;
-mod numbers;
+pub(crate) mod numbers;
 mod prior;
 mod session;
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests;
 mod tools;
 
 pub use decision::{Decision, Note};
-pub use grade::{question, vector};
+pub use grade::{chance, question, vector};
 pub use heuristic::Heuristic;
 pub use session::session;
 

@@ -41,7 +41,7 @@ pub(super) struct Setting {
 macro_rules! numbers {
     ($($name:literal = $value:expr),* $(,)?) => {
         /// The names of the numbers, in their order. Weights are by place: add at the end alone, and train again.
-        pub(super) const NAMES: &[&str] = &[$($name),*];
+        pub(crate) const NAMES: &[&str] = &[$($name),*];
         fn numbers(f: &Features, t: &Texture, s: &Setting, prior: f32) -> Vec<f32> {
             let values: &[fn(&Features, &Texture, &Setting, f32) -> f32] = &[$($value),*];
             values.iter().map(|value| value(f, t, s, prior)).collect()

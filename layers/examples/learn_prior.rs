@@ -69,6 +69,7 @@ fn example(ask: &Ask, tier: usize) -> Example {
         intercept: 0,
         positive: ask.tiers.iter().take(tier + 1).sum(),
         weight: 1.0,
+        offset: 0.0,
     }
 }
 
@@ -144,6 +145,7 @@ fn read_outcomes(file: &str, origin: usize) -> Result<Vec<Example>> {
             intercept: origin,
             positive: row.small.correct,
             weight: 1.0,
+            offset: 0.0,
         });
     }
     #[expect(clippy::cast_precision_loss, reason = "thousands")]

@@ -15,6 +15,8 @@ pub struct Example {
     pub positive: f32,
     /// How much it counts.
     pub weight: f32,
+    /// The log-odds that were believed before: weights are learned on top of it.
+    pub offset: f32,
 }
 
 /// How heads are learned: the penalised maximum of the likelihood (ridge; the prior's weights, where there are any, are its centre).
@@ -145,13 +147,13 @@ struct Row<'a> {
     intercept: usize,
     positive: f64,
     weight: f64,
-    /// What the prior says of it.
+    /// What was believed before, and what the prior's numbers say of it.
     offset: f64,
 }
 
 impl<'a> Row<'a> {
     fn new(example: &'a Example, standards: &[Number]) -> Self {
-        let mut offset = 0.0;
+        let mut offset = f64::from(example.offset);
         let numbers = standards
             .iter()
             .zip(&example.vector.numbers)
@@ -208,13 +210,14 @@ impl Problem<'_> {
                 .iter()
                 .filter_map(|g| grams.get(*g as usize))
                 .sum();
-            let prior: f64 = self.prior.map_or(0.0, |prior| {
-                let known = row
-                    .grams
-                    .iter()
-                    .filter_map(|g| prior.grams.get(*g as usize));
-                known.map(|w| f64::from(*w)).sum::<f64>() * f64::from(row.gram) + row.offset
-            });
+            let prior: f64 = row.offset
+                + self.prior.map_or(0.0, |prior| {
+                    let known = row
+                        .grams
+                        .iter()
+                        .filter_map(|g| prior.grams.get(*g as usize));
+                    known.map(|w| f64::from(*w)).sum::<f64>() * f64::from(row.gram)
+                });
             let intercept = intercepts.get(row.intercept).copied().unwrap_or_default();
             let logit = prior + dot(&row.numbers) + f64::from(row.gram) * sum + intercept;
             // log(1 + e^x) without overflow.
@@ -360,6 +363,7 @@ mod tests {
             intercept: 0,
             positive,
             weight: 1.0,
+            offset: 0.0,
         }
     }
 

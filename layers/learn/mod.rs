@@ -10,7 +10,7 @@
 //!
 //! let seen = |size: f32, gram: u32| Vector { numbers: vec![size], grams: vec![gram] };
 //! let examples: Vec<_> = (0..40)
-//!     .map(|i| Example { vector: seen(f32::from(i as u8), 7 + i % 2), intercept: 0, positive: f32::from(i >= 20), weight: 1.0 })
+//!     .map(|i| Example { vector: seen(f32::from(i as u8), 7 + i % 2), intercept: 0, positive: f32::from(i >= 20), weight: 1.0, offset: 0.0 })
 //!     .collect();
 //! let head = Fit::default().fit(&examples).head(0);
 //! assert!(head.probability(&seen(35.0, 7)) > 0.5 && head.probability(&seen(5.0, 7)) < 0.5);

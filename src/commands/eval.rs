@@ -1,6 +1,6 @@
 //! `tierway eval`: how well scores tell which requests need the big model.
 use super::{EvalArgs, WRONG};
-use crate::eval::{GivenScores, Options, Report, curve, evaluate, rows};
+use crate::eval::{GivenScores, Learned, Options, Report, curve, evaluate, rows};
 use std::{
     fs,
     io::{self, Write},
@@ -50,6 +50,13 @@ fn report(args: &EvalArgs) -> Result<Report, String> {
     let rows = rows::read(&args.rows).map_err(|problem| problem.to_string())?;
     if rows.is_empty() {
         return Err("there are no rows".to_owned());
+    }
+    if args.scores.is_empty() {
+        return Ok(evaluate(
+            &rows,
+            &mut Learned::from_at_most(args.labels),
+            &options,
+        ));
     }
     let mut given = GivenScores::read(&args.scores).map_err(|problem| problem.to_string())?;
     if let Some(row) = given.missing(&rows) {

@@ -83,16 +83,20 @@ pub struct EvalArgs {
     /// Files of labelled rows; each set among them is measured by itself
     #[arg(required = true, value_name = "FILE")]
     pub rows: Vec<PathBuf>,
-    /// Scores to measure, as `tierway score` prints them: {id, complexity, confidence} a line
-    #[arg(long, value_name = "FILE", required = true)]
+    /// Scores to measure, as `tierway score` prints them: {id, complexity, confidence} a line. Without any: what the gateway would learn
+    /// from the rows, each scored by what was learned from the other folds
+    #[arg(long, value_name = "FILE")]
     pub scores: Vec<PathBuf>,
+    /// Learn from at most so many rows of each fold
+    #[arg(long, value_name = "N", conflicts_with = "scores")]
+    pub labels: Option<usize>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     /// Draw quality over cost into this SVG file
     #[arg(long, value_name = "FILE")]
     pub curve: Option<PathBuf>,
-    /// Into how many folds a set is divided
+    /// Into how many folds a set is divided; 0: nothing is learned, what is shipped scores
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub folds: usize,
     /// The seed of folds, halves and draws

@@ -6,14 +6,21 @@ use std::{
     collections::BTreeMap,
     io::{self, BufRead, Write},
     process::ExitCode,
+    time::Duration,
 };
 use tierway_layers::{
+    cascade::{
+        Draft, Model,
+        signals::{self, Told},
+    },
     classify::{Decision, Heuristic, Policy},
+    learn::Vector,
     names::{Names, Wish},
 };
 use tierway_services::{
     chat::{self, Operation, Prompt, Refusal},
     dialect::Dialect,
+    translate,
 };
 
 /// A recorded request. Whether an answer was right is not read, nor is anything else.
@@ -28,6 +35,25 @@ struct Row<'a> {
     path: Option<Cow<'a, str>>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    #[serde(borrow, default)]
+    small: Option<Small<'a>>,
+    #[serde(default)]
+    signals: Signals,
+}
+
+/// The small model's part of it.
+#[derive(Deserialize)]
+struct Small<'a> {
+    #[serde(borrow, default)]
+    response: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Signals {
+    #[serde(default)]
+    p_true: Option<f64>,
+    #[serde(default)]
+    sc3: Option<f64>,
 }
 
 /// What is said of one row.
@@ -62,7 +88,8 @@ fn score(input: impl BufRead, mut out: impl Write, errors: &mut dyn Write) -> io
         match row.and_then(|row| Ok((request(&row).map_err(|r| r.to_string())?, row))) {
             Ok((request, row)) => {
                 let decision = policy.classify(&request);
-                serde_json::to_writer(&mut out, &scored(&row, decision))?;
+                let confidence = confidence(&row, &request);
+                serde_json::to_writer(&mut out, &scored(&row, decision, confidence))?;
                 out.write_all(b"\n")?;
             }
             Err(error) => {
@@ -96,7 +123,22 @@ fn request(row: &Row<'_>) -> Result<chat::Request, Refusal> {
     Ok(request)
 }
 
-fn scored<'a>(row: &'a Row<'_>, decision: Option<Decision>) -> Scored<'a> {
+/// The confidence in the small model's response, by what is believed before any label; nothing where it is plainly broken.
+fn confidence(row: &Row<'_>, request: &chat::Request) -> Option<f64> {
+    let response = row.small.as_ref()?.response?.get();
+    let dialect = request.body().facts().dialect;
+    let answer = translate::read_answer(dialect, response.as_bytes())?;
+    let told = Told {
+        p_true: row.signals.p_true,
+        agreement: row.signals.sc3,
+    };
+    let draft = Draft::new(&answer, request, Duration::ZERO);
+    let prior = signals::prior(&answer, request.body(), &draft.question(), &told);
+    let model = Model::prior().score(&Vector::default(), prior, draft.family());
+    Some(model)
+}
+
+fn scored<'a>(row: &'a Row<'_>, decision: Option<Decision>, confidence: Option<f64>) -> Scored<'a> {
     let decision = decision.unwrap_or_else(|| Decision::new(chat::Tier::Medium, "no_policy"));
     let mut reasons = vec![decision.reason];
     reasons.extend(decision.notes.into_iter().map(|note| note.name));
@@ -104,7 +146,7 @@ fn scored<'a>(row: &'a Row<'_>, decision: Option<Decision>) -> Scored<'a> {
         id: &row.id,
         tier: decision.tier.as_str(),
         complexity: decision.score,
-        confidence: None,
+        confidence,
         reasons,
     }
 }

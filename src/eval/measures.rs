@@ -26,7 +26,7 @@ use super::polyline::{mean_height, reach};
 use serde::Serialize;
 
 /// Qualities and prices of one call.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Default, Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
     /// Quality of the small model's answer, from 0 to 1.
     pub small: f64,
@@ -50,7 +50,7 @@ pub enum Way {
 }
 
 /// One place on the way from deferring nothing to deferring everything.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
     /// The share deferred.
     pub share: f64,

@@ -36,6 +36,7 @@ pub mod certificate;
 pub mod curve;
 pub mod folds;
 pub mod hybrid;
+pub mod learned;
 pub mod measures;
 pub mod polyline;
 pub mod random;
@@ -45,6 +46,7 @@ pub mod scores;
 pub mod table;
 
 pub use self::{
+    learned::Learned,
     report::{Report, SetReport},
     rows::{Problem, Row},
     scores::GivenScores,

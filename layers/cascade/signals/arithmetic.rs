@@ -4,6 +4,16 @@
 //! is the plainest sign there is that the answer is, too.
 use super::{log, share};
 
+/// Their names.
+pub(super) const NAMES: &[&str] = &[
+    "sums",
+    "wrong_sums",
+    "wrong_share",
+    "last_number",
+    "last_is_whole",
+    "last_is_negative",
+];
+
 /// The equations in `text`, how many of them are wrong, and what its last number looks like.
 pub(super) fn read(text: &str) -> Vec<f32> {
     let (right, wrong) = check(text);
@@ -29,7 +39,7 @@ enum Token {
 }
 
 /// How many sums of two numbers are right, and how many wrong.
-fn check(text: &str) -> (usize, usize) {
+pub(super) fn check(text: &str) -> (usize, usize) {
     let tokens = tokens(text);
     let (mut right, mut wrong) = (0, 0);
     for window in tokens.windows(6) {

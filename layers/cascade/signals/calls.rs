@@ -51,6 +51,21 @@ pub fn plausibility(answer: &Answer, prompt: &Prompt, question: &str) -> Option<
     Some((0.5 * or_half(seen.grounded) + 0.5 * f64::from(seen.fit) - 0.3 * faults).clamp(0.0, 1.0))
 }
 
+/// Their names.
+pub(super) const NAMES: &[&str] = &[
+    "tools_offered",
+    "calls",
+    "no_call",
+    "best_fit",
+    "fit",
+    "grounded",
+    "least_grounded",
+    "arguments",
+    "faults",
+    "calls_twice",
+    "call_misfit",
+];
+
 /// The numbers of a draft's calls, in a fixed order; NaN where no tools were offered.
 pub(super) fn read(answer: &Answer, prompt: &Prompt, question: &str) -> Vec<f32> {
     let Some(s) = Seen::of(answer, prompt, question) else {

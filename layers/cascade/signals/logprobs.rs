@@ -4,6 +4,16 @@ use tierway_services::chat::Logprob;
 /// Tokens over which the mean is taken to find the worst stretch.
 const WINDOW: usize = 8;
 
+/// Their names.
+pub(super) const NAMES: &[&str] = &[
+    "logprob_mean",
+    "logprob_worst",
+    "logprob_least",
+    "logprob_first",
+    "logprob_sum",
+    "margin",
+];
+
 /// Mean, worst stretch, least, first, sum, and margin over the runner-up; NaN where nothing was told. Quantiles and stretches beside the
 /// mean, because a sum favours short answers (Gupta et al., *Language Model Cascades: Token-level Uncertainty and Beyond*, ICLR 2024).
 pub(super) fn read(logprobs: &[Logprob]) -> Vec<f32> {

@@ -5,9 +5,11 @@
 mod arithmetic;
 mod calls;
 mod logprobs;
+mod prior;
 mod text;
 
 pub use calls::plausibility;
+pub use prior::prior;
 
 use crate::{classify, learn::Vector};
 use tierway_services::chat::{Answer, Prompt};
@@ -43,6 +45,20 @@ pub fn see(answer: &Answer, prompt: &Prompt, told: &Told) -> Vector {
     vector
 }
 
+/// The names of the numbers in [`see`]'s vector, in their order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    const TOLD: &[&str] = &["p_true", "agreement"];
+    let lists = [
+        classify::numbers::NAMES,
+        text::NAMES,
+        arithmetic::NAMES,
+        calls::NAMES,
+        logprobs::NAMES,
+        TOLD,
+    ];
+    lists.into_iter().flatten().copied()
+}
+
 /// The log-odds of a probability, kept within what 32 bits tell apart.
 fn logit(p: f64) -> f32 {
     let p = p.clamp(1e-6, 1.0 - 1e-6);
@@ -65,4 +81,21 @@ fn log(count: usize) -> f32 {
     #[expect(clippy::cast_precision_loss, reason = "counts of one text")]
     let count = count as f32;
     count.ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ask;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_number_has_a_name_of_its_own() {
+        let request = ask("m", "What is 3 times 60?");
+        let answer = Answer::default();
+        let vector = see(&answer, request.body(), &Told::default());
+        assert_eq!(vector.numbers.len(), names().count());
+        assert_eq!(names().collect::<HashSet<_>>().len(), names().count());
+        assert!(vector.numbers.iter().all(|n| !n.is_infinite()));
+    }
 }

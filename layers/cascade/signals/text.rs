@@ -49,6 +49,38 @@ const ANSWER: u8 = 1;
 /// Words of either text that are compared.
 const MAX_WORDS: usize = 1_000;
 
+/// Their names.
+pub(super) const NAMES: &[&str] = &[
+    "answer_bytes",
+    "answer_lines",
+    "answer_word_length",
+    "answer_long_words",
+    "answer_digits",
+    "answer_numbers",
+    "answer_widest_number",
+    "answer_operators",
+    "answer_brackets",
+    "answer_sentences",
+    "answer_sentence_length",
+    "answer_questions",
+    "answer_commas",
+    "answer_quotes",
+    "answer_capitals",
+    "fences",
+    "listed_lines",
+    "distinct_lines",
+    "distinct_words",
+    "words_from_question",
+    "question_words_used",
+    "question_numbers_used",
+    "hedges",
+    "steps",
+    "ends_well",
+    "longer_than_question",
+    "cut_off",
+    "empty",
+];
+
 /// The numbers of `answer` to `question`, in a fixed order, and its n-grams.
 pub(super) fn read(answer: &Answer, question: &str) -> (Vec<f32>, Vec<u32>) {
     let text = answer.text.trim();

@@ -1,0 +1,307 @@
+//! The model behind [`Learned`](super::Learned): what labels of a deployment's own traffic say about its drafts.
+use super::{Family, Promise, signals};
+use crate::learn::{Example, Fit, Head, Vector, sigmoid};
+use std::collections::BTreeMap;
+
+/// A draft that has been judged against the big model's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// What was seen of question and draft, see [`signals::see`].
+    pub vector: Vector,
+    /// What was believed of it before any label, see [`signals::prior`].
+    pub prior: f32,
+    /// Its kind of task.
+    pub family: Family,
+    /// How good the draft was, from 0 to 1.
+    pub small: f32,
+    /// How good the big model's answer was.
+    pub big: f32,
+}
+
+/// Scores drafts. Without labels by what is believed beforehand; with labels by two heads, the chance that the small answer is good and
+/// that the big one is: where both fail, asking the big model buys nothing.
+///
+/// ```
+/// use tierway_layers::cascade::{Family, Labelled, Model};
+/// use tierway_layers::learn::Vector;
+/// let labelled = |x: f32| Labelled {
+///     vector: Vector { numbers: vec![x], grams: vec![] }, prior: 0.0, family: Family::Prose, small: x, big: 1.0,
+/// };
+/// let labels: Vec<_> = (0..100).map(|i| labelled((i % 2) as f32)).collect();
+/// let model = Model::learn(&labels, 10.0, 1.0);
+/// assert!(model.confidence(&labels[1]) > model.confidence(&labels[0]));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    heads: Option<Heads>,
+    operating: BTreeMap<&'static str, Operating>,
+    labels: usize,
+}
+
+/// Where a family's drafts are kept, and what is promised of those that are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Operating {
+    /// The confidence from which a draft is kept.
+    pub threshold: f64,
+    /// The promise, where one could be certified.
+    pub certified: Option<Promise>,
+}
+
+#[derive(Clone, Debug)]
+struct Heads {
+    /// By family.
+    small: Vec<Head>,
+    big: Vec<Head>,
+    /// How much of the big model's chance is set against the small one's.
+    contrast: f32,
+}
+
+impl Model {
+    /// What is believed without any label.
+    #[must_use]
+    pub fn prior() -> Self {
+        Self::default()
+    }
+
+    /// Learns from `labels`, in any order. `penalty` holds the weights where they were, worth about as many labels; `contrast` is how much of the
+    /// big model's chance is set against the small one's: 1 ranks by what deferring gains, 0 by the draft alone.
+    #[must_use]
+    pub fn learn(labels: &[Labelled], penalty: f64, contrast: f32) -> Self {
+        let head = |positive: fn(&Labelled) -> f32, offset: fn(&Labelled) -> f32| {
+            let example = |label: &Labelled| Example {
+                vector: label.vector.clone(),
+                intercept: label.family as usize,
+                positive: positive(label),
+                weight: 1.0,
+                offset: offset(label),
+            };
+            let examples: Vec<Example> = labels.iter().map(example).collect();
+            let fitted = Fit::default().penalty(penalty).fit(&examples);
+            (0..Family::ALL.len()).map(|f| fitted.head(f)).collect()
+        };
+        if labels.is_empty() {
+            return Self::prior();
+        }
+        Self {
+            heads: Some(Heads {
+                small: head(|l| l.small, |l| l.prior),
+                big: head(|l| l.big, |_| 0.0),
+                contrast,
+            }),
+            operating: BTreeMap::new(),
+            labels: labels.len(),
+        }
+    }
+
+    /// With this much of the big model's chance set against the small one's.
+    #[must_use]
+    pub fn with_contrast(mut self, contrast: f32) -> Self {
+        if let Some(heads) = &mut self.heads {
+            heads.contrast = contrast;
+        }
+        self
+    }
+
+    /// With this operating point for a family.
+    #[must_use]
+    pub fn operating(mut self, family: Family, operating: Operating) -> Self {
+        self.operating.insert(family.as_str(), operating);
+        self
+    }
+
+    /// Where this family's drafts are kept, if it was calibrated.
+    #[must_use]
+    pub fn operating_of(&self, family: Family) -> Option<Operating> {
+        self.operating.get(family.as_str()).copied()
+    }
+
+    /// From how many labels it was learned.
+    #[must_use]
+    pub const fn labels(&self) -> usize {
+        self.labels
+    }
+
+    /// The confidence in a draft, from 0 to 1; its judgements are not read.
+    #[must_use]
+    pub fn confidence(&self, draft: &Labelled) -> f64 {
+        self.score(&draft.vector, draft.prior, draft.family)
+    }
+
+    /// The same of a draft that has no judgement.
+    #[must_use]
+    pub fn score(&self, vector: &Vector, prior: f32, family: Family) -> f64 {
+        let Some(heads) = &self.heads else {
+            return f64::from(sigmoid(prior));
+        };
+        let of = |heads: &[Head]| heads.get(family as usize).map_or(0.0, |h| h.logit(vector));
+        let small = sigmoid(prior + of(&heads.small));
+        let big = sigmoid(of(&heads.big));
+        let contrast = heads.contrast;
+        f64::from((small - contrast * big + contrast) / (1.0 + contrast))
+    }
+
+    /// What each thing that was seen adds to the log-odds that the draft is good, the strongest first, at most `most` of them.
+    #[must_use]
+    pub fn explain(
+        &self,
+        vector: &Vector,
+        family: Family,
+        most: usize,
+    ) -> Vec<(&'static str, f32)> {
+        let Some(head) = self
+            .heads
+            .as_ref()
+            .and_then(|h| h.small.get(family as usize))
+        else {
+            return Vec::new();
+        };
+        let (numbers, grams) = head.parts(vector);
+        let mut parts: Vec<_> = signals::names().zip(numbers).collect();
+        parts.push(("words", grams));
+        parts.retain(|(_, part)| part.abs() > 0.01);
+        parts.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        parts.truncate(most);
+        parts
+    }
+
+    /// Writes the model as text, see [`Model::from_text`].
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut sections = vec![format!("{VERSION} {}", self.labels)];
+        for (family, operating) in &self.operating {
+            let certified = operating
+                .certified
+                .map_or_else(String::new, |p| format!(" {} {}", p.alpha(), p.delta()));
+            sections.push(format!("keep {family} {}{certified}", operating.threshold));
+        }
+        if let Some(heads) = &self.heads {
+            sections.push(format!("contrast {}", heads.contrast));
+            sections.extend(heads.small.iter().chain(&heads.big).map(Head::to_text));
+        }
+        sections.join(NEXT)
+    }
+
+    /// Reads what [`Model::to_text`] wrote; `None` where it is not that, or was written by a version whose numbers mean something else.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut sections = text.split(NEXT).peekable();
+        let labels = sections
+            .next()?
+            .strip_prefix(VERSION)?
+            .trim()
+            .parse()
+            .ok()?;
+        let mut operating = BTreeMap::new();
+        while let Some(keep) = sections.next_if(|s| s.starts_with("keep ")) {
+            let mut fields = keep.split(' ').skip(1);
+            let name = fields.next()?;
+            let family = Family::ALL.into_iter().find(|f| f.as_str() == name)?;
+            let threshold = fields.next()?.parse().ok()?;
+            let certified = match (fields.next(), fields.next()) {
+                (Some(alpha), Some(delta)) => {
+                    Promise::new(alpha.parse().ok()?, delta.parse().ok()?)
+                }
+                _ => None,
+            };
+            operating.insert(
+                family.as_str(),
+                Operating {
+                    threshold,
+                    certified,
+                },
+            );
+        }
+        let heads = match sections.next() {
+            None => None,
+            Some(contrast) => {
+                let contrast = contrast.strip_prefix("contrast ")?.parse().ok()?;
+                let mut heads: Vec<Head> = sections.map(Head::from_text).collect::<Option<_>>()?;
+                let big = heads.split_off(Family::ALL.len().min(heads.len()));
+                (big.len() == Family::ALL.len()).then_some(())?;
+                Some(Heads {
+                    small: heads,
+                    big,
+                    contrast,
+                })
+            }
+        };
+        Some(Self {
+            heads,
+            operating,
+            labels,
+        })
+    }
+}
+
+/// Moves with whatever changes what a number or a bucket means.
+const VERSION: &str = "tierway-cascade-model 1";
+const NEXT: &str = "\n--\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(x: f32, prior: f32, small: f32, big: f32) -> Labelled {
+        Labelled {
+            vector: Vector {
+                numbers: vec![x],
+                grams: vec![5],
+            },
+            prior,
+            family: Family::Math,
+            small,
+            big,
+        }
+    }
+
+    #[test]
+    fn without_labels_it_is_the_prior() {
+        let model = Model::prior();
+        assert!((model.confidence(&label(0.0, 2.0, 0.0, 0.0)) - 0.8808).abs() < 1e-3);
+        assert_eq!(Model::learn(&[], 10.0, 1.0).labels(), 0);
+    }
+
+    #[test]
+    fn a_draft_that_both_fail_is_kept_sooner_than_one_that_the_big_model_saves() {
+        // At 1 the small model fails and the big one does not; at 0 both fail.
+        let labels: Vec<_> = (0..200)
+            .map(|i| match i % 3 {
+                0 => label(0.0, 0.0, 0.0, 0.0),
+                1 => label(1.0, 0.0, 0.0, 1.0),
+                _ => label(2.0, 0.0, 1.0, 1.0),
+            })
+            .collect();
+        let model = Model::learn(&labels, 1.0, 1.0);
+        let at = |x: f32| model.confidence(&label(x, 0.0, 0.0, 0.0));
+        assert!(at(0.0) > at(1.0) && at(2.0) > at(1.0));
+    }
+
+    #[test]
+    fn text_round_trip() {
+        let labels: Vec<_> = (0..60)
+            .map(|i| label((i % 2) as f32, 0.5, (i % 2) as f32, 1.0))
+            .collect();
+        let operating = Operating {
+            threshold: 0.625,
+            certified: Promise::new(0.05, 0.1),
+        };
+        let model = Model::learn(&labels, 10.0, 0.5).operating(Family::Math, operating);
+        let read = Model::from_text(&model.to_text()).unwrap();
+        assert_eq!(
+            (read.labels(), read.operating_of(Family::Math)),
+            (60, Some(operating))
+        );
+        assert!((read.confidence(&labels[1]) - model.confidence(&labels[1])).abs() < 0.02);
+        assert_eq!(
+            Model::from_text(&Model::prior().to_text()).map(|m| m.labels()),
+            Some(0)
+        );
+        for wrong in [
+            "",
+            "tierway-cascade-model 2 5",
+            "tierway-cascade-model 1 5\n--\ncontrast 1\n--\nintercept 0",
+        ] {
+            assert!(Model::from_text(wrong).is_none(), "{wrong}");
+        }
+    }
+}

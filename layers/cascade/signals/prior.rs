@@ -1,0 +1,63 @@
+//! What is believed of a draft before any label has come.
+//!
+//! Put down by hand, from what holds in every published set: a token's probability, a model's own "true", the agreement of samples and the
+//! plausibility of calls say most; sums that are wrong say much; the words of an answer say next to nothing, so they are left out. It is
+//! a log-odds to start from, and no probability of anything until labels have calibrated it.
+use super::{Told, arithmetic, calls, logit, logprobs};
+use crate::classify;
+use tierway_services::chat::{Answer, Prompt, StopReason};
+
+/// The log-odds of a draft of which nothing is known: what [`Vetoes`](crate::cascade::Vetoes) give one that nothing is wrong with.
+const NOTHING_KNOWN: f32 = 2.2;
+
+/// Weights on the log-odds of the thing itself.
+const LOGPROB: f32 = 1.0;
+const P_TRUE: f32 = 0.6;
+/// Log-odds between no and full agreement, and between calls that make no sense and calls that make all.
+const AGREEMENT: f32 = 3.0;
+const PLAUSIBLE: f32 = 4.0;
+/// For each sum that is wrong, of two at the most.
+const WRONG_SUM: f32 = 2.0;
+/// An answer that was cut off.
+const CUT: f32 = 3.0;
+/// How much of what was believed of the question before stays: [`classify`]'s chance that a small model gets it right.
+const QUESTION: f32 = 1.0;
+
+/// The log-odds that the draft is good enough.
+#[must_use]
+pub fn prior(answer: &Answer, prompt: &Prompt, question: &str, told: &Told) -> f32 {
+    let mut odds = 0.0;
+    let mut known = false;
+    let mut add = |weight: f32, value: f32| {
+        if !value.is_nan() {
+            odds += weight * value;
+            known = true;
+        }
+    };
+    let tokens = logprobs::read(&answer.logprobs);
+    add(LOGPROB, tokens.first().copied().unwrap_or(f32::NAN));
+    add(P_TRUE, told.p_true.map_or(f32::NAN, logit));
+    add(
+        AGREEMENT,
+        told.agreement.map_or(f32::NAN, |a| a as f32 - 0.5),
+    );
+    let plausible = calls::plausibility(answer, prompt, question);
+    add(PLAUSIBLE, plausible.map_or(f32::NAN, |p| p as f32 - 0.5));
+    if !known {
+        odds = NOTHING_KNOWN;
+    }
+    let (_, wrong) = arithmetic::check(&answer.text);
+    #[expect(clippy::cast_precision_loss, reason = "at most two")]
+    let wrong = wrong.min(2) as f32;
+    odds -= WRONG_SUM * wrong;
+    if answer.stop == Some(StopReason::MaxTokens) {
+        odds -= CUT;
+    }
+    // Tools are judged by their calls: a question says nothing more about those.
+    if plausible.is_none()
+        && let Some(chance) = classify::chance(prompt)
+    {
+        odds += QUESTION * logit(f64::from(chance));
+    }
+    odds
+}

@@ -1,0 +1,194 @@
+//! The learned scorer, measured: what the gateway would learn from a deployment's labels, from the rows it may see.
+use super::{
+    Row, Scorer, folds,
+    measures::{Outcome, Ranked, Way},
+};
+use std::{collections::HashMap, sync::Arc};
+use tierway_layers::{
+    cascade::{
+        Draft, Labelled, Model,
+        signals::{self, Told},
+    },
+    classify::{self, Heuristic, Policy},
+    learn::Vector,
+    names::{Names, Wish},
+};
+use tierway_services::{
+    chat::{self, Answer, Operation, Prompt},
+    dialect::Dialect,
+    translate,
+};
+
+/// How strongly weights may be held, and how much of the big model's chance may be set against the small one's: the pair is chosen anew in
+/// each fold, by cross-validation within what is to be learned from.
+const PENALTIES: [f64; 3] = [10.0, 33.0, 100.0];
+const CONTRASTS: [f32; 3] = [1.0, 0.5, 0.0];
+/// Folds of that choice.
+const INNER: usize = 3;
+
+/// Learns route and cascade from rows; before it has learned anything, scores by what is shipped.
+#[derive(Debug, Default)]
+pub struct Learned {
+    route: Option<Model>,
+    cascade: Model,
+    /// Rows are read once, however many folds there are. By set and id.
+    seen: HashMap<(String, String), Arc<Seen>>,
+    limit: Option<usize>,
+}
+
+/// A row as the models see it.
+#[derive(Debug)]
+struct Seen {
+    route: Labelled,
+    cascade: Option<Labelled>,
+    /// How undemanding the shipped weights find the request, from 0 to 1.
+    shipped: f64,
+}
+
+impl Learned {
+    /// Learns from at most this many rows of each fold: how a deployment fares that has only so many labels.
+    #[must_use]
+    pub fn from_at_most(limit: Option<usize>) -> Self {
+        Self {
+            limit,
+            ..Self::default()
+        }
+    }
+
+    fn learn_from(&mut self, row: &Row) -> Arc<Seen> {
+        let seen = self.see(row);
+        self.seen
+            .insert((row.set.clone(), row.id.clone()), seen.clone());
+        seen
+    }
+
+    fn see(&self, row: &Row) -> Arc<Seen> {
+        let known = self.seen.get(&(row.set.clone(), row.id.clone()));
+        known.cloned().unwrap_or_else(|| Arc::new(Seen::of(row)))
+    }
+}
+
+impl Scorer for Learned {
+    fn fit(&mut self, train: &[&Row]) {
+        // Rows come in their order in the file, which may be by subject.
+        let step = self
+            .limit
+            .map_or(1, |limit| train.len().div_ceil(limit.max(1)))
+            .max(1);
+        let train: Vec<&Row> = train.iter().copied().step_by(step).collect();
+        let seen: Vec<Arc<Seen>> = train.iter().map(|row| self.learn_from(row)).collect();
+        let questions = folds::questions(&train);
+        let route: Vec<Labelled> = seen.iter().map(|s| s.route.clone()).collect();
+        self.route = Some(choose(&route, &questions, Way::Route));
+        let cascade: Vec<Labelled> = seen.iter().filter_map(|s| s.cascade.clone()).collect();
+        self.cascade = if cascade.len() == seen.len() {
+            choose(&cascade, &questions, Way::Cascade)
+        } else {
+            Model::prior()
+        };
+    }
+
+    fn route(&self, row: &Row) -> f64 {
+        let seen = self.see(row);
+        match &self.route {
+            Some(model) => model.confidence(&seen.route),
+            None => seen.shipped,
+        }
+    }
+
+    fn cascade(&self, row: &Row) -> Option<f64> {
+        Some(self.cascade.confidence(self.see(row).cascade.as_ref()?))
+    }
+}
+
+impl Seen {
+    fn of(row: &Row) -> Self {
+        let request = row.request.get().to_owned();
+        let nothing = |row: &Row| Labelled {
+            vector: Vector::default(),
+            prior: 0.0,
+            family: tierway_layers::cascade::Family::Prose,
+            small: row.small.correct as f32,
+            big: row.big.correct as f32,
+        };
+        let Ok(prompt) = Prompt::parse(
+            Dialect::ChatCompletions,
+            Operation::Generate,
+            request.into(),
+        ) else {
+            return Self {
+                route: nothing(row),
+                cascade: None,
+                shipped: 0.5,
+            };
+        };
+        let answer = row.small.response.as_ref().and_then(|response| {
+            translate::read_answer(Dialect::ChatCompletions, response.get().as_bytes())
+        });
+        let told = Told {
+            p_true: row.signals.p_true,
+            agreement: row.signals.sc3,
+        };
+        let cascade = answer.map(|answer| labelled(&answer, &prompt, &told, nothing(row)));
+        let policy = Heuristic::new(Names::default().map("*", Wish::Auto));
+        let decision = policy.classify(&chat::Request::new(prompt.clone()));
+        let mut route = nothing(row);
+        route.vector = classify::vector(&prompt).unwrap_or_default();
+        route.vector.numbers.resize(classify::NUMBERS, f32::NAN);
+        Self {
+            route,
+            cascade,
+            shipped: decision.map_or(0.5, |d| 1.0 - f64::from(d.score)),
+        }
+    }
+}
+
+/// What is seen of a draft, beside its judgement in `row`.
+fn labelled(answer: &Answer, prompt: &Prompt, told: &Told, row: Labelled) -> Labelled {
+    let request = chat::Request::new(prompt.clone());
+    let draft = Draft::new(answer, &request, std::time::Duration::ZERO);
+    Labelled {
+        vector: signals::see(answer, prompt, told),
+        prior: signals::prior(answer, prompt, &draft.question(), told),
+        family: draft.family(),
+        ..row
+    }
+}
+
+/// The model whose settings rank best on folds of `labels` that it was not learned from.
+fn choose(labels: &[Labelled], questions: &[usize], way: Way) -> Model {
+    let fold_of = folds::folds(questions, INNER, 0);
+    let outcomes: Vec<Outcome> = labels
+        .iter()
+        .map(|l| Outcome {
+            small: f64::from(l.small),
+            big: f64::from(l.big),
+            ..Outcome::default()
+        })
+        .collect();
+    let mut best = (f64::NEG_INFINITY, PENALTIES[0], CONTRASTS[0]);
+    for penalty in PENALTIES {
+        let mut scores = [(); CONTRASTS.len()].map(|()| vec![0.0; labels.len()]);
+        for fold in 0..INNER {
+            let (test, rest): (Vec<usize>, Vec<usize>) =
+                (0..labels.len()).partition(|i| fold_of[*i] == fold);
+            let train: Vec<Labelled> = rest.iter().map(|i| labels[*i].clone()).collect();
+            let model = Model::learn(&train, penalty, 1.0);
+            for (contrast, scores) in CONTRASTS.into_iter().zip(&mut scores) {
+                let model = model.clone().with_contrast(contrast);
+                for i in &test {
+                    scores[*i] = model.confidence(&labels[*i]);
+                }
+            }
+        }
+        for (contrast, scores) in CONTRASTS.into_iter().zip(&scores) {
+            let ranked = Ranked::new(scores, &outcomes);
+            let ones = vec![1.0; outcomes.len()];
+            let apgr = ranked.curve(way, &ones).apgr().unwrap_or(f64::NEG_INFINITY);
+            if apgr > best.0 {
+                best = (apgr, penalty, contrast);
+            }
+        }
+    }
+    Model::learn(labels, best.1, best.2)
+}
