@@ -30,15 +30,19 @@
 //! # }
 //! ```
 mod ask;
+mod client;
 mod decision;
 mod features;
 mod heuristic;
 mod lexicon;
+mod side;
 #[cfg(test)]
 mod tests;
 
+pub use client::{Class, Client, ClientKind, Side};
 pub use decision::{Decision, Note};
 pub use heuristic::Heuristic;
+pub use side::SideRequests;
 
 use http::{HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
@@ -168,6 +172,10 @@ where
     }
 
     fn call(&mut self, mut req: chat::Request) -> Self::Future {
+        let client = Client::of(&req);
+        if client != Client::default() {
+            req.extensions_mut().insert(client);
+        }
         let decision = self.policy.classify(&req);
         let said = decision.as_ref().map(|d| d.reason.clone());
         if let Some(journal) = Journal::of(&req) {
