@@ -4,7 +4,11 @@
 //! [`Cascade`](crate::cascade) or somebody's own handler to read; the response says it too, in `x-tierway-tier` and `x-tierway-reason`.
 //! A policy that decides nothing (the caller named a concrete model) leaves no tier, and the headers say `direct`.
 //!
-//! The policy that is shipped is [`Heuristic`]; a closure will do as well.
+//! The policy that is shipped is [`Heuristic`]; a closure will do as well. Around either go, in this order from the inside out:
+//! [`SideRequests`] (what a client asks on its own account), [`Ruled`] (floors, ceilings, forces, wishes, what a tenant may use) and
+//! [`Guarded`] (what the models behind the tiers can take). Each stands alone; whoever speaks after the first leaves a [`Note`].
+//!
+//! Who calls, and for what, is left on the request too, as a [`Client`], where it is known.
 //!
 //! # Example
 //! ```
@@ -33,15 +37,20 @@ mod ask;
 mod client;
 mod decision;
 mod features;
+mod guards;
 mod heuristic;
 mod lexicon;
+mod rules;
+mod said;
 mod side;
 #[cfg(test)]
 mod tests;
 
 pub use client::{Class, Client, ClientKind, Side};
 pub use decision::{Decision, Note};
+pub use guards::{Fit, Fits, Guarded};
 pub use heuristic::Heuristic;
+pub use rules::{Effect, Risk, Rule, Ruled};
 pub use side::SideRequests;
 
 use http::{HeaderName, HeaderValue};
