@@ -11,6 +11,7 @@ mod bad_input;
 mod cache_and_cascade;
 mod claude_code;
 mod passthrough;
+mod policies;
 mod responses;
 mod streams;
 mod surfaces;
