@@ -11,6 +11,8 @@ pub mod demo;
 pub mod discovery;
 pub mod log;
 pub mod metrics;
+pub mod route;
 pub mod routes;
+pub mod routing;
 pub mod server;
 pub mod stack;

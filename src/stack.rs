@@ -5,7 +5,9 @@ use crate::{
     catalog::Catalog,
     config::{self, Config, Route},
     log,
+    route::Router,
     routes::{ProbesLayer, Routes},
+    routing,
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
@@ -16,7 +18,7 @@ use tierway_layers::{
     auth::{self, AuthLayer},
     bind::{BindLayer, Bindings, RetargetLayer},
     cascade::{CascadeLayer, Vetoes},
-    classify::{ClassifyLayer, Heuristic},
+    classify::ClassifyLayer,
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
     names::{Names, Wish},
@@ -54,6 +56,7 @@ const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
 pub struct Stack {
     gateway: Gateway,
     dispatch: Dispatch,
+    router: Router,
 }
 
 impl Stack {
@@ -62,8 +65,10 @@ impl Stack {
     /// # Errors
     /// Where a provider's address or key cannot be used.
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
-        let dispatch = Dispatch::new(providers(config)?, Client::new())
-            .estimate_tokens(config.count_tokens.estimate);
+        let providers = providers(config)?;
+        let router = Router::new(config, &providers);
+        let dispatch =
+            Dispatch::new(providers, Client::new()).estimate_tokens(config.count_tokens.estimate);
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
@@ -84,7 +89,7 @@ impl Stack {
             // What a call goes on from is part of what it asks, so above whatever judges it.
             .layer(responses.clone())
             // Cache key and cascade depend on the tier.
-            .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
+            .layer(ClassifyLayer::new(router.policy().clone()))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
             // Below whoever adds to the head, which it may send early; above whoever may be silent for long.
@@ -123,6 +128,7 @@ impl Stack {
         Ok(Self {
             gateway: BoxCloneSyncService::new(gateway),
             dispatch,
+            router,
         })
     }
 
@@ -130,6 +136,12 @@ impl Stack {
     #[must_use]
     pub fn service(&self) -> Gateway {
         self.gateway.clone()
+    }
+
+    /// Who tells where a call would go, without making it.
+    #[must_use]
+    pub const fn router(&self) -> &Router {
+        &self.router
     }
 
     /// The leaf, for whoever wants to ask a provider past the layers.
@@ -187,7 +199,7 @@ fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, V
     Some(layer)
 }
 
-fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
+pub(crate) fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
     config
         .providers
         .iter()
@@ -195,7 +207,7 @@ fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
         .collect()
 }
 
-fn names(config: &Config) -> Names {
+pub(crate) fn names(config: &Config) -> Names {
     let mut names = Names::new(config.providers.keys().cloned());
     for (name, route) in &config.models {
         names = names.map(
@@ -213,8 +225,8 @@ fn names(config: &Config) -> Names {
     names
 }
 
-fn bindings(config: &Config, names: &Names) -> Bindings {
-    let mut bindings = Bindings::new(names.clone());
+pub(crate) fn bindings(config: &Config, names: &Names) -> Bindings {
+    let mut bindings = Bindings::new(names.clone()).tenants(routing::tenants(config));
     for (tier, target) in &config.tiers {
         bindings = bindings.tier(*tier, target.clone());
     }
@@ -224,7 +236,7 @@ fn bindings(config: &Config, names: &Names) -> Bindings {
     }
 }
 
-fn prices(config: &Config) -> PriceList {
+pub(crate) fn prices(config: &Config) -> PriceList {
     let mut list = PriceList::embedded();
     for (name, provider) in &config.providers {
         if provider.kind.is_local() {

@@ -48,7 +48,7 @@ pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
     Cache, Cascade, Config, CountTokens, Embeddings, Key, Log, LogFormat, Provider, Responses,
-    Route, Savings, Server,
+    Route, Rule, Savings, Server, Tenant,
 };
 
 use environment::Environment;
