@@ -15,4 +15,5 @@ mod policies;
 mod responses;
 mod streams;
 mod surfaces;
+mod tiers;
 mod translation;
