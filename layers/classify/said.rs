@@ -68,14 +68,12 @@ fn consents(text: &str) -> bool {
         "do", "it", "lgtm", "retry", "again", "please", "correct", "right", "exactly", "agreed",
         "resume", "k", "that", "and", "then", "on", "with", "now", "this", "fine", "good",
     ];
-    let mut words = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty());
-    let first: Vec<&str> = words.by_ref().take(7).collect();
-    first.len() < 7
-        && first
-            .iter()
-            .all(|w| CONSENT.iter().any(|c| c.eq_ignore_ascii_case(w)))
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    let mut count = 0;
+    words.filter(|w| !w.is_empty()).all(|word| {
+        count += 1;
+        count < 7 && CONSENT.iter().any(|c| c.eq_ignore_ascii_case(word))
+    })
 }
 
 #[cfg(test)]

@@ -82,10 +82,10 @@ impl Phrases {
         for found in automaton.find_overlapping_iter(text) {
             let owner = self.owners.get(found.pattern().as_usize());
             match owner {
-                Some(Owner::Rule(i)) if !seen.rule(*i) => {
-                    if is_whole(text, found.start(), found.end(), false) {
-                        seen.rules.push(*i);
-                    }
+                Some(Owner::Rule(i))
+                    if !seen.rule(*i) && is_whole(text, found.start(), found.end(), false) =>
+                {
+                    seen.rules.push(*i);
                 }
                 Some(Owner::Risk(risk)) if !seen.risk(*risk) => {
                     let Some(judged) = judged.get_mut(*risk as usize) else {
