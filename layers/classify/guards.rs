@@ -1,15 +1,4 @@
 //! Guards: no call goes to a model that cannot take it, where a configured one can.
-//!
-//! What each tier's model can stands in a table ([`Fits`]); what is unknown there it can. Where the model of the chosen tier cannot take
-//! the call, the next higher tier whose model can gets it, else the next lower one. Where none can, the one that lacks least and holds most
-//! keeps it and the provider judges.
-//!
-//! # Whether it fits the context window
-//! `prompt + output <= context`, in tokens. Nothing is tokenized here: a prompt has at most a token for every three bytes of its JSON
-//! (`BYTES_PER_TOKEN`), above what English (4 to 5 bytes), code (3 to 4) and JSON (about 3) come to in the vocabularies in use; images
-//! count as [`tokens::estimate`] counts them. A body that fits by its length alone is not looked at any closer.
-//! The output is the limit that the caller sets (4096 where it sets none), but no more than the model puts out, and no more than half of
-//! the window: a client that asks for more of it than that does not know this model, and would fit nothing.
 use super::{Class, Client, Decision, Explanation, Policy};
 use crate::tenants::Tenants;
 use std::sync::Arc;
@@ -55,7 +44,17 @@ pub struct Fit {
 #[derive(Clone, Debug, Default)]
 pub struct Fits(Arc<[Option<Fit>; 4]>);
 
-/// Moves a call to a tier whose model can take it. See the [module](self).
+/// Moves a call to a tier whose model can take it, and says so by name (`guard:context`).
+///
+/// Where the model of the chosen tier cannot take the call, the next higher tier whose model can gets it, else the next lower one. Where
+/// none can, the widest window keeps it, or the chosen tier does, and the provider judges: `guard:context:largest`, `guard:vision:nobody`.
+///
+/// # Whether it fits the context window
+/// `prompt + output <= context`, in tokens. Nothing is tokenized here: a prompt has at most a token for every three bytes of its JSON,
+/// above what English (4 to 5 bytes), code (3 to 4) and JSON (about 3) come to in the vocabularies in use; images
+/// count as [`tokens::estimate`] counts them. A body that fits by its length alone is not looked at any closer.
+/// The output is the limit that the caller sets (4096 where it sets none), but no more than the model puts out, and no more than half of
+/// the window: a client that asks for more of it than that does not know this model, and would fit nothing.
 ///
 /// ```
 /// use tierway_layers::{classify::{Fit, Fits, Guarded, Heuristic, Policy}, names::Names};

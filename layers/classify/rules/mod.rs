@@ -3,18 +3,6 @@
 //! A [`Rule`] has conditions and an [`Effect`]: a *floor* (at least this tier), a *ceiling* (at most), or a *force* (exactly). Four floors are
 //! built in, for work where a mistake is dear: secrets, payments, migrations, production ([`Rule::built_in`]). [`Ruled`] applies the
 //! rules to the decision of the policy that it wraps, and says each that fired by name (`floor:payments`).
-//!
-//! Who wins, from the weakest to the strongest:
-//!
-//! 1. what the wrapped policy decided;
-//! 2. floors: the highest that fired; not over a tier that the caller asked for, by name or by header;
-//! 3. the caller's own wish: a model's name such as `tierway/complex`, or the header [`TIER_HEADER`](crate::names::TIER_HEADER), which
-//!    wins over the name;
-//! 4. forces: the highest that fired; not with floors;
-//! 5. ceilings: the lowest that fired;
-//! 6. the [tiers that the tenant may use](crate::tenants::Tenants).
-//!
-//! Phrases and risks are looked for in the user's own newest ask, cleaned of what a harness wrapped around it, never in a side request.
 mod phrases;
 mod risk;
 mod words;
@@ -64,7 +52,19 @@ pub struct Rule {
     classes: Vec<Class>,
 }
 
-/// Applies rules to what another policy decides. See the [module](self).
+/// Applies rules to what another policy decides, and says each that fired by name (`floor:payments`).
+///
+/// Who wins, from the weakest to the strongest:
+///
+/// 1. what the wrapped policy decided;
+/// 2. floors: the highest that fired; not over a tier that the caller asked for, by name or by header;
+/// 3. the caller's own wish: a model's name such as `tierway/complex`, or the header [`TIER_HEADER`](crate::names::TIER_HEADER), which
+///    wins over the name;
+/// 4. forces: the highest that fired; not with floors;
+/// 5. ceilings: the lowest that fired;
+/// 6. the [tiers that the tenant may use](crate::tenants::Tenants).
+///
+/// Phrases and risks are looked for in the user's own newest ask, cleaned of what a harness wrapped around it, never in a side request.
 ///
 /// ```
 /// use tierway_layers::{classify::{Heuristic, Policy, Rule, Ruled}, names::Names};
