@@ -5,8 +5,9 @@
 //! Messages, a comment elsewhere.
 //!
 //! The silence may begin before the answer's head. Then the head is sent without waiting for the provider's, as that of a stream that
-//! goes well, and what comes of it is told within the stream: an error or a refusal as the dialect's error event. What the head would
-//! have said beyond that (who answered, the provider's limits) is lost to such a call.
+//! goes well, and what comes of it is told within the stream: an error or a refusal as the dialect's error event. Such a head has what the
+//! layers below have [said](EarlyHead) by then: what the cache and the cascade did, who was asked, what of the request was left out. It cannot
+//! have what only the answer tells: its status, the provider's limits and request id, and who answers while a small model is at a draft.
 //!
 //! Signs of life hide no dead provider: whoever waits for it below keeps its own time, and its error ends the stream. Calls that ask
 //! for a whole answer pass untouched.
@@ -54,7 +55,7 @@ use std::{
 };
 use tierway_services::{
     BoxError,
-    chat::{self, Reply},
+    chat::{self, EarlyHead, Reply},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_layer::Layer;
@@ -91,6 +92,7 @@ struct Waiting<F> {
     future: Pin<Box<F>>,
     prompt: chat::Prompt,
     interval: Duration,
+    early: EarlyHead,
 }
 
 // === impl KeepAliveLayer ===
@@ -129,7 +131,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, req: chat::Request) -> Self::Future {
+    fn call(&mut self, mut req: chat::Request) -> Self::Future {
         if self.interval.is_zero() || !req.body().facts().stream {
             let future = self.inner.call(req);
             return ResponseFuture {
@@ -137,10 +139,13 @@ where
             };
         }
         let prompt = req.body().clone();
+        let early = EarlyHead::default();
+        req.extensions_mut().insert(early.clone());
         let waiting = Waiting {
             future: Box::pin(self.inner.call(req)),
             prompt,
             interval: self.interval,
+            early,
         };
         ResponseFuture {
             state: State::Stream {
@@ -193,9 +198,11 @@ where
     F: Future<Output = Result<chat::Response, E>> + Send + 'static,
     E: Into<BoxError>,
 {
+    let said = late.early.said();
     let paced = Paced::of_head(late.future, late.prompt, late.interval);
     let mut res = chat::Response::new(Reply::stream(paced));
     let headers = res.headers_mut();
+    *headers = said;
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream"),

@@ -8,6 +8,8 @@ mod headers;
 mod refusal_body;
 mod wire;
 
+#[cfg(feature = "affinity")]
+pub mod affinity;
 #[cfg(feature = "auth")]
 pub mod auth;
 #[cfg(feature = "bind")]
@@ -20,12 +22,16 @@ pub mod classify;
 pub mod decode;
 #[cfg(feature = "keep-alive")]
 pub mod keep_alive;
+#[cfg(any(feature = "cascade", feature = "classify"))]
+pub mod learn;
 #[cfg(any(feature = "bind", feature = "classify"))]
 pub mod names;
 #[cfg(feature = "prompt-cache")]
 pub mod prompt_cache;
 #[cfg(feature = "recode")]
 pub mod recode;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "rescue")]
 pub mod rescue;
 #[cfg(feature = "responses")]

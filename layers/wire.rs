@@ -43,6 +43,7 @@ pub(crate) const fn road(dialect: Dialect, operation: Operation) -> &'static str
 
 /// Whether an answer with these headers is a stream of server-sent events.
 #[cfg(any(
+    feature = "cascade",
     feature = "keep-alive",
     feature = "recode",
     feature = "rescue",

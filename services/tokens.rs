@@ -32,18 +32,19 @@ const TURN: u64 = 4;
 #[must_use]
 pub fn estimate(prompt: &Prompt) -> u64 {
     let facts = prompt.facts();
-    let turns = facts.turns.iter().flat_map(|t| &t.parts);
-    let parts: u64 = facts
-        .system
-        .iter()
-        .chain(turns)
-        .map(|p| estimate_part(prompt, p))
-        .sum();
+    let parts: u64 = shown(prompt).map(|part| estimate_part(prompt, part)).sum();
     let tools = facts
         .tools_span
         .as_ref()
         .map_or(0, |s| (s.end - s.start).into());
     (parts + quarter(tools) + TURN * facts.turns.len() as u64).max(1)
+}
+
+/// What a model is shown, tools aside.
+fn shown(prompt: &Prompt) -> impl Iterator<Item = &Part> {
+    let facts = prompt.facts();
+    let turns = facts.turns.iter().flat_map(|turn| &turn.parts);
+    facts.system.iter().chain(turns)
 }
 
 fn estimate_part(prompt: &Prompt, part: &Part) -> u64 {

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod discovery;
+pub mod eval;
 pub mod log;
 pub mod metrics;
 pub mod route;

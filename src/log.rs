@@ -1,8 +1,11 @@
 //! What is logged: one line per call, for people on a terminal and as JSON otherwise.
 use crate::config::{self, LogFormat};
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
 use tierway_layers::telemetry::CallRecord;
-use tierway_services::chat::Tier;
+use tierway_services::chat::{CascadeStatus, Tier};
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error.
@@ -27,6 +30,7 @@ pub fn init(log: &config::Log) -> Result<(), Box<dyn std::error::Error + Send + 
 
 /// One line per call: who answered, what it cost, what it saved. Never a word of the prompt, never a key.
 pub fn call(record: &CallRecord<'_>) {
+    let cascade = record.entries.cascade.as_ref().filter(|c| !c.skipped);
     tracing::info!(
         request_id = record.request_id.and_then(|id| id.to_str().ok()),
         dialect = record.dialect.as_str(),
@@ -34,14 +38,33 @@ pub fn call(record: &CallRecord<'_>) {
         target = record.target.map(tracing::field::display),
         outcome = record.outcome.as_str(),
         status = record.status.map(|s| s.as_u16()),
-        ms = u64::try_from(record.total.as_millis()).unwrap_or(u64::MAX),
+        ms = millis(record.total),
         cost_usd = record.cost.map(|c| c.as_dollars()),
         baseline_usd = record.baseline.map(|b| b.as_dollars()),
+        cascade = cascade.map(CascadeStatus::outcome),
+        cascade_reason = cascade.map(|c| c.reason),
+        cascade_confidence = cascade.and_then(|c| c.confidence),
+        cascade_threshold = cascade.map(|c| c.threshold),
+        cascade_certified = cascade
+            .and_then(|c| c.certified)
+            .map(|(alpha, delta)| format!("{alpha}/{delta}")),
+        cascade_hedged = cascade.map(|c| c.hedged),
+        small_ms = cascade.map(|c| millis(c.small)),
+        big_ms = cascade.map(|c| millis(c.big)),
         "call"
     );
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An error that became an answer, or broke a stream: for the operator, with its causes. The caller has been told in his own dialect.
 pub fn error(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(%error, "call failed");
+}
+
+/// Redis has gone away: calls go on without what it knows.
+pub fn redis(error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(%error, "redis does not answer; going on without it");
 }

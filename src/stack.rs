@@ -3,7 +3,7 @@
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
 use crate::{
     catalog::Catalog,
-    config::{self, Config, Route},
+    config::{self, Config, Route, SharedBy},
     log,
     route::Router,
     routes::{ProbesLayer, Routes},
@@ -15,6 +15,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{any::Any, convert::Infallible};
 use tierway_layers::{
+    affinity::{self, AffinityLayer},
     auth::{self, AuthLayer},
     bind::{BindLayer, Bindings, RetargetLayer},
     cascade::{CascadeLayer, Vetoes},
@@ -23,18 +24,23 @@ use tierway_layers::{
     keep_alive::KeepAliveLayer,
     names::{Names, Wish},
     prompt_cache::{Memory, PromptCacheLayer},
+    redis::Redis,
     rescue::RescueLayer,
     responses::{self, ResponsesLayer},
     telemetry::TelemetryLayer,
 };
 use tierway_services::{
     BoxError, Dispatch,
-    chat::Tier,
+    chat::{self, Target, Tier, Usage, Usd},
     prices::PriceList,
     providers::{Provider, ProviderError},
+    tokens,
     upstream::Client,
 };
-use tower::{ServiceBuilder, util::BoxCloneSyncService};
+use tower::{
+    ServiceBuilder,
+    util::{BoxCloneSyncService, Either},
+};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
@@ -50,6 +56,9 @@ pub type Gateway = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infall
 const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
 /// Tells what the cascade did.
 const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
+
+/// So many tokens an answer has where nobody can know: with the prompt's own, enough to weigh two models' prices.
+const USUAL_OUTPUT: u64 = 500;
 
 /// The assembled gateway.
 #[derive(Clone, Debug)]
@@ -90,10 +99,10 @@ impl Stack {
             .layer(responses.clone())
             // Cache key and cascade depend on the tier.
             .layer(ClassifyLayer::new(router.policy().clone()))
+            // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
+            .option_layer(affinity(config, &bindings, &prices))
             // The cache key names the upstream, so the target is chosen above the cache.
             .layer(BindLayer::new(bindings))
-            // Below whoever adds to the head, which it may send early; above whoever may be silent for long.
-            .layer(KeepAliveLayer::new(config.server.keep_alive))
             // Said by the layers below where they are on; every answer says something.
             .layer(SetResponseHeaderLayer::if_not_present(
                 CACHE,
@@ -103,10 +112,12 @@ impl Stack {
                 CASCADE,
                 HeaderValue::from_static("off"),
             ))
+            // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
+            .layer(KeepAliveLayer::new(config.server.keep_alive))
             // A hit must cost no model.
             .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
             // Asks the small model first; each arm below it is an attempt of its own.
-            .option_layer(cascade(config, &dispatch))
+            .option_layer(cascade(config, &dispatch, &prices))
             // The leaf: encode, send, decode.
             .service(dispatch.clone());
 
@@ -117,7 +128,7 @@ impl Stack {
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             .layer(PropagateRequestIdLayer::x_request_id())
             // Counts refusals and departures too, so above whatever may refuse.
-            .layer(telemetry(config, prices))
+            .layer(telemetry(config, prices.clone()))
             // Below Telemetry, so that the statuses it makes are counted; above all that can err.
             .layer(RescueLayer::new().on_error(log::error))
             // Clients probe before they show a key.
@@ -180,23 +191,100 @@ fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
     }
 }
 
+type Sessions = Either<affinity::Memory, affinity::Shared>;
+
+fn affinity(
+    config: &Config,
+    bindings: &Bindings,
+    prices: &PriceList,
+) -> Option<AffinityLayer<Sessions>> {
+    let settings = &config.affinity;
+    if !settings.enabled {
+        return None;
+    }
+    let near = affinity::Memory::new(settings.max_sessions as u64, settings.ttl);
+    let shared = settings.store == SharedBy::Redis;
+    let store = match redis(&config.redis).filter(|_| shared) {
+        Some(redis) => Either::Right(affinity::Shared::new(redis, settings.ttl, near)),
+        None => Either::Left(near),
+    };
+    let (bindings, prices) = (bindings.clone(), prices.clone());
+    let layer = AffinityLayer::new(store)
+        .targets(move |tier| bindings.target(tier).cloned())
+        .prices(move |target| prices.price(target))
+        // It bounds its own time, and more exactly.
+        .patience(config.redis.timeout * 2);
+    Some(layer)
+}
+
+/// The one connection for all that is shared; the configuration has made sure that the address is one.
+fn redis(settings: &config::Redis) -> Option<Redis> {
+    let redis = Redis::new(settings.url.as_ref()?.expose()).ok()?;
+    Some(redis.timeout(settings.timeout).on_fault(log::redis))
+}
+
 fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {
     PromptCacheLayer::new(Memory::new(cache.max_bytes, cache.ttl)).sampled(cache.sampled)
 }
 
 type Small = tierway_layers::bind::Retarget<Dispatch>;
 
-fn cascade(config: &Config, dispatch: &Dispatch) -> Option<CascadeLayer<Small, Vetoes>> {
+fn cascade(
+    config: &Config,
+    dispatch: &Dispatch,
+    prices: &PriceList,
+) -> Option<CascadeLayer<Small, Vetoes>> {
     let small = config.small().filter(|_| config.cascade.enabled)?;
     let arm = ServiceBuilder::new()
         .layer(RetargetLayer::new(small.clone()))
         .service(dispatch.clone());
-    let layer = CascadeLayer::new(arm, Vetoes::default())
-        .tiers(config.cascade.tiers.iter().copied())
-        .threshold(config.cascade.threshold)
+    let told = &config.cascade;
+    let mut layer = CascadeLayer::new(arm, Vetoes::default())
+        .tiers(told.tiers.iter().copied())
+        .threshold(told.threshold)
+        .streams(told.streams)
+        .tools(told.tools)
+        .max_added_latency(told.max_added_latency)
+        .stay_big(told.stay_big)
+        .logprobs(told.logprobs)
+        .hedge(told.hedge_share, told.hedge_after, 0.5)
         // Where the tier is bound to the small model anyway, there is nothing to try first.
-        .unless_bound_to(small.clone());
+        .unless_bound_to(small.clone())
+        // Nor where it is hardly cheaper.
+        .skip_when(too_dear(
+            small.clone(),
+            told.max_price_ratio,
+            prices.clone(),
+        ));
+    for (tier, own) in &told.tier {
+        if let Some(streams) = own.streams {
+            layer = layer.streams_of(*tier, streams);
+        }
+        if let Some(limit) = own.max_added_latency {
+            layer = layer.max_added_latency_of(*tier, Some(limit).filter(|l| !l.is_zero()));
+        }
+    }
     Some(layer)
+}
+
+/// A draft costs its price whether it is kept or not, so of the big model's cost it saves the share of drafts that are kept, less the ratio
+/// of the prices: from `ratio` on it is not tried. Where a price is not known, or both are nothing, there is no saying.
+fn too_dear(
+    small: Target,
+    ratio: f64,
+    prices: PriceList,
+) -> impl Fn(&chat::Request) -> Option<&'static str> + Send + Sync + 'static {
+    move |req| {
+        let (drafting, answering) = (prices.price(&small)?, prices.price(Target::of(req)?)?);
+        let usage = Usage {
+            input: tokens::estimate(req.body()),
+            output: USUAL_OUTPUT,
+            ..Usage::default()
+        };
+        let (drafting, answering) = (drafting.cost(&usage), answering.cost(&usage));
+        let dear = drafting > Usd::ZERO && drafting.as_dollars() >= ratio * answering.as_dollars();
+        dear.then_some("price")
+    }
 }
 
 pub(crate) fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {

@@ -38,8 +38,9 @@ vendor   | 600  | the anthropic and openai SDKs'\'' own API tests through the ga
 schema   | 120  | what is written to upstreams and callers, by the vendors'\'' own schemas
 conform  | 300  | the conformance suite, 41 cases, on the gateway
 clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aider through the gateway
-fuzz     | 300  | the fuzz targets, some seconds each (where cargo-fuzz is installed)
+fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS
 real     | 900  | llama.cpp with two small models behind the gateway
+redis    | 120  | two gateways that share a real Redis
 grafana  | 180  | dashboards, rules and metric names
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
 '
@@ -134,6 +135,36 @@ need_promtool() {
   command -v promtool >/dev/null
 }
 
+need_fuzz() {
+  export PATH=$CACHE/cargo/bin:$PATH
+  once get_fuzz
+}
+get_fuzz() {
+  command -v cargo-fuzz >/dev/null && return
+  cargo install --quiet --locked --root "$CACHE/cargo" cargo-fuzz@0.13.2 || die "cargo install cargo-fuzz failed"
+}
+
+# Redis without a service around it: the packages are unpacked, with the libraries that are not there.
+need_redis() {
+  command -v redis-server >/dev/null && return
+  export PATH=$CACHE/redis/usr/bin:$PATH
+  once get_redis
+  REDIS_LIBRARIES=$(echo "$CACHE"/redis/usr/lib/*-linux-gnu*)
+  export REDIS_LIBRARIES
+  LD_LIBRARY_PATH=$REDIS_LIBRARIES redis-server --version
+}
+get_redis() {
+  [ -x "$CACHE/redis/usr/bin/redis-server" ] && return
+  command -v apt-get >/dev/null || die "redis-server is not installed"
+  mkdir -p "$CACHE/redis"
+  cd "$CACHE/redis" || return
+  apt-get download -qq redis-server redis-tools || { apt-get update -qq && apt-get download -qq redis-server redis-tools; } || die "redis-server cannot be had"
+  # Which of these it needs differs from release to release.
+  for library in libatomic1 libjemalloc2 liblzf1 liblua5.1-0 lua-bitop lua-cjson; do apt-get download -qq "$library" || true; done
+  for package in *.deb; do dpkg -x "$package" .; done
+  rm -f ./*.deb
+}
+
 need_binary() {
   [ -n "${TIERWAY_BIN:-}" ] && return
   cargo build --quiet --locked --bin tierway || die "the binary does not build"
@@ -185,8 +216,8 @@ step_deny() {
 step_build() { unset TIERWAY_BIN; need_binary; "$TIERWAY_BIN" --version; }
 step_upstream() { need_python; need_claude; need_codex; TIERWAY_DIRECT=1 pytest tests/clients && "$VENV/bin/python" tests/clients/vendor.py --direct; }
 step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py; }
-step_claude() { need_python; need_claude; need_binary; pytest tests/clients/test_claude_code.py; }
-step_codex() { need_python; need_codex; need_binary; pytest tests/clients/test_codex.py; }
+step_claude() { need_python; need_claude; need_binary; pytest -n 2 tests/clients/test_claude_code.py; }
+step_codex() { need_python; need_codex; need_binary; pytest -n 2 tests/clients/test_codex.py; }
 step_vendor() {
   local bad=0
   need_python; need_steady; need_binary
@@ -197,15 +228,19 @@ step_vendor() {
 step_schema() { need_python; pytest tests/schema; }
 step_conform() { need_python; need_binary; "$VENV/bin/python" tests/conformance/run.py; }
 step_clients() { need_python; need_node; need_frameworks; need_aider; need_binary; pytest -n 2 tests/clients/test_frameworks.py; }
+# No sanitizer (there is no unsafe code here to look into), and so no nightly toolchain. What a run has found interesting is kept for the next.
 step_fuzz() {
-  local bad=0 target
-  cargo +nightly fuzz --version >/dev/null 2>&1 || return 77
-  for target in $(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do
-    cargo +nightly fuzz run --fuzz-dir tests/fuzz "$target" -- -max_total_time=20 -max_len=8192 || bad=1
+  local bad=0 target seeds=services/translate/fixtures
+  need_fuzz; export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET/fuzz
+  for target in $(cargo fuzz list --fuzz-dir tests/fuzz); do
+    mkdir -p "$CACHE/fuzz/$target"
+    cargo fuzz run --sanitizer none --fuzz-dir tests/fuzz "$target" "$CACHE/fuzz/$target" "$seeds" -- \
+      -max_total_time="${TIERWAY_FUZZ_SECONDS:-20}" -max_len=8192 || bad=1
   done
   return $bad
 }
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
+step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
 step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }
 

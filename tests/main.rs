@@ -7,8 +7,10 @@
 )]
 mod support;
 
+mod affinity;
 mod bad_input;
 mod cache_and_cascade;
+mod cascade;
 mod claude_code;
 mod passthrough;
 mod policies;

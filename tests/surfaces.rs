@@ -179,11 +179,17 @@ async fn a_provider_that_says_nothing_at_all_is_waited_for_with_signs_of_life() 
         (res.status.as_u16(), res.header("content-type")),
         (200, "text/event-stream")
     );
-    assert_eq!(
-        res.header("x-tierway-tier"),
-        "direct",
-        "what was known is in the head"
-    );
+    for (name, known) in [
+        ("x-tierway-tier", "direct"),
+        ("x-tierway-reason", "named_model"),
+        ("x-tierway-provider", "a"),
+        ("x-tierway-model", "m"),
+        ("x-tierway-cache", "bypass"),
+        ("x-tierway-cascade", "off"),
+    ] {
+        assert!(res.header(name).starts_with(known), "{name}");
+    }
+    assert!(!res.header("x-request-id").is_empty());
     let events = res.events();
     assert!(events.len() >= 4, "{events:?}");
     let (error, pings) = events.split_last().unwrap();

@@ -1,18 +1,9 @@
 //! Judging a draft.
+use super::Draft;
 use std::{
     fmt,
     future::{Future, ready},
-    time::Duration,
 };
-use tierway_services::chat::{self, Answer};
-
-/// A small model's answer, complete and not yet shown to anybody.
-#[derive(Clone, Copy, Debug)]
-pub struct Draft<'a> {
-    answer: &'a Answer,
-    request: &'a chat::Request,
-    elapsed: Duration,
-}
 
 /// What a predicate makes of a draft.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +13,20 @@ pub struct Verdict {
     pub confidence: f64,
     /// Why, in one word that is the same for every draft judged alike: it goes into a header and a metric's label.
     pub reason: &'static str,
+    /// The confidence that is enough, where the predicate knows better than the layer: one that was calibrated does.
+    pub threshold: Option<f64>,
+    /// What is promised of the drafts that are kept; `None` where nobody has certified anything.
+    pub certified: Option<Certified>,
+}
+
+/// A promise about the drafts that a predicate keeps: that the big model's answer would have been better for at most `alpha` of all calls
+/// judged, said with confidence 1 - `delta`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Certified {
+    /// The share of harm, from 0 to 1.
+    pub alpha: f64,
+    /// The probability that the promise itself is wrong, from 0 to 1.
+    pub delta: f64,
 }
 
 /// Judges whether a small model's draft is good enough.
@@ -43,27 +48,60 @@ pub struct Verdict {
 /// }
 /// ```
 pub trait Confidence {
-    /// Judges `draft`.
+    /// Judges `draft`, which is complete.
     fn judge(&self, draft: &Draft<'_>) -> impl Future<Output = Verdict> + Send;
+
+    /// Why `draft`, of which only a beginning has come, will be rejected whatever follows; `None` where that is not certain. Asked again
+    /// and again while a stream arrives, at lengths that grow by an eighth, so it may read all of the text but not wait.
+    fn reject_prefix(&self, draft: &Draft<'_>) -> Option<&'static str> {
+        let _ = draft;
+        None
+    }
+
+    /// Judges `draft` by its beginning; `None` unless this predicate is *certified* for beginnings of this length: what is kept now cannot be
+    /// taken back. By default none is.
+    fn judge_prefix(&self, draft: &Draft<'_>) -> Option<Verdict> {
+        let _ = draft;
+        None
+    }
 
     /// Sure only where both are: `other` is asked where this one is not already certain of the contrary (confidence 0), and the lower
     /// verdict stands.
-    fn and<C: Confidence>(self, other: C) -> And<Self, C>
+    fn and<C: Confidence>(self, other: C) -> super::And<Self, C>
     where
         Self: Sized,
     {
-        And {
-            first: self,
-            second: other,
-        }
+        super::And::new(self, other)
     }
-}
 
-/// Two predicates, both of which must be sure; made by [`Confidence::and`].
-#[derive(Clone, Copy, Debug)]
-pub struct And<A, B> {
-    first: A,
-    second: B,
+    /// This one's verdict, unless `veto` is certain of the contrary (confidence 0). It is asked first, and is never surer than that.
+    fn vetoed_by<C: Confidence>(self, veto: C) -> super::Vetoed<Self, C>
+    where
+        Self: Sized,
+    {
+        super::Vetoed::new(self, veto)
+    }
+
+    /// The mean of both, in which this one has `weight` (from 0 to 1) and `other` the rest. The reason is that of the one that pulls down.
+    fn weighted<C: Confidence>(self, weight: f64, other: C) -> super::Weighted<Self, C>
+    where
+        Self: Sized,
+    {
+        super::Weighted::new(self, weight, other)
+    }
+
+    /// This one's verdict where it is decided: at or under `low`, at or over `high`. Else that of `other`, which may be dearer.
+    fn first_decided<C: Confidence>(
+        self,
+        low: f64,
+        high: f64,
+        other: C,
+    ) -> super::FirstDecided<Self, C>
+    where
+        Self: Sized,
+    {
+        super::FirstDecided::new(self, low, high, other)
+    }
 }
 
 /// A closure as a predicate; made by [`confidence_fn`].
@@ -88,35 +126,6 @@ where
     ConfidenceFn { judge }
 }
 
-// === impl Draft ===
-
-impl<'a> Draft<'a> {
-    /// A draft: `answer` to `request`, after `elapsed`. Made by the layer; public so that a predicate can be tested.
-    #[must_use]
-    pub const fn new(answer: &'a Answer, request: &'a chat::Request, elapsed: Duration) -> Self {
-        Self {
-            answer,
-            request,
-            elapsed,
-        }
-    }
-    /// The answer, freed of its dialect.
-    #[must_use]
-    pub const fn answer(&self) -> &'a Answer {
-        self.answer
-    }
-    /// What was asked.
-    #[must_use]
-    pub const fn request(&self) -> &'a chat::Request {
-        self.request
-    }
-    /// How long the small model took.
-    #[must_use]
-    pub const fn elapsed(&self) -> Duration {
-        self.elapsed
-    }
-}
-
 // === impl Verdict ===
 
 impl Verdict {
@@ -130,7 +139,26 @@ impl Verdict {
         } else {
             0.0
         };
-        Self { confidence, reason }
+        Self {
+            confidence,
+            reason,
+            threshold: None,
+            certified: None,
+        }
+    }
+
+    /// With the confidence that is enough, whatever the layer was told.
+    #[must_use]
+    pub const fn with_threshold(mut self, threshold: f64) -> Self {
+        self.threshold = Some(threshold);
+        self
+    }
+
+    /// With a promise about what is kept.
+    #[must_use]
+    pub const fn certified(mut self, alpha: f64, delta: f64) -> Self {
+        self.certified = Some(Certified { alpha, delta });
+        self
     }
 }
 
@@ -148,45 +176,9 @@ impl<F> fmt::Debug for ConfidenceFn<F> {
     }
 }
 
-// === impl And ===
-
-impl<A: Confidence + Sync, B: Confidence + Sync> Confidence for And<A, B> {
-    async fn judge(&self, draft: &Draft<'_>) -> Verdict {
-        let first = self.first.judge(draft).await;
-        if first.confidence <= 0.0 {
-            return first;
-        }
-        let second = self.second.judge(draft).await;
-        if second.confidence < first.confidence {
-            second
-        } else {
-            first
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::ask;
-
-    async fn judged(predicate: impl Confidence) -> Verdict {
-        let (answer, request) = (Answer::default(), ask("m", "hi"));
-        let draft = Draft::new(&answer, &request, Duration::ZERO);
-        predicate.judge(&draft).await
-    }
-
-    fn says(confidence: f64, reason: &'static str) -> impl Confidence + Sync {
-        confidence_fn(move |_: &Draft<'_>| Verdict::new(confidence, reason))
-    }
-
-    #[tokio::test]
-    async fn and_takes_the_lower_and_skips_what_cannot_matter() {
-        let never = || confidence_fn(|_: &Draft<'_>| unreachable!("the first was certain"));
-        assert_eq!(judged(says(0.0, "a").and(never())).await.reason, "a");
-        assert_eq!(judged(says(0.9, "a").and(says(0.4, "b"))).await.reason, "b");
-        assert_eq!(judged(says(0.4, "a").and(says(0.9, "b"))).await.reason, "a");
-    }
 
     #[test]
     fn confidence_is_a_number_from_0_to_1() {

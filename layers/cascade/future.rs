@@ -1,21 +1,20 @@
 //! The story of one call: the draft, the verdict, and what follows.
-use super::{Confidence, Draft, Settings};
+use super::{
+    Asked, Confidence, Draft, Shared, StreamMode, Verdict,
+    draft_arm::{DraftArm, Drafted},
+    hedge::Meanwhile,
+};
 use crate::headers::header_value;
-use http::{HeaderName, Response, header::CONTENT_TYPE};
-use http_body_util::{BodyExt, Limited};
+use http::{HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use std::{
-    fmt,
+    fmt::{self, Write},
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
-use tierway_services::{
-    chat::{self, CascadeStatus, Journal, Reply, Role},
-    translate,
-};
+use tierway_services::chat::{self, CascadeStatus, EarlyHead, Journal, Session, Tier};
 use tower::util::Oneshot;
 use tower_service::Service;
 
@@ -29,17 +28,19 @@ pin_project! {
     #[project = StateProj]
     enum State<S: Service<chat::Request>> {
         // Not for a draft: the big model's own future, and a word in the head.
-        Off { #[pin] future: Oneshot<S, chat::Request>, reason: &'static str },
+        Skipped { #[pin] future: Oneshot<S, chat::Request>, word: HeaderValue },
         Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, S::Error>> + Send>> },
     }
 }
 
 impl<S: Service<chat::Request>> ResponseFuture<S> {
-    pub(super) fn off(big: S, req: chat::Request, reason: &'static str) -> Self {
+    pub(super) fn skipped(big: S, req: chat::Request, reason: &'static str) -> Self {
+        let word = header_value(format_args!("skipped; reason={reason}"));
+        EarlyHead::say(&req, CASCADE, word.clone());
         Self {
-            state: State::Off {
+            state: State::Skipped {
                 future: Oneshot::new(big, req),
-                reason,
+                word,
             },
         }
     }
@@ -61,10 +62,9 @@ where
     type Output = Result<chat::Response, S::Error>;
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Off { future, reason } => {
+            StateProj::Skipped { future, word } => {
                 let mut res = ready!(future.poll(cx))?;
-                let value = header_value(format_args!("off; reason={reason}"));
-                res.headers_mut().insert(CASCADE, value);
+                res.headers_mut().insert(CASCADE, word.clone());
                 Poll::Ready(Ok(res))
             }
             StateProj::Story { story } => story.as_mut().poll(cx),
@@ -78,54 +78,74 @@ impl<S: Service<chat::Request>> fmt::Debug for ResponseFuture<S> {
     }
 }
 
-/// Why a draft did not come to a verdict.
-type NoDraft = &'static str;
-
-/// Small first; the big one where that will not do. The caller's departure drops this future, and with it whichever model is at work.
+/// Small first; the big one where that will not do. The caller's departure drops this future, and with it whichever models are at work.
 pub(super) async fn tell<S, M, C>(
     big: S,
     small: M,
-    confidence: Arc<C>,
-    settings: Arc<Settings>,
+    shared: Shared<C>,
     req: chat::Request,
 ) -> Result<chat::Response, S::Error>
 where
-    S: Service<chat::Request, Response = chat::Response>,
+    S: Service<chat::Request, Response = chat::Response> + Clone,
     M: Service<chat::Request, Response = chat::Response>,
     C: Confidence,
 {
+    let settings = &*shared.settings;
+    EarlyHead::say(&req, CASCADE, HeaderValue::from_static("pending"));
     let journal = Journal::of(&req).cloned();
-    let threshold = settings.threshold;
+    let pace = settings.pace(Tier::of(&req));
     let start = Instant::now();
-    let draft = draft(small, &req, settings.max_draft).await;
-    let elapsed = start.elapsed();
-    let (mut status, kept) = match draft {
-        Err(reason) => (CascadeStatus::new(false, None, threshold, reason), None),
-        Ok((answer, res)) => {
-            let draft = Draft::new(&answer, &req, elapsed);
-            let verdict = confidence.judge(&draft).await;
-            let accepted = verdict.confidence >= threshold;
-            let confidence = Some(verdict.confidence);
-            let status = CascadeStatus::new(accepted, confidence, threshold, verdict.reason);
-            (status, accepted.then_some(res))
+    let mut meanwhile = Meanwhile::new(big, pace.max_added_latency);
+    if pace.streams == StreamMode::Hedged && req.body().facts().stream {
+        let share = |limit: std::time::Duration| limit.mul_f64(settings.hedge_after);
+        let after = pace.max_added_latency.map(share);
+        shared.budget.earn();
+        let mut beside = req.clone();
+        // It may yet lose, so it has nothing to say for the head.
+        beside.extensions_mut().remove::<EarlyHead>();
+        meanwhile.may_hedge(beside, shared.budget.clone(), after);
+    }
+    let (mut status, kept) = {
+        let asked = Asked::new(&req).judged_by(settings.judge.as_ref());
+        let arm = DraftArm {
+            confidence: &*shared.confidence,
+            settings,
+            mode: pace.streams,
+            asked: &asked,
+            req: &req,
+            start,
+        };
+        let mut drafted = arm.draft(small, &mut meanwhile).await;
+        let mut verdict = None;
+        if let Drafted::Whole(answer, _) = &drafted {
+            let draft = Draft::new(answer, &req, start.elapsed()).with(&asked);
+            match meanwhile.wait(shared.confidence.judge(&draft)).await {
+                Ok(judged) => verdict = Some(judged),
+                Err(late) => drafted = late.into(),
+            }
         }
+        decide(drafted, verdict, settings.threshold)
     };
-    status.small = elapsed;
+    status.small = start.elapsed();
+    status.hedged = meanwhile.asked_at.is_some();
     let write = |status: &CascadeStatus| {
         if let Some(journal) = &journal {
             journal.write(|j| j.cascade = Some(status.clone()));
         }
     };
-    // Written before the big model is asked, so that it is known of a caller who leaves while waiting.
+    // Known before the big model is asked, of a caller too who leaves while waiting for it.
+    status.total = status.small;
     write(&status);
     let mut res = match kept {
+        // Whatever else is at work is hung up on as it is dropped here.
         Some(res) => res,
         None => {
-            let mut req = req;
-            req.extensions_mut().insert(Role::Big);
-            let start = Instant::now();
-            let res = Oneshot::new(big, req).await;
-            status.big = start.elapsed();
+            EarlyHead::say(&req, CASCADE, header(&status));
+            shared.stay.escalated(Session::of(&req));
+            let asked_at = meanwhile.asked_at.unwrap_or_else(Instant::now);
+            let res = meanwhile.answer(req).await;
+            status.big = asked_at.elapsed();
+            status.total = start.elapsed();
             write(&status);
             res?
         }
@@ -134,67 +154,53 @@ where
     Ok(res)
 }
 
-/// The small model's answer, both normalised and as it would be sent.
-async fn draft<M>(
-    small: M,
-    req: &chat::Request,
-    max: usize,
-) -> Result<(chat::Answer, chat::Response), NoDraft>
-where
-    M: Service<chat::Request, Response = chat::Response>,
-{
-    const FAILED: NoDraft = "small_failed";
-    let mut draft_req = req.clone();
-    draft_req.extensions_mut().insert(Role::Small);
-    let res = Oneshot::new(small, draft_req).await.map_err(|_| FAILED)?;
-    if !res.status().is_success() {
-        return Err(FAILED);
-    }
-    let (head, body) = res.into_parts();
-    let collected = Limited::new(body, max).collect().await;
-    let bytes = collected
-        .map_err(|e| {
-            if e.is::<http_body_util::LengthLimitError>() {
-                "draft_too_long"
-            } else {
-                FAILED
-            }
-        })?
-        .to_bytes();
-    let dialect = req.body().facts().dialect;
-    let streamed = head
-        .headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
-    let answer = if streamed {
-        translate::read_stream_answer(dialect, &bytes)
-    } else {
-        translate::read_answer(dialect, &bytes)
+/// What is to be said of a draft, and the draft where it is kept.
+fn decide(
+    drafted: Drafted,
+    verdict: Option<Verdict>,
+    threshold: f64,
+) -> (CascadeStatus, Option<chat::Response>) {
+    let (verdict, res) = match drafted {
+        Drafted::None(reason) => {
+            return (CascadeStatus::new(false, None, threshold, reason), None);
+        }
+        Drafted::Rejected(verdict) => (verdict, None),
+        Drafted::Committed(verdict, res) => (verdict, Some(res)),
+        Drafted::Whole(_, res) => match verdict {
+            Some(verdict) => (verdict, Some(res)),
+            None => return (CascadeStatus::new(false, None, threshold, "unjudged"), None),
+        },
     };
-    let answer = answer.ok_or("unreadable")?;
-    Ok((answer, Response::from_parts(head, Reply::whole(bytes))))
+    let enough = verdict.threshold.unwrap_or(threshold);
+    let accepted = verdict.confidence >= enough && res.is_some();
+    let mut status = CascadeStatus::new(accepted, Some(verdict.confidence), enough, verdict.reason);
+    status.certified = verdict.certified.map(|c| (c.alpha, c.delta));
+    (status, res.filter(|_| accepted))
 }
 
-/// `accepted; confidence=0.97; reason=no_veto`.
-fn header(status: &CascadeStatus) -> http::HeaderValue {
-    let outcome = if status.accepted {
-        "accepted"
-    } else {
-        "deferred"
-    };
-    let reason = status.reason;
-    match status.confidence {
-        Some(c) => header_value(format_args!(
-            "{outcome}; confidence={c:.2}; reason={reason}"
-        )),
-        None => header_value(format_args!("{outcome}; reason={reason}")),
+/// `accepted; confidence=0.97; threshold=0.85; reason=no_veto; certified=no`.
+fn header(status: &CascadeStatus) -> HeaderValue {
+    let mut value = status.outcome().to_owned();
+    // Writing to a `String` cannot fail.
+    if let Some(confidence) = status.confidence {
+        let _ = write!(value, "; confidence={confidence:.2}");
+        let _ = write!(value, "; threshold={:.2}", status.threshold);
     }
+    let _ = write!(value, "; reason={}", status.reason);
+    if status.confidence.is_some() {
+        let _ = match status.certified {
+            Some((alpha, delta)) => write!(value, "; certified={alpha}/{delta}"),
+            None => write!(value, "; certified=no"),
+        };
+    }
+    header_value(format_args!("{value}"))
 }
 
 /// Used by tests alone: a status without its times, which no test can know.
 #[cfg(test)]
 pub(super) fn timeless(status: &CascadeStatus) -> CascadeStatus {
     let mut status = status.clone();
-    (status.small, status.big) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
+    let none = std::time::Duration::ZERO;
+    (status.small, status.big, status.total) = (none, none, none);
     status
 }

@@ -1,13 +1,31 @@
 //! Asks a small model first and defers to the inner, big one where its answer will not do.
 //!
-//! For a call that is eligible, the small service writes a draft, which is collected whole and judged by a [`Confidence`] predicate. At or
+//! For a call that is eligible, the small service writes a draft, which is held back and judged by a [`Confidence`] predicate. At or
 //! above the threshold the draft is the answer; below it, or where the small model fails, the big service answers as if nothing had been.
 //! No byte of a rejected draft ever reaches the caller. Both attempts are on the caller's bill, and
 //! [`Role`](tierway_services::chat::Role) tells them apart for who counts.
 //!
-//! A call is eligible when its [`Tier`] is among [`tiers`](CascadeLayer::tiers) and it asks for one answer, whole
-//! (see [`streams`](CascadeLayer::streams)), without tools (see [`tools`](CascadeLayer::tools)). Each response says in `x-tierway-cascade`
-//! what happened: `off`, `accepted` or `deferred`, the confidence and the reason.
+//! A call is eligible when its [`Tier`] is among [`tiers`](CascadeLayer::tiers) and it asks for one answer; streams and calls with tools
+//! only when [told](CascadeLayer::streams) [so](CascadeLayer::tools). Each response says in `x-tierway-cascade` what happened: `accepted`
+//! or `deferred` with confidence, threshold, reason and what is certified, or `skipped` with the reason why nobody drafted. The call's
+//! [`Journal`] has the same, and the times.
+//!
+//! # Streams
+//! The small model is asked for a stream in the caller's dialect. Its frames wait in a bounded buffer while the answer in them is read as
+//! far as it has come. A beginning that cannot become good (a refusal, a circle, arguments that are no JSON, a tool that nobody offered)
+//! is dropped at once, which hangs up on the small model, and the big one starts; a draft that is kept goes to the caller byte for byte
+//! as it was recorded. In [`Prefix`](StreamMode::Prefix) mode it goes as soon as the predicate, [certified for beginnings of that
+//! length](Confidence::judge_prefix), is sure; from there on it passes frame by frame and nothing can be taken back, so that a small model
+//! that then breaks off has broken off the answer. In [`Hedged`](StreamMode::Hedged) mode the big model may start beside it, for a
+//! [bounded share](CascadeLayer::hedge) of drafts; whichever is not needed is hung up on, and what it cost is counted.
+//!
+//! A head that tells the outcome waits for the outcome. Where something above sends the head early
+//! (`KeepAliveLayer` does), it can say no more than `pending`, or `deferred` where that is known by then; the journal, and who reads it, has
+//! the rest.
+//!
+//! # Tools
+//! The gateway executes nothing. What a small model wants to call is judged like its words, and before anybody acts on it; so calls with
+//! tools are as safe as others. [`Vetoes`] holds each call to the schema under which its tool was offered.
 //!
 //! # Example
 //! ```
@@ -37,7 +55,7 @@
 //! let mut req = chat::Request::new(prompt);
 //! req.extensions_mut().insert(Tier::Medium); // Classify would
 //! let res = service.oneshot(req).await.unwrap();
-//! assert_eq!(res.headers()["x-tierway-cascade"], "deferred; confidence=0.20; reason=hedges");
+//! assert_eq!(res.headers()["x-tierway-cascade"], "deferred; confidence=0.20; threshold=0.85; reason=hedges; certified=no");
 //! # use http_body_util::BodyExt;
 //! # assert!(res.into_body().collect().await.unwrap().to_bytes().windows(5).any(|w| w == b"Paris"));
 //! # }
@@ -48,49 +66,70 @@
 //! that never reach it. Each arm is driven to readiness inside the future; shed load above this layer, and give each arm its own limit.
 //!
 //! # Cancellation
-//! The arm at work is dropped with the future.
+//! The arms at work are dropped with the future.
+mod certify;
+mod combine;
 mod confidence;
+mod draft;
+mod draft_arm;
+mod drift;
+mod family;
 mod future;
+mod hedge;
+mod judge;
+mod recorded;
+mod schemas;
+mod settings;
+pub mod signals;
+mod stay;
 mod vetoes;
 
 pub use self::{
-    confidence::{And, Confidence, ConfidenceFn, Draft, Verdict, confidence_fn},
+    certify::{
+        Certificate, Label, Promise, Shortfall, binomial_cdf, certify, even_grid, harm_bound,
+        labels_needed, least_deferred, quantile_grid,
+    },
+    combine::{And, FirstDecided, Vetoed, Weighted},
+    confidence::{Certified, Confidence, ConfidenceFn, Verdict, confidence_fn},
+    draft::{Asked, Draft},
+    drift::Drift,
+    family::Family,
     future::ResponseFuture,
+    judge::Judge,
+    settings::{ParseStreamModeError, StreamMode},
     vetoes::Vetoes,
 };
 
+use self::{hedge::Budget, settings::Settings, stay::StayBig};
 use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
-use tierway_services::chat::{self, Operation, Target, Tier};
+use tierway_services::chat::{self, CascadeStatus, Journal, Session, Target, Tier};
 use tower_layer::Layer;
 use tower_service::Service;
 
 /// Applies [`Cascade`].
 pub struct CascadeLayer<M, C> {
     small: M,
-    confidence: Arc<C>,
-    settings: Arc<Settings>,
+    shared: Shared<C>,
 }
 
 /// Asks a small model first.
 pub struct Cascade<S, M, C> {
     inner: S,
     small: M,
-    confidence: Arc<C>,
-    settings: Arc<Settings>,
+    shared: Shared<C>,
 }
 
-#[derive(Clone, Debug)]
-struct Settings {
-    tiers: Vec<Tier>,
-    threshold: f64,
-    streams: bool,
-    tools: bool,
-    unless_bound_to: Option<Target>,
-    max_draft: usize,
+/// What all calls share.
+struct Shared<C> {
+    confidence: Arc<C>,
+    settings: Arc<Settings>,
+    stay: StayBig,
+    budget: Budget,
 }
 
 // === impl CascadeLayer ===
@@ -103,20 +142,17 @@ impl<M, C> CascadeLayer<M, C> {
     pub fn new(small: M, confidence: C) -> Self {
         Self {
             small,
-            confidence: Arc::new(confidence),
-            settings: Arc::new(Settings {
-                tiers: vec![Tier::Medium, Tier::Complex],
-                threshold: 0.85,
-                streams: false,
-                tools: false,
-                unless_bound_to: None,
-                max_draft: 4 * 1024 * 1024,
-            }),
+            shared: Shared {
+                confidence: Arc::new(confidence),
+                settings: Arc::default(),
+                stay: StayBig::new(3),
+                budget: Budget::new(0.05),
+            },
         }
     }
 
     fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
-        set(Arc::make_mut(&mut self.settings));
+        set(Arc::make_mut(&mut self.shared.settings));
         self
     }
 
@@ -126,17 +162,35 @@ impl<M, C> CascadeLayer<M, C> {
         self.set(|s| s.tiers = tiers.into_iter().collect())
     }
 
-    /// The confidence from which a draft is kept; 0.85 by default.
+    /// The confidence from which a draft is kept; 0.85 by default. A [verdict](Verdict::with_threshold) may know better.
     #[must_use]
     pub fn threshold(self, threshold: f64) -> Self {
         self.set(|s| s.threshold = threshold)
     }
 
-    /// Whether streams get a draft too; not by default. The draft is collected whole before the caller sees its first byte, so the time to
-    /// the first token becomes the time to the small model's last.
+    /// What becomes of streams; they get no draft by default. `true` means [`StreamMode::Buffer`].
     #[must_use]
-    pub fn streams(self, streams: bool) -> Self {
-        self.set(|s| s.streams = streams)
+    pub fn streams(self, mode: impl Into<StreamMode>) -> Self {
+        self.set(|s| s.every.streams = mode.into())
+    }
+
+    /// What becomes of the streams of one tier.
+    #[must_use]
+    pub fn streams_of(self, tier: Tier, mode: impl Into<StreamMode>) -> Self {
+        self.set(|s| s.each[tier as usize].streams = Some(mode.into()))
+    }
+
+    /// How long the big model may be kept waiting for a draft and its verdict; then it is asked, for the reason `deadline`. No limit by
+    /// default.
+    #[must_use]
+    pub fn max_added_latency(self, limit: Option<Duration>) -> Self {
+        self.set(|s| s.every.max_added_latency = limit)
+    }
+
+    /// The same for one tier.
+    #[must_use]
+    pub fn max_added_latency_of(self, tier: Tier, limit: Option<Duration>) -> Self {
+        self.set(|s| s.each[tier as usize].max_added_latency = Some(limit))
     }
 
     /// Whether calls that offer tools get a draft too; not by default. Nothing is executed here, so a draft's tool calls are as safe to
@@ -152,6 +206,51 @@ impl<M, C> CascadeLayer<M, C> {
         self.set(|s| s.unless_bound_to = Some(target))
     }
 
+    /// No draft for calls for which `why` gives a reason: those for which it costs more than it is likely to save. The reason is one word
+    /// of a closed set.
+    ///
+    /// With an acceptance rate *a*, drafts save *a* - (*c*<sub>small</sub> + *v*) / *c*<sub>big</sub> of the big model's cost, where *v* is
+    /// the cost of judging: where that ratio reaches the rate that can be hoped for, the big model alone is cheaper.
+    #[must_use]
+    pub fn skip_when(
+        self,
+        why: impl Fn(&chat::Request) -> Option<&'static str> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|s| s.skip_when = Some(Arc::new(why)))
+    }
+
+    /// The model that predicates may ask about a draft; none by default.
+    #[must_use]
+    pub fn judge(self, judge: Judge) -> Self {
+        self.set(|s| s.judge = Some(judge))
+    }
+
+    /// For how many calls a [`Session`] stays with the big model after it had to answer; 3 by default. Calls without one do not.
+    #[must_use]
+    pub fn stay_big(mut self, turns: u32) -> Self {
+        self.shared.stay = StayBig::new(turns);
+        self
+    }
+
+    /// Whether the small model is asked for log-probabilities, where it gives them; so by default. The caller sees those alone that it
+    /// asked for.
+    #[must_use]
+    pub fn logprobs(self, ask: bool) -> Self {
+        self.set(|s| s.logprobs = ask)
+    }
+
+    /// In [`StreamMode::Hedged`]: at most which share of drafts the big model may start beside (0.05 by default); after which share of
+    /// [`max_added_latency`](Self::max_added_latency) it does (0.5); and under which confidence in the beginning of a draft (0.5).
+    #[must_use]
+    pub fn hedge(mut self, share: f64, after: f64, below: f64) -> Self {
+        self.shared.budget = Budget::new(share);
+        self.set(|s| {
+            // Not a number means never.
+            s.hedge_after = if after >= 0.0 { after.min(1.0) } else { 1.0 };
+            s.hedge_below = below;
+        })
+    }
+
     /// The most bytes of a draft; 4 MiB by default. A longer one is dropped and the big model asked.
     #[must_use]
     pub fn max_draft(self, bytes: usize) -> Self {
@@ -165,19 +264,16 @@ impl<S, M: Clone, C> Layer<S> for CascadeLayer<M, C> {
         Cascade {
             inner,
             small: self.small.clone(),
-            confidence: self.confidence.clone(),
-            settings: self.settings.clone(),
+            shared: self.shared.clone(),
         }
     }
 }
 
-// By hand, because the predicate stands behind an `Arc` and may be a closure.
 impl<M: Clone, C> Clone for CascadeLayer<M, C> {
     fn clone(&self) -> Self {
         Self {
             small: self.small.clone(),
-            confidence: self.confidence.clone(),
-            settings: self.settings.clone(),
+            shared: self.shared.clone(),
         }
     }
 }
@@ -185,8 +281,29 @@ impl<M: Clone, C> Clone for CascadeLayer<M, C> {
 impl<M, C> fmt::Debug for CascadeLayer<M, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CascadeLayer")
-            .field("settings", &self.settings)
+            .field("settings", &self.shared.settings)
             .finish_non_exhaustive()
+    }
+}
+
+// By hand, because the predicate stands behind an `Arc` and may be a closure.
+impl<C> Clone for Shared<C> {
+    fn clone(&self) -> Self {
+        Self {
+            confidence: self.confidence.clone(),
+            settings: self.settings.clone(),
+            stay: self.stay.clone(),
+            budget: self.budget.clone(),
+        }
+    }
+}
+
+impl<C> Shared<C> {
+    /// Why this call gets no draft, if it gets none.
+    fn why_not(&self, req: &chat::Request) -> Option<&'static str> {
+        let why = self.settings.why_not(req);
+        // Asked last, because each time costs the session a turn.
+        why.or_else(|| self.stay.holds(Session::of(req)).then_some("stay_big"))
     }
 }
 
@@ -213,16 +330,15 @@ where
 
     fn call(&mut self, req: chat::Request) -> Self::Future {
         let big = self.inner.clone();
-        match self.settings.why_not(&req) {
-            Some(reason) => ResponseFuture::off(big, req, reason),
-            None => ResponseFuture::story(future::tell(
-                big,
-                self.small.clone(),
-                self.confidence.clone(),
-                self.settings.clone(),
-                req,
-            )),
+        let Some(reason) = self.shared.why_not(&req) else {
+            let (small, shared) = (self.small.clone(), self.shared.clone());
+            return ResponseFuture::story(future::tell(big, small, shared, req));
+        };
+        if let Some(journal) = Journal::of(&req) {
+            let status = CascadeStatus::skipped(self.shared.settings.threshold, reason);
+            journal.write(|j| j.cascade = Some(status));
         }
+        ResponseFuture::skipped(big, req, reason)
     }
 }
 
@@ -231,8 +347,7 @@ impl<S: Clone, M: Clone, C> Clone for Cascade<S, M, C> {
         Self {
             inner: self.inner.clone(),
             small: self.small.clone(),
-            confidence: self.confidence.clone(),
-            settings: self.settings.clone(),
+            shared: self.shared.clone(),
         }
     }
 }
@@ -241,33 +356,8 @@ impl<S: fmt::Debug, M, C> fmt::Debug for Cascade<S, M, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cascade")
             .field("inner", &self.inner)
-            .field("settings", &self.settings)
+            .field("settings", &self.shared.settings)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl Settings ===
-
-impl Settings {
-    /// Why this call gets no draft, if it gets none.
-    fn why_not(&self, req: &chat::Request) -> Option<&'static str> {
-        let facts = req.body().facts();
-        if facts.operation != Operation::Generate {
-            Some("operation")
-        } else if !Tier::of(req).is_some_and(|t| self.tiers.contains(&t)) {
-            Some("tier")
-        } else if self.unless_bound_to.is_some() && self.unless_bound_to.as_ref() == Target::of(req)
-        {
-            Some("same_model")
-        } else if facts.stream && !self.streams {
-            Some("stream")
-        } else if facts.tool_count > 0 && !self.tools {
-            Some("tools")
-        } else if facts.choices != 1 {
-            Some("choices")
-        } else {
-            None
-        }
     }
 }
 

@@ -1,10 +1,14 @@
+mod leaks;
+mod model;
+mod streams;
+
 use super::{future::timeless, *};
 use crate::testing::{ask, body, chat_request};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use serde_json::json;
 use std::pin::Pin;
-use tierway_services::chat::{CascadeStatus, Journal, Reply, Request, Response, Role};
+use tierway_services::chat::{CascadeStatus, EarlyHead, Journal, Reply, Request, Response, Role};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_test::mock;
 
@@ -61,7 +65,10 @@ async fn a_good_draft_is_kept_and_the_big_model_never_reserved() {
     assert_eq!(req.extensions().get(), Some(&Role::Small));
     send.send_response(says("yes"));
     let res = assert_ready_ok!(fut.poll());
-    assert_eq!(cascade(&res), "accepted; confidence=0.97; reason=so");
+    assert_eq!(
+        cascade(&res),
+        "accepted; confidence=0.97; threshold=0.85; reason=so; certified=no"
+    );
     assert_eq!(body(res).await, whole("yes"));
     assert_pending!(big.poll_request());
     assert_eq!(
@@ -91,7 +98,10 @@ async fn a_poor_draft_is_dropped_and_the_big_model_answers() {
     assert_eq!(req.extensions().get(), Some(&Role::Big));
     send.send_response(says("sure"));
     let res = assert_ready_ok!(fut.poll());
-    assert_eq!(cascade(&res), "deferred; confidence=0.84; reason=so");
+    assert_eq!(
+        cascade(&res),
+        "deferred; confidence=0.84; threshold=0.85; reason=so; certified=no"
+    );
     assert_eq!(body(res).await, whole("sure"));
 }
 
@@ -173,7 +183,7 @@ async fn what_is_not_eligible_goes_straight_to_the_big_model() {
         assert_eq!(req.extensions().get::<Role>(), None);
         send.send_response(says("big"));
         let res = assert_ready_ok!(fut.poll());
-        assert_eq!(cascade(&res), format!("off; reason={reason}"));
+        assert_eq!(cascade(&res), format!("skipped; reason={reason}"));
         assert_pending!(small.poll_request());
     }
 }
@@ -235,7 +245,7 @@ async fn a_caller_who_leaves_cancels_the_arm_at_work() {
     let hung = hanging(&working);
     let idle = Arc::strong_count(&working);
 
-    let layer = CascadeLayer::new(hung.clone(), Vetoes);
+    let layer = CascadeLayer::new(hung.clone(), Vetoes::default());
     let mut fut = task::spawn(layer.layer(refusing).call(medium(ask("auto", "hi")).0));
     assert_pending!(fut.poll());
     assert!(
@@ -245,7 +255,7 @@ async fn a_caller_who_leaves_cancels_the_arm_at_work() {
     drop((fut, layer));
     assert_eq!(Arc::strong_count(&working), idle);
 
-    let layer = CascadeLayer::new(refusing, Vetoes);
+    let layer = CascadeLayer::new(refusing, Vetoes::default());
     let mut fut = task::spawn(layer.layer(hung.clone()).call(medium(ask("auto", "hi")).0));
     assert_pending!(fut.poll());
     assert!(
@@ -279,7 +289,7 @@ async fn an_arm_that_is_busy_is_waited_for_in_the_future() {
 fn stacks_are_clone_send_and_sync() {
     fn check<T: Clone + Send + Sync>(_: &T) {}
     let leaf = tower::service_fn(|_: Request| std::future::ready(Ok::<_, &str>(says("x"))));
-    check(&CascadeLayer::new(leaf, Vetoes).layer(leaf));
+    check(&CascadeLayer::new(leaf, Vetoes::default()).layer(leaf));
 }
 
 /// A body that breaks off.
@@ -293,4 +303,26 @@ impl Body for Cut {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         Poll::Ready(Some(Err("reset".into())))
     }
+}
+
+#[tokio::test]
+async fn what_is_certain_is_said_before_the_answer() {
+    let word = |early: &EarlyHead| early.said()["x-tierway-cascade"].clone();
+    let (mut svc, mut small, _big) = between(sure(0.2), |l| l);
+    assert_ready_ok!(svc.poll_ready());
+    let (mut req, _) = medium(ask("auto", "hi"));
+    let early = EarlyHead::default();
+    req.extensions_mut().insert(early.clone());
+    let mut fut = task::spawn(svc.call(req));
+    assert_pending!(fut.poll());
+    assert_eq!(word(&early), "pending");
+    let (_, send) = small.next_request().await.unwrap();
+    send.send_response(says("hm"));
+    assert_pending!(fut.poll());
+    assert!(word(&early).to_str().unwrap().starts_with("deferred; "));
+    let mut direct = ask("auto", "hi");
+    direct.extensions_mut().insert(early.clone());
+    let mut fut = task::spawn(svc.call(direct));
+    assert_pending!(fut.poll());
+    assert_eq!(word(&early), "skipped; reason=tier");
 }

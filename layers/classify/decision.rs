@@ -2,6 +2,9 @@
 use std::{borrow::Cow, fmt};
 use tierway_services::chat::Tier;
 
+/// Reasons of calls that are no part of a conversation.
+const ASIDE: [&str; 2] = ["side_request", "probe"];
+
 /// A tier, and why.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -67,6 +70,12 @@ impl Decision {
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.reason == ASKED
+    }
+
+    /// Whether the call is beside the conversation whose name it carries, as far as the reason tells: a client's side request or probe.
+    #[must_use]
+    pub fn is_aside(&self) -> bool {
+        ASIDE.contains(&&*self.reason)
     }
 
     /// With this score.

@@ -2,13 +2,20 @@
 //!
 //! Prose is cut into words; code (fenced, inline, or plainly code by its lines), quotations, paths and identifiers are counted as what
 //! they are and their words are not read: renaming `prove_theorem` is no proof. Nothing is allocated per word.
-use super::lexicon::{LONGEST, Mark, look_up};
+use super::{
+    lexicon::{LONGEST, Mark, look_up},
+    lines::{Line, Lines},
+};
+use crate::learn::Ngrams;
 
 /// Words that are looked up in one ask; what is longer has long been told by its beginning.
 const MAX_WORDS: u32 = 2_000;
 
 /// Characters within which inline code or a quotation must end to be one.
 const MAX_QUOTATION: usize = 500;
+
+/// Words between "still" or "same" and what fails ("it still does not work").
+const PERSISTS: u32 = 3;
 
 /// Words between two that belong together ("audit this module for vulnerabilities").
 const NEAR: u32 = 7;
@@ -70,8 +77,11 @@ pub(super) struct Features {
     pub(super) bullets: u32,
     /// Bytes of words in scripts that have no blanks, such as Chinese.
     pub(super) dense: u32,
+    /// The words of prose as n-grams, with marks where something stands that is no prose.
+    pub(super) grams: Ngrams,
     previous: [Option<Mark>; 2],
     verbs: [usize; 8],
+    persists_at: Option<u32>,
     security_at: Option<u32>,
     audit_at: Option<u32>,
 }
@@ -79,22 +89,22 @@ pub(super) struct Features {
 impl Features {
     /// Counts a stretch of the ask.
     pub(super) fn read(&mut self, text: &str) {
-        let mut fence = None;
+        let mut lines = Lines::default();
         for line in text.lines() {
-            let trimmed = line.trim();
-            let mark = trimmed.get(..3).filter(|m| matches!(*m, "```" | "~~~"));
-            match (fence, mark) {
-                (None, Some(open)) => {
-                    fence = Some(open);
-                    self.diff |= trimmed.ends_with("diff") || trimmed.ends_with("patch");
-                }
-                (Some(open), Some(close)) if open == close => fence = None,
-                (Some(_), _) => self.code(trimmed),
-                (None, None) if is_code(line, trimmed) => self.code(trimmed),
+            match lines.next(line) {
+                Line::Prose => self.prose(line.trim()),
                 // What is quoted is not what is asked.
-                (None, None) if trimmed.starts_with('>') => {}
-                (None, None) => self.prose(trimmed),
+                Line::Silent => {}
+                pasted => {
+                    if self.code_lines == 0 {
+                        self.grams.mark("code");
+                    }
+                    self.code_lines += 1;
+                    self.diff |= pasted == Line::Diff;
+                    self.trace |= pasted == Line::Trace;
+                }
             }
+            self.grams.stop();
         }
     }
 
@@ -103,19 +113,24 @@ impl Features {
         self.words == 0 && self.code_lines == 0 && self.paths == 0 && self.dense == 0
     }
 
+    /// Whether it only answers what the model asked back: few words, and no work named in them ("option 2", "the blue one").
+    pub(super) const fn is_reply(&self) -> bool {
+        let asks = self.verb > 0
+            || self.edit
+            || self.definitional
+            || self.phrase.is_some()
+            || self.math > 0;
+        self.words + self.dense / 3 <= 5
+            && self.greetings == 0
+            && !asks
+            && self.code_lines == 0
+            && self.paths == 0
+    }
+
     /// Whether all of it is greeting, consent and filling.
     pub(super) const fn is_small_talk(&self) -> bool {
         let known = self.greetings + self.affirmations + self.fillers;
         self.words > 0 && self.words <= 8 && known == self.words && self.code_lines == 0
-    }
-
-    fn code(&mut self, line: &str) {
-        self.code_lines += u32::from(!line.is_empty());
-        self.diff |= line.starts_with("@@ ") || line.starts_with("diff --git");
-        self.trace |= line.starts_with("at ")
-            || line.starts_with("File \"")
-            || line.starts_with("Traceback")
-            || line.starts_with("panicked at");
     }
 
     fn prose(&mut self, line: &str) {
@@ -157,6 +172,7 @@ impl Features {
             .take(MAX_QUOTATION)
             .find(|(_, c)| *c == close)?;
         self.previous = [None, None];
+        self.grams.mark("quotation");
         inside.get(end + close.len_utf8()..)
     }
 
@@ -164,19 +180,23 @@ impl Features {
     fn chunk(&mut self, chunk: &str) {
         if chunk.contains("://") {
             self.paths += 1;
+            self.grams.mark("address");
             return;
         }
         let bare = chunk.trim_matches(|c: char| !c.is_alphanumeric() && c != '/' && c != '_');
         if is_path(bare) {
             self.paths += 1;
             self.previous = [None, None];
+            self.grams.mark("path");
             return;
         }
         if is_identifier(bare) {
             self.words += 1;
             self.previous = [None, None];
+            self.grams.mark("identifier");
             return;
         }
+        self.grams.words(chunk);
         let mut word = [0_u8; LONGEST];
         let mut len = 0;
         for byte in chunk.bytes() {
@@ -208,6 +228,7 @@ impl Features {
         self.word(word.get(..len));
         if chunk.ends_with(['.', '!', '?', ';']) {
             self.previous = [None, None];
+            self.grams.stop();
         }
     }
 
@@ -269,7 +290,17 @@ impl Features {
         // "What is the root cause of this" asks for more than what a root cause is.
         self.definite |= self.words == 3 && self.definitional && word == Some(b"the");
         self.definitional |= self.words == 1 && word == Some(b"whats");
-        self.error_loop |= last == Some(Mark::Still) && mark == Mark::Failing;
+        match mark {
+            Mark::Still | Mark::Same => self.persists_at = Some(self.words),
+            Mark::Failing
+                if self
+                    .persists_at
+                    .is_some_and(|at| self.words - at <= PERSISTS) =>
+            {
+                self.error_loop = true;
+            }
+            _ => {}
+        }
         match (last, mark) {
             (Some(Mark::Prove), Mark::Claim | Mark::Math)
             | (Some(Mark::Proof), Mark::Claim)
@@ -301,26 +332,6 @@ impl Features {
             self.phrase = Some("security_audit");
         }
     }
-}
-
-/// Whether an unfenced line is code: what prose never ends or begins with.
-fn is_code(line: &str, trimmed: &str) -> bool {
-    let ends = trimmed.len() > 1 && trimmed.ends_with([';', '{', '}']);
-    let begins = [
-        "diff --git",
-        "@@ ",
-        "+++ ",
-        "--- a/",
-        "Traceback (",
-        "#include",
-        "#!/",
-        "thread '",
-    ]
-    .iter()
-    .any(|start| trimmed.starts_with(start));
-    let frame =
-        line.starts_with(' ') && (trimmed.starts_with("at ") || trimmed.starts_with("File \""));
-    ends || begins || frame
 }
 
 fn is_path(chunk: &str) -> bool {

@@ -6,15 +6,15 @@
 //!
 //! What does **not** count: the system prompt, the number of tools, `thinking`, and whatever else a harness adds to every request; the
 //! same ask is in the same tier bare and wrapped. These weights are a prior, put down by hand, not learned from outcomes.
-use super::{Decision, Policy, ask::clean, features::Features};
+use super::{
+    Decision, Explanation, Policy,
+    features::Features,
+    grade::{self, Grade},
+    numbers,
+    prior::Prior,
+};
 use crate::names::{Names, Wish};
-use tierway_services::chat::{self, Facts, Operation, PartKind, Prompt, Speaker, Tier};
-
-/// How many asks "yes" and "continue" are followed back.
-const MAX_BACK: usize = 5;
-
-/// A turn of consent gets what the ask before it got; an error that came back, this much more.
-const STILL_FAILING: f32 = 14.0;
+use tierway_services::chat::{self, Operation, Tier};
 
 const MEDIUM_FROM: f32 = 25.0;
 const COMPLEX_FROM: f32 = 50.0;
@@ -60,65 +60,27 @@ impl Policy for Heuristic {
             Wish::Auto => Some(decide(req)),
         }
     }
+
+    fn explain(&self, req: &chat::Request) -> Explanation {
+        let vector = grade::vector(req.body());
+        Explanation {
+            decision: self.classify(req),
+            features: vector.map_or_else(Vec::new, |vector| numbers::named(&vector)),
+        }
+    }
 }
 
 fn decide(req: &chat::Request) -> Decision {
     let facts = req.body().facts();
-    let mut decision = by_ask(req.body());
+    let mut decision = match Prior::shipped() {
+        Some(prior) => Grade::of(req.body(), prior).decide(),
+        None => Decision::new(Tier::Medium, "no_weights"),
+    };
     // Which models can see is not known here, but the smallest mostly cannot.
     if decision.tier == Tier::Simple && facts.has_images() {
         decision = Decision::new(Tier::Medium, "image");
     }
     decision
-}
-
-/// The decision by what the user last asked.
-fn by_ask(prompt: &Prompt) -> Decision {
-    let facts = prompt.facts();
-    let (mut asks, mut raised) = (0, 0.0);
-    for turn in user_turns(facts) {
-        let mut features = Features::default();
-        for part in turn.parts.iter().filter(|p| p.kind == PartKind::Text) {
-            clean(&prompt.text(part), |words| features.read(words));
-        }
-        if features.is_empty() {
-            continue;
-        }
-        asks += 1;
-        let goes_on = features.is_small_talk() && features.affirmations > 0
-            || features.error_loop && features.words <= 12;
-        if goes_on && asks < MAX_BACK {
-            if features.error_loop {
-                raised = STILL_FAILING;
-            }
-            continue;
-        }
-        let decision = score(&features);
-        if asks == 1 {
-            return decision;
-        }
-        let score = (decision.score * 100.0 + raised).min(99.0);
-        let reason = if raised > 0.0 {
-            "still_failing"
-        } else {
-            "continued"
-        };
-        return Decision::new(tier_of(score), reason).with_score(score / 100.0);
-    }
-    match asks {
-        0 => Decision::new(Tier::Medium, "no_ask"),
-        _ if raised > 0.0 => Decision::new(Tier::Medium, "still_failing"),
-        _ => Decision::new(Tier::Simple, "greeting"),
-    }
-}
-
-/// The user's turns, newest first.
-fn user_turns(facts: &Facts) -> impl Iterator<Item = &chat::Turn> {
-    facts
-        .turns
-        .iter()
-        .rev()
-        .filter(|t| t.speaker == Speaker::User)
 }
 
 fn tier_of(score: f32) -> Tier {
@@ -133,7 +95,7 @@ fn tier_of(score: f32) -> Tier {
     }
 }
 
-fn score(f: &Features) -> Decision {
+pub(super) fn score(f: &Features) -> Decision {
     let decided = |score: f32, reason| {
         Decision::new(tier_of(score), reason).with_score(score.clamp(0.0, 100.0) / 100.0)
     };

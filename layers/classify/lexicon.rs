@@ -81,6 +81,8 @@ pub(super) enum Mark {
     Still,
     /// "failing", "broken".
     Failing,
+    /// "same", before a failure.
+    Same,
 }
 
 /// Words by what they say. One word stands once.
@@ -91,7 +93,9 @@ const WORDS: &[(Mark, &str)] = &[
     ),
     (
         Mark::Affirmation,
-        "yes yep yeah yup sure ok okay k lgtm continue proceed ahead again retry resume go correct right exactly agreed",
+        "yes yep yeah yup sure ok okay k lgtm continue proceed ahead again retry resume go correct right exactly agreed \
+         ja jep jo klar weiter mach genau si vale dale sigue adelante claro oui vas prossiga segue continua continuer continuez \
+         avanti tak dalej da davai",
     ),
     (
         Mark::Filler,
@@ -203,6 +207,7 @@ const WORDS: &[(Mark, &str)] = &[
     (Mark::First, "first"),
     (Mark::Principles, "principles"),
     (Mark::Still, "still"),
+    (Mark::Same, "same"),
     (
         Mark::Failing,
         "failing fails fail broken not doesnt isnt wrong error errors crashes crashing",

@@ -4,6 +4,9 @@
 //! [`Cascade`](crate::cascade) or somebody's own handler to read; the response says it too, in `x-tierway-tier` and `x-tierway-reason`.
 //! A policy that decides nothing (the caller named a concrete model) leaves no tier, and the headers say `direct`.
 //!
+//! Beside the tier it writes the [`Session`](tierway_services::chat::Session): which conversation the call belongs to, where that can be told
+//! (see [`session`]); and marks what is no part of it as [`Aside`].
+//!
 //! The policy that is shipped is [`Heuristic`]; a closure will do as well. Around either go, in this order from the inside out:
 //! [`SideRequests`] (what a client asks on its own account), [`Ruled`] (floors, ceilings, forces, wishes, what a tenant may use) and
 //! [`Guarded`] (what the models behind the tiers can take). Each stands alone; whoever speaks after the first leaves a [`Note`].
@@ -37,20 +40,28 @@ mod ask;
 mod client;
 mod decision;
 mod features;
+mod grade;
 mod guards;
 mod heuristic;
 mod lexicon;
+mod lines;
+mod numbers;
+mod prior;
 mod rules;
 mod said;
+mod session;
 mod side;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 pub use client::{Class, Client, ClientKind, Side};
 pub use decision::{Decision, Note};
+pub use grade::{question, vector};
 pub use guards::{Fit, Fits, Guarded};
 pub use heuristic::Heuristic;
 pub use rules::{Effect, Risk, Rule, Ruled};
+pub use session::session;
 pub use side::SideRequests;
 
 use http::{HeaderName, HeaderValue};
@@ -62,9 +73,12 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tierway_services::chat::{self, Journal, Tier};
+use tierway_services::chat::{self, Aside, Journal, Tier};
 use tower_layer::Layer;
 use tower_service::Service;
+
+/// How many numbers a [`vector`] has.
+pub const NUMBERS: usize = numbers::NAMES.len();
 
 const TIER: HeaderName = HeaderName::from_static("x-tierway-tier");
 const REASON: HeaderName = HeaderName::from_static("x-tierway-reason");
@@ -185,6 +199,10 @@ where
         if client != Client::default() {
             req.extensions_mut().insert(client);
         }
+        // Before the policy, which may want to know of the conversation.
+        if let Some(session) = session(&req) {
+            req.extensions_mut().insert(session);
+        }
         let decision = self.policy.classify(&req);
         let said = decision.as_ref().map(|d| d.reason.clone());
         if let Some(journal) = Journal::of(&req) {
@@ -202,6 +220,9 @@ where
         if let Some(decision) = &decision {
             extensions.insert(decision.tier);
             extensions.insert(decision.clone());
+            if decision.is_aside() {
+                extensions.insert(Aside);
+            }
         }
         ResponseFuture {
             future: self.inner.call(req),

@@ -124,6 +124,27 @@ async fn a_head_that_is_late_is_not_waited_for() {
     assert_eq!(started.elapsed(), 41 * SECOND);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_head_sent_early_has_what_was_said_by_then() {
+    const WORD: http::HeaderName = http::HeaderName::from_static("x-tierway-cascade");
+    let service =
+        ServiceBuilder::new()
+            .layer(layer())
+            .service_fn(|req: chat::Request| async move {
+                let say = |word| EarlyHead::say(&req, WORD, HeaderValue::from_static(word));
+                say("undecided");
+                sleep(10 * SECOND).await;
+                say("deferred");
+                sleep(10 * SECOND).await;
+                say("too late");
+                Ok::<_, BoxError>(script(&[(1, "a")]))
+            });
+    let res = service.oneshot(messages_request(STREAM)).await.unwrap();
+    assert_eq!(res.headers()[WORD], "deferred");
+    assert_eq!(res.headers()[header::CONTENT_TYPE], "text/event-stream");
+    assert_eq!(told(res).await.unwrap(), format!("{PING}a"));
+}
+
 // Cases 17 and 14 of the field's list: signs of life are bounded by whoever keeps the provider's time.
 #[tokio::test(start_paused = true)]
 async fn a_dead_provider_is_still_noticed() {

@@ -65,7 +65,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tierway_services::chat::{self, CacheStatus, Journal, Operation, Reply, Target};
+use tierway_services::chat::{self, CacheStatus, EarlyHead, Journal, Operation, Reply, Target};
 use tower::util::Oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -377,6 +377,8 @@ fn note(req: &chat::Request, status: CacheStatus) {
     if let Some(journal) = Journal::of(req) {
         journal.write(|j| j.cache = Some(status));
     }
+    let value = HeaderValue::from_static(status.as_str());
+    EarlyHead::say(req, CACHE, value);
 }
 
 fn mark(res: &mut chat::Response, status: CacheStatus) {

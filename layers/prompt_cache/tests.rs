@@ -127,8 +127,12 @@ async fn twice<A: Fn() -> Response + Clone + Send + 'static>(
 async fn a_second_call_costs_no_model() {
     let calls = Arc::default();
     let svc = layer().layer(leaf(&calls, || says("yes")));
-    let res = svc.clone().oneshot(plain()).await.unwrap();
+    let early = EarlyHead::default();
+    let mut first = plain();
+    first.extensions_mut().insert(early.clone());
+    let res = svc.clone().oneshot(first).await.unwrap();
     assert_eq!(cache(&res), "miss");
+    assert_eq!(early.said()["x-tierway-cache"], "miss");
     assert!(!res.body().is_stream());
     assert_eq!(body(res).await, whole("yes", "stop"));
     let journal = Journal::default();

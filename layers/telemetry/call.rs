@@ -129,6 +129,7 @@ impl Call {
             outcome,
             total,
             first_byte: self.first_byte.filter(|_| self.streams),
+            affinity: entries.affinity,
             cache: entries.cache,
             cascade: entries.cascade.as_ref(),
         });

@@ -8,7 +8,7 @@
 use super::{Extra, Outcome, Saved};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use std::sync::Arc;
-use tierway_services::chat::{CacheStatus, Role, Tier};
+use tierway_services::chat::{AffinityStatus, CacheStatus, Role, Tier};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +64,14 @@ metrics! {
         "Savings against the baseline, by cause: tier, cascade, prompt_cache.";
     EXTRA_COST = "tierway_extra_cost_usd_total", Money, ["cause"],
         "Costs beyond the baseline, by cause: tier, deferral. Baseline and extra cost are cost and savings.";
+    AFFINITY = "tierway_affinity_total", Counter, ["outcome"],
+        "What became of conversations' models: new, same, kept, escalated, deescalated, forced, aside.";
     CACHE = "tierway_cache_total", Counter, ["status"],
         "What the prompt cache did: hit, miss, bypass.";
-    CASCADE = "tierway_cascade_total", Counter, ["outcome", "reason"],
-        "What the cascade did with small models' drafts: accepted, deferred.";
+    CASCADE = "tierway_cascade_total", Counter, ["outcome", "reason", "certified"],
+        "What the cascade did with small models' drafts: accepted, deferred, or skipped where nobody drafted; and whether the decision is certified: yes, no.";
+    CASCADE_SECONDS = "tierway_cascade_seconds", Histogram, ["part"],
+        "Times of calls that got a draft: small, big (to its head), and total (to the answer that was chosen).";
     REQUEST_SECONDS = "tierway_request_seconds", Histogram, ["dialect", "tier"],
         "From a call to the end of its answer.";
     TIME_TO_FIRST_BYTE_SECONDS = "tierway_time_to_first_byte_seconds", Histogram, ["dialect", "tier"],
@@ -156,13 +160,24 @@ pub(super) fn extra_cost(cause: Extra) -> Gauge {
     metrics::gauge!(EXTRA_COST, "cause" => cause.as_str())
 }
 
+pub(super) fn affinity(status: AffinityStatus) -> Counter {
+    metrics::counter!(AFFINITY, "outcome" => status.as_str())
+}
+
 pub(super) fn cache(status: CacheStatus) -> Counter {
     metrics::counter!(CACHE, "status" => status.as_str())
 }
 
-pub(super) fn cascade(accepted: bool, reason: &'static str) -> Counter {
-    let outcome = if accepted { "accepted" } else { "deferred" };
-    metrics::counter!(CASCADE, "outcome" => outcome, "reason" => reason)
+pub(super) fn cascade_seconds(part: &'static str) -> Histogram {
+    metrics::histogram!(CASCADE_SECONDS, "part" => part)
+}
+
+pub(super) fn cascade(
+    outcome: &'static str,
+    reason: &'static str,
+    certified: &'static str,
+) -> Counter {
+    metrics::counter!(CASCADE, "outcome" => outcome, "reason" => reason, "certified" => certified)
 }
 
 pub(super) fn request_seconds(road: &'static str, tier: &'static str) -> Histogram {

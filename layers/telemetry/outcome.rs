@@ -56,6 +56,8 @@ fn candidates(entries: &JournalEntries) -> impl DoubleEndedIterator<Item = &Atte
         .attempts
         .iter()
         .filter(move |a| small.is_none_or(|small| small == (a.role == Role::Small)))
+        // Nobody is answered by who judged an answer.
+        .filter(|a| a.role != Role::Judge)
 }
 
 /// The upstream call whose answer the caller got.

@@ -13,7 +13,9 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
-use tierway_services::chat::{Attempt, CacheStatus, CascadeStatus, Role, Usage, Usd};
+use tierway_services::chat::{
+    AffinityStatus, Attempt, CacheStatus, CascadeStatus, Role, Usage, Usd,
+};
 
 /// More providers or reasons than anybody configures. What comes beyond is counted as `other`, so that no mistake below can make series
 /// without end.
@@ -26,8 +28,10 @@ pub(super) struct Series {
     baseline: OnceLock<Arc<Money>>,
     saved: Cached<Saved, Arc<Money>>,
     extra: Cached<Extra, Arc<Money>>,
+    affinity: Cached<AffinityStatus, Counter>,
     cache: Cached<CacheStatus, Counter>,
-    cascade: Cached<(bool, &'static str), Counter>,
+    cascade: Cached<(&'static str, &'static str, &'static str), Counter>,
+    cascade_seconds: Cached<&'static str, Histogram>,
     request_seconds: Cached<(&'static str, &'static str), Histogram>,
     first_byte_seconds: Cached<(&'static str, &'static str), Histogram>,
     none: Arc<str>,
@@ -66,6 +70,7 @@ pub(super) struct Ended<'a> {
     pub(super) total: Duration,
     /// Of streams only.
     pub(super) first_byte: Option<Duration>,
+    pub(super) affinity: Option<AffinityStatus>,
     pub(super) cache: Option<CacheStatus>,
     pub(super) cascade: Option<&'a CascadeStatus>,
 }
@@ -80,8 +85,10 @@ impl Default for Series {
             baseline: OnceLock::new(),
             saved: Cached::default(),
             extra: Cached::default(),
+            affinity: Cached::default(),
             cache: Cached::default(),
             cascade: Cached::default(),
+            cascade_seconds: Cached::default(),
             request_seconds: Cached::default(),
             first_byte_seconds: Cached::default(),
             none: "none".into(),
@@ -119,16 +126,36 @@ impl Series {
                 .get((road, tier), |_| names::first_byte_seconds(road, tier))
                 .record(first_byte);
         }
+        if let Some(status) = call.affinity {
+            self.affinity
+                .get(status, |s| names::affinity(*s))
+                .increment(1);
+        }
         if let Some(status) = call.cache {
             self.cache.get(status, |s| names::cache(*s)).increment(1);
         }
         if let Some(cascade) = call.cascade {
-            let (accepted, reason) = (cascade.accepted, cascade.reason);
+            let (outcome, reason) = (cascade.outcome(), cascade.reason);
+            let certified = if cascade.certified.is_some() {
+                "yes"
+            } else {
+                "no"
+            };
+            let (key, other) = ((outcome, reason, certified), (outcome, "other", certified));
             self.cascade
-                .get_or((accepted, reason), (accepted, "other"), |(a, r)| {
-                    names::cascade(*a, r)
-                })
+                .get_or(key, other, |(o, r, c)| names::cascade(o, r, c))
                 .increment(1);
+            for (part, time) in [
+                ("small", cascade.small),
+                ("big", cascade.big),
+                ("total", cascade.total),
+            ] {
+                if !time.is_zero() {
+                    self.cascade_seconds
+                        .get(part, |part| names::cascade_seconds(part))
+                        .record(time);
+                }
+            }
         }
     }
 

@@ -147,7 +147,7 @@ async fn a_call_is_counted_once_its_body_is_gone() {
         r#"tierway_saved_usd_total{cause="cascade"} 0"#,
         r#"tierway_extra_cost_usd_total{cause="deferral"} 0"#,
         r#"tierway_cache_total{status="miss"} 1"#,
-        r#"tierway_cascade_total{outcome="deferred",reason="truncated"} 1"#,
+        r#"tierway_cascade_total{outcome="deferred",reason="truncated",certified="no"} 1"#,
         r#"tierway_request_seconds_count{dialect="messages",tier="medium"} 1"#,
         r#"tierway_time_to_first_byte_seconds_count{dialect="messages",tier="medium"} 1"#,
         r#"tierway_attempt_seconds_count{provider="cloud",role="big"} 1"#,

@@ -124,6 +124,8 @@ pub struct Facts {
     pub choices: u64,
     /// Where `metadata` stands.
     pub metadata_span: Option<Range<u32>>,
+    /// Where `prompt_cache_key` stands, `OpenAI`'s name for a prefix that calls have in common.
+    pub prompt_cache_key_span: Option<Range<u32>>,
     /// Where `tool_choice` stands.
     pub tool_choice_span: Option<Range<u32>>,
     /// How many texts are to be embedded or continued; 0 in a conversation.

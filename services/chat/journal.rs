@@ -53,6 +53,8 @@ pub struct JournalEntries {
     pub tier_reason: Option<Cow<'static, str>>,
     /// Where the call was to go.
     pub target: Option<Target>,
+    /// What became of the conversation's model.
+    pub affinity: Option<AffinityStatus>,
     /// What the prompt cache did.
     pub cache: Option<CacheStatus>,
     /// What the answer that a cache hit replayed had cost in tokens, and from whom.
@@ -74,6 +76,8 @@ pub enum Role {
     Small,
     /// The big model, after a draft was not good enough.
     Big,
+    /// A model that was asked whether a draft is good enough.
+    Judge,
 }
 
 impl Role {
@@ -84,6 +88,7 @@ impl Role {
             Self::Only => "only",
             Self::Small => "small",
             Self::Big => "big",
+            Self::Judge => "judge",
         }
     }
 }
@@ -165,6 +170,42 @@ impl CacheStatus {
     }
 }
 
+/// What became of a conversation's model when it was decided anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AffinityStatus {
+    /// Nothing was known of the conversation.
+    New,
+    /// The decision was the conversation's own.
+    Same,
+    /// The decision was another, and the conversation kept its model.
+    Kept,
+    /// The task outgrew the model.
+    Escalated,
+    /// A cheaper model suffices, and changing to it pays.
+    Deescalated,
+    /// The conversation's own model could not serve the call, or was not allowed to.
+    Forced,
+    /// The call is no part of the conversation.
+    Aside,
+}
+
+impl AffinityStatus {
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Same => "same",
+            Self::Kept => "kept",
+            Self::Escalated => "escalated",
+            Self::Deescalated => "deescalated",
+            Self::Forced => "forced",
+            Self::Aside => "aside",
+        }
+    }
+}
+
 /// What the cascade did with a call.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -181,6 +222,15 @@ pub struct CascadeStatus {
     pub small: Duration,
     /// How long the big model took to its head; zero where it was not asked.
     pub big: Duration,
+    /// From the call to the answer that was chosen: less than both together where they worked side by side.
+    pub total: Duration,
+    /// Whether nobody drafted, so that there was nothing to accept or reject.
+    pub skipped: bool,
+    /// Whether the big model was asked while the small one was still at work.
+    pub hedged: bool,
+    /// What is promised of drafts that are kept at this confidence: that the big model would have been better for at most `alpha` of them,
+    /// said with confidence 1 - `delta`; `None` where nobody has certified it.
+    pub certified: Option<(f64, f64)>,
 }
 
 impl CascadeStatus {
@@ -199,6 +249,28 @@ impl CascadeStatus {
             reason,
             small: Duration::ZERO,
             big: Duration::ZERO,
+            total: Duration::ZERO,
+            skipped: false,
+            hedged: false,
+            certified: None,
+        }
+    }
+
+    /// No draft was asked for.
+    #[must_use]
+    pub const fn skipped(threshold: f64, reason: &'static str) -> Self {
+        let mut status = Self::new(false, None, threshold, reason);
+        status.skipped = true;
+        status
+    }
+
+    /// `accepted`, `deferred` or `skipped`, as headers and metrics have it.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self { skipped: true, .. } => "skipped",
+            Self { accepted: true, .. } => "accepted",
+            _ => "deferred",
         }
     }
 }

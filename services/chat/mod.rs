@@ -9,13 +9,19 @@
 //! |---|---|---|---|---|
 //! | [`Journal`] | request | `Telemetry` | every layer that decides, the leaf | nobody is counting |
 //! | [`Tenant`] | request | `Auth` | `PromptCache`, `Telemetry` | the one anonymous tenant |
-//! | [`Tier`] | request, response | `Classify` | `Bind`, `Cascade`, `Telemetry` | the caller named a concrete model |
+//! | [`Tier`] | request, response | `Classify`, `Affinity` | `Bind`, `Cascade`, `Telemetry` | the caller named a concrete model |
+//! | [`Session`] | request | `Classify` | `Affinity`, `Cascade` | no conversation, or none that can be told from others |
+//! | [`Aside`] | request | `Classify` | `Affinity` | part of the conversation |
+//! | [`Logprobs`] | request | `Cascade` | the leaf | nobody wants log-probabilities but the caller |
 //! | [`Target`] | request | `Bind` | `PromptCache`, `Dispatch` | `Dispatch` refuses |
 //! | [`KeptUpstream`] | response | the leaf | `Responses` | no provider keeps this answer |
 //! | [`Role`] | request | `Cascade` | the leaf | the only attempt |
+//! | [`EarlyHead`] | request | `KeepAlive` | `PromptCache`, `Cascade`, the leaf | no head is sent early |
 mod answer;
+mod early;
 mod facts;
 mod journal;
+mod logprobs;
 mod money;
 mod prompt;
 mod refusal;
@@ -24,13 +30,19 @@ mod route;
 mod usage;
 
 pub use answer::{Answer, Logprob, StopReason, ToolCall};
+pub use early::EarlyHead;
 pub use facts::{Facts, Operation, Part, PartKind, Speaker, Turn};
-pub use journal::{Attempt, AttemptEnd, CacheStatus, CascadeStatus, Journal, JournalEntries, Role};
+pub use journal::{
+    AffinityStatus, Attempt, AttemptEnd, CacheStatus, CascadeStatus, Journal, JournalEntries, Role,
+};
+pub use logprobs::Logprobs;
 pub use money::Usd;
 pub use prompt::{Edit, Prompt};
 pub use refusal::{Kind, Refusal};
 pub use reply::Reply;
-pub use route::{KeptUpstream, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier};
+pub use route::{
+    Aside, KeptUpstream, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier,
+};
 pub use usage::Usage;
 
 /// A chat call: the HTTP envelope around a [`Prompt`].

@@ -156,6 +156,11 @@ impl Session {
     }
 }
 
+/// Marks a call that a client makes beside a conversation whose name it carries (a title, a topic, a probe): it says nothing of what the
+/// conversation needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aside;
+
 // In hexadecimal, as logs show it.
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -73,6 +73,10 @@ impl Dialect {
                 error: &MessagesError {
                     r#type: error_type,
                     message: refusal.message(),
+                    details: refusal
+                        .code()
+                        .filter(|code| code.starts_with("thread_"))
+                        .map(|error_code| Details { error_code }),
                 },
             }),
             _ => json(&Envelope {
@@ -157,6 +161,13 @@ struct Stated<'a> {
 struct MessagesError<'a> {
     r#type: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+}
+/// What Anthropic's SDK acts upon.
+#[derive(Serialize)]
+struct Details<'a> {
+    error_code: &'a str,
 }
 #[derive(Serialize)]
 struct OpenAiError<'a> {

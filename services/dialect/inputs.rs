@@ -71,6 +71,7 @@ pub(super) fn read_facts(
         json_output: false,
         choices: optional("n", "a whole number", body.n)?.unwrap_or(1),
         metadata_span: None,
+        prompt_cache_key_span: None,
     })
 }
 

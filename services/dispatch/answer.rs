@@ -6,6 +6,7 @@ use super::{
     entry::Entry,
     error::Error,
     headers,
+    logprobs::Tap,
     record::Recorder,
     signatures::Signer,
 };
@@ -33,6 +34,8 @@ pub(super) struct Answering<'a> {
     pub(super) from: Dialect,
     /// Who signs the thoughts in it, where they can be signed.
     pub(super) signer: Option<Signer>,
+    /// Who wants log-probabilities beside the caller.
+    pub(super) tap: Option<Tap>,
     pub(super) recorder: Recorder,
     pub(super) first_byte_until: Instant,
 }
@@ -117,7 +120,9 @@ impl Answering<'_> {
             input,
             self.first_byte_until,
         );
-        let mut response = Response::new(Reply::stream(streaming.signed_by(self.signer)));
+        let mut response = Response::new(Reply::stream(
+            streaming.signed_by(self.signer).tapped_by(self.tap),
+        ));
         event_stream(response.headers_mut());
         response
     }
@@ -170,7 +175,7 @@ impl Answering<'_> {
         }
     }
 
-    fn translated(&self, shape: Shape, body: &Bytes) -> Result<(Bytes, Summary), Wrong> {
+    fn translated(&mut self, shape: Shape, body: &Bytes) -> Result<(Bytes, Summary), Wrong> {
         let facts = self.prompt.facts();
         if !facts.operation.is_conversation() && (shape == Shape::Events) != facts.stream {
             // Only a conversation's answer can be retold in the other way.
@@ -190,6 +195,10 @@ impl Answering<'_> {
                     Wrong::Nonsense("streamed an answer that breaks off or cannot be read".into())
                 })?
             }
+        };
+        let whole = match &mut self.tap {
+            Some(tap) => tap.whole(whole),
+            None => whole,
         };
         let (answer, summary) = translate::answer(self.from, self.caller(), &whole, self.prompt)
             .map_err(
@@ -223,6 +232,27 @@ impl Answering<'_> {
                 Err((_, part)) => part,
             }
         };
+        self.told(head, body)
+    }
+
+    /// The answer to a refusal of the upstream's; `None` where it may be about log-probabilities, which the caller never asked for: where it
+    /// names them, or finds fault with the request, which not every server does by name.
+    pub(super) async fn refusal(mut self, upstream: http::Response<Incoming>) -> Option<Response> {
+        let (head, body) = upstream.into_parts();
+        let body = match self.collect(body, collect::ERROR).await {
+            Ok(body) | Err((_, body)) => body,
+        };
+        let fault = matches!(head.status.as_u16(), 400 | 422);
+        if fault || memchr::memmem::find(&body, b"logprob").is_some() {
+            self.recorder.end(AttemptEnd::Status(head.status.as_u16()));
+            return None;
+        }
+        let mut response = self.told(&head, body);
+        headers::down(self.target, &head.headers, response.headers_mut());
+        Some(response)
+    }
+
+    fn told(&mut self, head: &response::Parts, body: Bytes) -> Response {
         self.recorder.end(AttemptEnd::Status(head.status.as_u16()));
         let provider = &self.entry.provider;
         let token = provider.token().kept();
@@ -237,7 +267,7 @@ impl Answering<'_> {
         if let Some(read) = provider.kind().hooks().error {
             return read(provider, &head.headers, head.status, &body).into_response(caller);
         }
-        if self.from == caller && is_error_object(&body) {
+        if self.from == caller && is_error_object(&body, caller) {
             let mut response = Response::new(Reply::whole(body));
             *response.status_mut() = head.status;
             json(response.headers_mut());
@@ -294,8 +324,9 @@ fn event_stream(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
 }
 
-/// Whether these bytes are a JSON object with an `error` in it that an SDK can read.
-fn is_error_object(body: &[u8]) -> bool {
+/// Whether these bytes are a JSON object with an `error` in it that an SDK of the dialect can read. A cloud's own errors tell Anthropic's no
+/// type.
+fn is_error_object(body: &[u8], dialect: Dialect) -> bool {
     #[derive(serde::Deserialize)]
     struct Envelope {
         error: Option<Inner>,
@@ -304,8 +335,11 @@ fn is_error_object(body: &[u8]) -> bool {
     struct Inner {
         #[expect(dead_code, reason = "it must be there and be text")]
         message: String,
+        r#type: Option<serde_json::Value>,
     }
-    serde_json::from_slice::<Envelope>(body).is_ok_and(|e| e.error.is_some())
+    let read = serde_json::from_slice::<Envelope>(body).ok();
+    read.and_then(|envelope| envelope.error)
+        .is_some_and(|error| dialect != Dialect::Messages || error.r#type.is_some())
 }
 
 /// The events of a stream that has ended.

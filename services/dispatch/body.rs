@@ -1,5 +1,5 @@
 //! A streaming answer on its way from the provider to the caller.
-use super::{cutter::Cutter, error::Error, record::Recorder, signatures::Signer};
+use super::{cutter::Cutter, error::Error, logprobs::Tap, record::Recorder, signatures::Signer};
 use crate::{
     BoxError,
     chat::{AttemptEnd, Refusal, Usage},
@@ -47,6 +47,7 @@ struct State {
     translator: StreamTranslator,
     recorder: Recorder,
     signer: Option<Signer>,
+    tap: Option<Tap>,
     input_estimate: u64,
     first_byte_until: Option<Instant>,
     scratch: Vec<Bytes>,
@@ -76,6 +77,7 @@ impl<B> Streaming<B> {
                 translator,
                 recorder,
                 signer: None,
+                tap: None,
                 input_estimate,
                 first_byte_until: Some(first_byte_until),
                 scratch: Vec::new(),
@@ -91,6 +93,12 @@ impl<B> Streaming<B> {
     /// Whose signatures are to be remembered as they pass.
     pub(super) fn signed_by(mut self, signer: Option<Signer>) -> Self {
         self.state.signer = signer;
+        self
+    }
+
+    /// Who wants log-probabilities beside the caller.
+    pub(super) fn tapped_by(mut self, tap: Option<Tap>) -> Self {
+        self.state.tap = tap;
         self
     }
 }
@@ -203,6 +211,10 @@ impl State {
             if let Some(signer) = &self.signer {
                 signer.note(&event);
             }
+            let event = match &mut self.tap {
+                Some(tap) => tap.event(event),
+                None => event,
+            };
             self.translator.push(event, &mut out);
         }
         self.scrub(&mut out);
@@ -229,6 +241,10 @@ impl State {
     fn close(&mut self, error: impl FnOnce(&Provider, &Refusal) -> Error) {
         let mut out = std::mem::take(&mut self.scratch);
         if let Some(rest) = self.cutter.rest() {
+            let rest = match &mut self.tap {
+                Some(tap) => tap.event(rest),
+                None => rest,
+            };
             self.translator.push(rest, &mut out);
         }
         let finished = self.translator.finish(&mut out);
@@ -257,6 +273,9 @@ impl State {
 
     fn finish(&mut self, end: AttemptEnd) {
         self.done = true;
+        if let (Some(tap), AttemptEnd::Complete) = (&self.tap, end) {
+            tap.ended();
+        }
         let (usage, estimated) = self.usage();
         self.recorder.usage(usage, estimated);
         if self.provider.spec().tells_cost {

@@ -39,24 +39,22 @@ impl Answering<'_> {
             self.entry.counts_tokens.set(false);
             return None;
         }
-        let hooks = self.entry.provider.kind().hooks();
-        if hooks.counted.is_some() && head.status == StatusCode::BAD_REQUEST {
+        if self.entry.provider.kind().hooks().count.is_some()
+            && head.status == StatusCode::BAD_REQUEST
+        {
             // Not every model of such a provider can be asked.
             self.recorder.end(AttemptEnd::Status(head.status.as_u16()));
             return None;
         }
+        let caller = self.prompt.facts().dialect;
         let mut response = if head.status.is_success() {
             let body = self.read(body).await.ok();
-            let body = match hooks.counted {
-                Some(read) => body.and_then(|body| read(&body)).map(told),
-                None => body.filter(is_count),
-            };
-            let Some(body) = body else {
+            let Some(told) = body.and_then(|body| retold(caller, body)) else {
                 self.recorder.end(AttemptEnd::Failed);
                 return None;
             };
             self.recorder.end(AttemptEnd::Complete);
-            json(body)
+            json(told)
         } else {
             self.error(&head, body).await
         };
@@ -67,17 +65,34 @@ impl Answering<'_> {
 
 /// Our own count.
 pub(super) async fn ours(prompt: &Prompt) -> Response {
-    let tokens = count(prompt).await;
-    json(match prompt.facts().dialect {
-        Dialect::Responses => {
-            format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#).into()
-        }
-        _ => told(tokens),
-    })
+    json(told(prompt.facts().dialect, count(prompt).await))
 }
 
-fn told(tokens: u64) -> Bytes {
-    format!(r#"{{"input_tokens":{tokens}}}"#).into()
+/// A count in the caller's dialect.
+fn told(caller: Dialect, tokens: u64) -> Bytes {
+    match caller {
+        Dialect::Responses => {
+            format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#)
+        }
+        _ => format!(r#"{{"input_tokens":{tokens}}}"#),
+    }
+    .into()
+}
+
+/// A provider's count in the caller's dialect: as it came where that is its own. `None` where it is no count.
+fn retold(caller: Dialect, body: Bytes) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct Count {
+        input_tokens: Option<u64>,
+        /// By the names of Amazon and Google.
+        #[serde(rename = "inputTokens", alias = "totalTokens")]
+        tokens: Option<u64>,
+    }
+    let count: Count = serde_json::from_slice(&body).ok()?;
+    match (count.input_tokens, caller) {
+        (Some(_), Dialect::Messages) => Some(body),
+        (anthropics, _) => Some(told(caller, anthropics.or(count.tokens)?)),
+    }
 }
 
 #[cfg(feature = "tokens")]
@@ -98,15 +113,6 @@ async fn count(prompt: &Prompt) -> u64 {
 )]
 async fn count(prompt: &Prompt) -> u64 {
     tokens::estimate(prompt)
-}
-
-fn is_count(body: &Bytes) -> bool {
-    #[derive(Deserialize)]
-    struct Count {
-        #[expect(dead_code, reason = "it must be there and be a number")]
-        input_tokens: u64,
-    }
-    serde_json::from_slice::<Count>(body).is_ok()
 }
 
 fn json(body: Bytes) -> Response {

@@ -1,5 +1,5 @@
 //! A provider at work: its connections, and what was found out about it.
-use super::{error::Error, finding::Finding, headers, models::ModelCache};
+use super::{error::Error, finding::Finding, headers, logprobs::Memory, models::ModelCache};
 use crate::{
     chat::{Operation, Prompt},
     dialect::Dialect,
@@ -25,6 +25,7 @@ pub(super) struct Entry {
     responses: Finding,
     pub(super) counts_tokens: Finding,
     pub(super) models: ModelCache,
+    pub(super) logprobs: Arc<Memory>,
 }
 
 /// One call upstream, before it is an HTTP request.
@@ -57,6 +58,7 @@ impl Entry {
             responses: Finding::default(),
             counts_tokens: Finding::default(),
             models: ModelCache::default(),
+            logprobs: Arc::default(),
         }
     }
 
@@ -67,13 +69,15 @@ impl Entry {
         model: &str,
         headers: &HeaderMap,
     ) -> Dialect {
-        if let Some(own) = self.provider.own_dialect(prompt) {
+        if let Some(own) = self.provider.own_dialect(prompt, model) {
             return own;
         }
         let caller = prompt.facts().dialect;
         let spec = self.provider.spec();
-        let own = spec.own.filter(|_| self.provider.told().native_chat);
-        let first = own.or(spec.dialects.first());
+        let speaks = self.provider.kind().hooks().speaks;
+        let spoken = |n: &&Native| speaks.is_none_or(|speaks| speaks(n.dialect, model));
+        let own = self.provider.own(model);
+        let first = own.or_else(|| spec.dialects.iter().find(spoken));
         let to_translate_into = first.map_or(caller, |n| n.dialect);
         match spec.native(caller) {
             // Other servers know the plainer half of a vendor's dialect; what they would refuse, the translation can say.
@@ -172,7 +176,8 @@ impl Entry {
         let uri = provider
             .endpoint(call.dialect, &ask, query)
             .map_err(|e| Error::misconfigured(provider, e.what()))?;
-        let headers = headers::up(provider, native, call.headers, call.same, call.stream)
+        let (same, stream) = (call.same, call.stream);
+        let headers = headers::up(provider, native, call.model, call.headers, same, stream)
             .map_err(|what| Error::misconfigured(provider, what))?;
         let mut request = Request::new(call.body);
         *request.method_mut() = Method::POST;

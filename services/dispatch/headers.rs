@@ -11,9 +11,8 @@ use http::{
 /// Go upstream whatever the dialects: who calls, and the trace that the call belongs to.
 const ALWAYS: [&str; 3] = ["user-agent", "traceparent", "tracestate"];
 /// Go upstream when the upstream speaks the caller's dialect and so understands them.
-const SAME_DIALECT: [&str; 14] = [
+const SAME_DIALECT: [&str; 13] = [
     "anthropic-version",
-    "anthropic-beta",
     "anthropic-dangerous-direct-browser-access",
     "x-app",
     "openai-beta",
@@ -76,6 +75,7 @@ pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/even
 pub(super) fn up(
     provider: &Provider,
     native: &Native,
+    model: &str,
     caller: &HeaderMap,
     same_dialect: bool,
     stream: bool,
@@ -89,13 +89,13 @@ pub(super) fn up(
                     || SAME_DIALECT_PREFIXES
                         .iter()
                         .any(|prefix| name.as_str().starts_with(prefix)));
-        let value = if *name == ANTHROPIC_BETA {
-            provider.kind().passage().betas.header(value)
-        } else {
-            Some(value.clone())
-        };
-        if let Some(value) = value.filter(|_| travels) {
-            out.append(name, value);
+        if travels && *name != ANTHROPIC_BETA {
+            out.append(name, value.clone());
+        }
+    }
+    if same_dialect {
+        for value in provider.kind().passage().betas.header(caller, model) {
+            out.append(ANTHROPIC_BETA, value);
         }
     }
     out.entry(USER_AGENT)
@@ -169,6 +169,11 @@ pub(super) fn down(target: &Target, upstream: &HeaderMap, out: &mut HeaderMap) {
     for id in IDS.iter().filter_map(|name| upstream.get(*name)) {
         out.insert(UPSTREAM_REQUEST_ID, id.clone());
     }
+    answers(target, out);
+}
+
+/// Says who answers.
+pub(super) fn answers(target: &Target, out: &mut HeaderMap) {
     for (name, text) in [(PROVIDER, &target.provider), (MODEL, &target.model)] {
         if let Ok(value) = HeaderValue::from_str(text) {
             out.insert(name, value);
@@ -220,7 +225,7 @@ mod tests {
 
     fn sent(provider: &Provider, same: bool, stream: bool) -> HeaderMap {
         let native = provider.spec().native(Dialect::Messages).unwrap();
-        up(provider, native, &caller(), same, stream).unwrap()
+        up(provider, native, "m", &caller(), same, stream).unwrap()
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod entry;
 mod error;
 mod finding;
 mod headers;
+mod logprobs;
 mod models;
 mod passage;
 mod record;
@@ -37,11 +38,11 @@ pub use models::{Model, probe};
 
 use crate::{
     chat::{
-        self, AttemptEnd, Journal, KeptUpstream, Kind, Operation, Prompt, Refusal, Response, Role,
-        Target,
+        self, AttemptEnd, EarlyHead, Journal, KeptUpstream, Kind, Logprobs, Operation, Prompt,
+        Refusal, Response, Role, Target,
     },
     dialect::Dialect,
-    providers::Provider,
+    providers::{Native, Provider},
     translate,
     upstream::Client,
 };
@@ -49,6 +50,7 @@ use answer::Answering;
 use bytes::Bytes;
 use entry::{Entry, Outgoing};
 use http::request;
+use logprobs::Tap;
 use record::Recorder;
 use signatures::{Signatures, Signer};
 use std::{
@@ -168,6 +170,14 @@ async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Resul
     }
 }
 
+/// What came of asking for log-probabilities.
+enum WithLogprobs {
+    NotAsked,
+    /// The request was refused, perhaps for the sake of them.
+    Refused,
+    Answered(Response),
+}
+
 /// A call whose provider is known.
 #[derive(Clone, Copy)]
 struct Call<'a> {
@@ -187,16 +197,83 @@ impl<'a> Call<'a> {
             Ok(made) => made,
             Err(refusal) => return Ok(refusal.into_response(caller)),
         };
-        let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
-        let mut response = answering.answer(upstream).await?;
         let translated = translate::dropped(self.prompt, dialect);
         dropped.extend(translated.into_iter().map(str::to_owned));
+        self.say_early(&dropped);
+        let mut response = match self.ask_logprobs(dialect, &body).await? {
+            WithLogprobs::Answered(response) => response,
+            without => {
+                let (mut answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+                if matches!(without, WithLogprobs::Refused) && upstream.status().is_success() {
+                    self.entry.logprobs.note(&self.target.model, false);
+                }
+                answering.tap = self.passing_logprobs(dialect);
+                answering.answer(upstream).await?
+            }
+        };
         headers::dropped(&dropped, response.headers_mut());
         let native = self.entry.provider.spec().native(dialect);
         if dialect == caller && native.is_some_and(|n| n.keeps) {
             response.extensions_mut().insert(KeptUpstream);
         }
         Ok(response)
+    }
+
+    /// Asks for log-probabilities beyond what the caller wants, where somebody wants them and the model is not known to tell none. Nothing
+    /// fails for the sake of them: what is refused goes again as it is.
+    async fn ask_logprobs(self, dialect: Dialect, body: &Bytes) -> Result<WithLogprobs, Error> {
+        let model = &*self.target.model;
+        let Some(wish) = self.head.extensions.get::<Logprobs>() else {
+            return Ok(WithLogprobs::NotAsked);
+        };
+        let memory = &self.entry.logprobs;
+        let tells = self.entry.provider.capabilities(model).logprobs && !memory.refuses(model);
+        if !tells || translate::logprobs::asks(self.prompt) {
+            return Ok(WithLogprobs::NotAsked);
+        }
+        let Some(body) = translate::logprobs::wanted(dialect, body) else {
+            return Ok(WithLogprobs::NotAsked);
+        };
+        let (mut answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+        if matches!(upstream.status().as_u16(), 400 | 404 | 422 | 501) {
+            let refusal = answering.refusal(upstream).await;
+            return Ok(refusal.map_or(WithLogprobs::Refused, WithLogprobs::Answered));
+        }
+        answering.tap = Some(Tap {
+            wish: wish.clone(),
+            dialect,
+            hide: true,
+            memory: Some((memory.clone(), model.into())),
+            words: false,
+            came: false,
+        });
+        answering.answer(upstream).await.map(WithLogprobs::Answered)
+    }
+
+    /// Taps what the caller itself has asked for.
+    fn passing_logprobs(self, dialect: Dialect) -> Option<Tap> {
+        let wish = self.head.extensions.get::<Logprobs>()?;
+        translate::logprobs::asks(self.prompt).then(|| Tap {
+            wish: wish.clone(),
+            dialect,
+            hide: false,
+            memory: None,
+            words: false,
+            came: false,
+        })
+    }
+
+    /// Says what the head will tell, where it may have to be sent before the provider's. A draft may come to nothing.
+    fn say_early(self, dropped: &[String]) {
+        let extensions = &self.head.extensions;
+        let early = extensions.get::<EarlyHead>();
+        let is_draft = extensions.get::<Role>() == Some(&Role::Small);
+        if let Some(early) = early.filter(|_| !is_draft) {
+            early.write(|head| {
+                headers::answers(self.target, head);
+                headers::dropped(dropped, head);
+            });
+        }
     }
 
     /// The dialect in which to ask: the caller's own where the provider speaks it, and sees in it all that there is to see.
@@ -219,24 +296,26 @@ impl<'a> Call<'a> {
     }
 
     /// The prompt as the provider takes it in this dialect: the caller's own, without what would be refused, and without another dialect's
-    /// shapes.
-    fn fit(self, dialect: Dialect) -> Result<Cow<'a, Prompt>, Refusal> {
+    /// shapes; and what the caller is to be told that it has lost.
+    fn fit(self, dialect: Dialect) -> Result<(Cow<'a, Prompt>, Vec<String>), Refusal> {
         let facts = self.prompt.facts();
         if dialect != facts.dialect {
-            return Ok(Cow::Borrowed(self.prompt));
+            return Ok((Cow::Borrowed(self.prompt), Vec::new()));
         }
         let passage = self.entry.provider.kind().passage();
-        let (house, signatures) = (self.house(), self.signatures);
-        let mut edits = passage::edits(self.prompt, passage, house, signatures, &self.head.headers);
-        let capabilities = self.entry.provider.capabilities(&self.target.model);
+        let (model, headers) = (&*self.target.model, &self.head.headers);
+        let names = (self.house(), model);
+        let (mut edits, told) =
+            passage::edits(self.prompt, passage, names, self.signatures, headers);
+        let capabilities = self.entry.provider.capabilities(model);
         edits.extend(passage::shapes(self.prompt, &capabilities)?);
         if edits.is_empty() {
-            return Ok(Cow::Borrowed(self.prompt));
+            return Ok((Cow::Borrowed(self.prompt), told));
         }
         let body = self.prompt.edited(edits);
         // What was a request before is one without a block or a field; were it none, the provider should say so.
         let fit = Prompt::parse(dialect, facts.operation, body);
-        Ok(fit.map_or(Cow::Borrowed(self.prompt), Cow::Owned))
+        Ok((fit.map_or(Cow::Borrowed(self.prompt), Cow::Owned), told))
     }
 
     /// Under whose name the target's thoughts are signed.
@@ -273,16 +352,31 @@ impl<'a> Call<'a> {
     fn body(self, dialect: Dialect) -> Result<(Bytes, Vec<String>), Refusal> {
         let (provider, model) = (&self.entry.provider, &*self.target.model);
         let same = dialect == self.prompt.facts().dialect;
+        if !(same && provider.kind().passage().threads) {
+            passage::whole(self.prompt)?;
+        }
         let said = provider.said_of(model).filter(|_| same);
         if let Some(said) = &said {
             translate::guard(self.prompt, &said.all())?;
         }
-        let fitted = self.fit(dialect)?;
-        if same && let Some(adapt) = provider.kind().hooks().body {
-            let adapted = adapt(&fitted, &self.head.headers, model);
-            return Ok((adapted.body, adapted.dropped));
-        }
+        let (fitted, mut dropped) = self.fit(dialect)?;
         let capabilities = provider.capabilities(model);
+        if dialect == Dialect::Messages
+            && let Some(adapt) = provider.kind().hooks().body
+        {
+            // A caller of another dialect has no headers of this one.
+            let (asked, headers) = if same {
+                (fitted, Cow::Borrowed(&self.head.headers))
+            } else {
+                let body = translate::request(&fitted, dialect, model, &capabilities)?;
+                let operation = fitted.facts().operation;
+                let asked = Prompt::parse(dialect, operation, body)?;
+                (Cow::Owned(asked), Cow::default())
+            };
+            let adapted = adapt(&asked, &headers, model);
+            dropped.extend(adapted.dropped);
+            return Ok((adapted.body, dropped));
+        }
         let body = translate::request(&fitted, dialect, model, &capabilities)?;
         let body = match said.and_then(|said| said.max_tokens_field) {
             Some(field) if dialect == Dialect::ChatCompletions => {
@@ -290,29 +384,12 @@ impl<'a> Call<'a> {
             }
             _ => body,
         };
-        Ok((body, Vec::new()))
+        Ok((body, dropped))
     }
 
     async fn count_tokens(self) -> Result<Response, Error> {
-        let dialect = self.prompt.facts().dialect;
-        let (model, headers) = (&self.target.model, &self.head.headers);
-        let counted = match self.entry.counter(dialect) {
-            Some(presence)
-                if self.entry.dialect_for(self.prompt, model, headers).await == dialect =>
-            {
-                let fitted = match self.fit(dialect) {
-                    Ok(fitted) => fitted,
-                    Err(refusal) => return Ok(refusal.into_response(dialect)),
-                };
-                let body = match self.entry.provider.kind().hooks().count {
-                    Some(adapt) => adapt(&fitted, headers, model).body,
-                    None => fitted.with_model(model, false),
-                };
-                let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
-                answering.count(presence, upstream).await
-            }
-            _ => None,
-        };
+        let caller = self.prompt.facts().dialect;
+        let counted = self.counted().await?;
         match counted {
             Some(counted) => Ok(counted),
             None if self.estimate_tokens => Ok(count::ours(self.prompt).await),
@@ -321,9 +398,39 @@ impl<'a> Call<'a> {
                     "provider {} does not count tokens, and counting them here is turned off (count_tokens.estimate)",
                     self.target.provider
                 );
-                Ok(Refusal::new(Kind::NotSupported, message).into_response(dialect))
+                Ok(Refusal::new(Kind::NotSupported, message).into_response(caller))
             }
         }
+    }
+
+    /// The provider's count of tokens; `None` where it has no counter.
+    async fn counted(self) -> Result<Option<Response>, Error> {
+        let provider = &self.entry.provider;
+        let counts = |native: &Native| native.count_tokens.is_some();
+        if !provider.spec().dialects.iter().any(counts) {
+            return Ok(None);
+        }
+        let caller = self.prompt.facts().dialect;
+        let (model, headers) = (&self.target.model, &self.head.headers);
+        let dialect = self.entry.dialect_for(self.prompt, model, headers).await;
+        // Translated into Messages a request says more than their counters take.
+        if dialect != caller && dialect == Dialect::Messages {
+            return Ok(None);
+        }
+        let Some(presence) = self.entry.counter(dialect) else {
+            return Ok(None);
+        };
+        let body = match self.body(dialect) {
+            Ok((body, _)) => body,
+            Err(refusal) if dialect == caller => return Ok(Some(refusal.into_response(caller))),
+            Err(_) => return Ok(None),
+        };
+        let body = match provider.kind().hooks().count {
+            Some(ask) => ask(dialect, self.prompt, body, model),
+            None => body,
+        };
+        let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+        Ok(answering.count(presence, upstream).await)
     }
 
     fn outgoing(self, dialect: Dialect, body: Bytes) -> Outgoing<'a> {
@@ -351,7 +458,8 @@ impl<'a> Call<'a> {
             extensions.get::<Journal>().cloned(),
             self.target.clone(),
             extensions.get::<Role>().copied().unwrap_or_default(),
-        );
+        )
+        .asked(self.prompt);
         let first_byte_until = recorder.started() + self.entry.provider.limits().first_byte;
         match self.entry.send(request, first_byte_until).await {
             Ok(upstream) => Ok((
@@ -364,6 +472,7 @@ impl<'a> Call<'a> {
                         signatures: self.signatures.clone(),
                         house: self.house().into(),
                     }),
+                    tap: None,
                     recorder,
                     first_byte_until,
                 },

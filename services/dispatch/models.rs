@@ -84,7 +84,7 @@ impl Entry {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = provider.models_uri()?;
         *request.headers_mut() =
-            headers::up(provider, native, &HeaderMap::new(), false, false).ok()?;
+            headers::up(provider, native, "", &HeaderMap::new(), false, false).ok()?;
         let until = Instant::now() + PATIENCE;
         let response = self.send(request, until).await.ok()?;
         if !response.status().is_success() {

@@ -1,9 +1,9 @@
 //! What is cut out of a body that passes in its own dialect: see [`providers::passage`](crate::providers) for what, and why.
 use super::signatures::Signatures;
 use crate::{
-    chat::{Edit, PartKind, Prompt, Refusal, Speaker, Turn},
+    chat::{Edit, Kind, PartKind, Prompt, Refusal, Speaker, Turn},
     dialect::Dialect,
-    providers::{BETA_FIELDS, Passage},
+    providers::Passage,
     translate::{self, Capabilities},
 };
 use http::HeaderMap;
@@ -13,19 +13,21 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 type Span = Range<u32>;
 
-/// The edits that make `prompt` fit for a provider. Almost always there are none.
+/// The edits that make `prompt` fit for a model of a provider, and what the caller is to be told that it has lost. Almost always there are
+/// none.
 pub(super) fn edits<'p>(
     prompt: &'p Prompt,
     passage: &Passage,
-    house: &str,
+    (house, model): (&str, &str),
     signatures: &Signatures,
     headers: &HeaderMap,
-) -> Vec<Edit<'p>> {
+) -> (Vec<Edit<'p>>, Vec<String>) {
     let facts = prompt.facts();
     let mut cuts = Cuts {
         prompt,
         cut: Vec::new(),
         edits: Vec::new(),
+        told: Vec::new(),
     };
     if passage.refuses_lone_tool_choice
         && facts.tool_count == 0
@@ -47,9 +49,29 @@ pub(super) fn edits<'p>(
             }
             cuts.thinking_not_begun(foreign);
         }
-        cuts.betas(passage, headers);
+        cuts.betas(passage, model, headers);
     }
-    cuts.done()
+    let told = std::mem::take(&mut cuts.told);
+    (cuts.done(), told)
+}
+
+/// Refuses a conversation of which somebody else holds the beginning.
+///
+/// # Errors
+/// A [`Refusal`] with the code upon which Anthropic's SDK sends the whole conversation.
+pub(super) fn whole(prompt: &Prompt) -> Result<(), Refusal> {
+    let held = prompt.facts().dialect == Dialect::Messages
+        && memchr::memmem::find(prompt.raw(), b"\"thread\"").is_some()
+        && Fields::read(prompt)
+            .and_then(|fields| fields.span("thread", |json| json != "null"))
+            .is_some();
+    if !held {
+        return Ok(());
+    }
+    let message = "thread: the provider behind this name holds no conversations; send all messages";
+    Err(Refusal::new(Kind::InvalidRequest, message)
+        .with_code("thread_unsupported_request")
+        .with_param("thread"))
 }
 
 /// The edits that put into chat completions what stands in such a body in Anthropic's shape, as Cursor sends it: tools, calls and results.
@@ -66,17 +88,12 @@ pub(super) fn shapes<'p>(
     if facts.dialect != Dialect::ChatCompletions {
         return Ok(edits);
     }
-    let start = prompt.raw().as_ptr() as usize;
-    let span = |json: &RawValue| {
-        let from = json.get().as_ptr() as usize - start;
-        at(from)..at(from + json.get().len())
-    };
     let tools = facts.tools_span.as_ref().map(|span| prompt.json(span));
     if let Some(tools) = tools.filter(|tools| holds(tools, "\"input_schema\"")) {
         let tools: Vec<&RawValue> = serde_json::from_str(tools).unwrap_or_default();
         edits.extend(tools.into_iter().filter_map(|tool| {
             let with = translate::chat_tool(tool.get())?.into();
-            let span = span(tool);
+            let span = span(prompt, tool);
             Some(Edit { span, with })
         }));
     }
@@ -93,7 +110,7 @@ pub(super) fn shapes<'p>(
     for (message, turn) in messages.into_iter().zip(&facts.turns) {
         if shaped(turn) {
             edits.push(Edit {
-                span: span(message),
+                span: span(prompt, message),
                 with: translate::chat_messages(message.get(), facts, caps)?.into(),
             });
         }
@@ -161,20 +178,22 @@ struct Cuts<'p> {
     prompt: &'p Prompt,
     cut: Vec<Span>,
     edits: Vec<Edit<'p>>,
+    told: Vec<String>,
 }
 
 impl<'p> Cuts<'p> {
-    /// Cuts out a field of the top level, its key included.
-    fn field(&mut self, name: &str, value: &Span) {
+    /// Cuts out a field, its key included. Whether it did.
+    fn field(&mut self, name: &str, value: &Span) -> bool {
         let head = self.prompt.json(&(0..value.start)).trim_end();
         let Some(head) = head.strip_suffix(':') else {
-            return;
+            return false;
         };
         // A key written with escapes is not recognised, and stays.
         let key = format!("\"{name}\"");
-        if let Some(before) = head.trim_end().strip_suffix(&key) {
-            self.cut.push(at(before.len())..value.end);
-        }
+        let before = head.trim_end().strip_suffix(&key);
+        self.cut
+            .extend(before.map(|before| at(before.len())..value.end));
+        before.is_some()
     }
 
     /// Cuts the thoughts out of a turn that its reader would refuse.
@@ -235,23 +254,26 @@ impl<'p> Cuts<'p> {
     }
 
     /// Cuts out the fields of betas that do not pass.
-    fn betas(&mut self, passage: &Passage, headers: &HeaderMap) {
-        let asked = headers.get_all("anthropic-beta");
-        let asked = |beta: &str| {
-            let mut values = asked.iter().filter_map(|v| v.to_str().ok());
-            values.any(|v| v.split(',').any(|b| b.trim().starts_with(beta)))
-        };
-        let unknown = |beta: &str| !passage.betas.pass(beta) && asked(beta);
-        // Local servers define no betas, and pass over what they do not know.
-        if !passage.signed || !BETA_FIELDS.iter().any(|(beta, _)| unknown(beta)) {
+    fn betas(&mut self, passage: &Passage, model: &str, headers: &HeaderMap) {
+        let prompt = self.prompt;
+        let listed = memchr::memmem::find(prompt.raw(), b"\"anthropic_beta\"").is_some();
+        let fields = listed.then(|| Fields::read(prompt)).flatten();
+        let listed = fields.and_then(|fields| fields.fields.get("anthropic_beta").copied());
+        let asked = passage.betas.asked(headers, listed, model);
+        self.told = asked.dropped;
+        if asked.fields.is_empty() {
             return;
         }
-        let Some(fields) = Fields::read(self.prompt) else {
+        let Ok(body) = serde_json::from_slice::<&RawValue>(prompt.raw()) else {
             return;
         };
-        for (_, name) in BETA_FIELDS.iter().filter(|(beta, _)| unknown(beta)) {
-            if let Some(span) = fields.span(name, |_| true) {
-                self.field(name, &span);
+        for field in asked.fields {
+            let mut cut = false;
+            for value in field.find(body) {
+                cut |= self.field(field.key(), &span(prompt, value));
+            }
+            if cut {
+                self.told.push(field.name());
             }
         }
     }
@@ -264,6 +286,8 @@ impl<'p> Cuts<'p> {
         let mut runs: Vec<Span> = Vec::new();
         for span in self.cut {
             match runs.last_mut() {
+                // It goes with what it stands in.
+                Some(run) if span.end <= run.end => {}
                 Some(run) if prompt.json(&(run.end..span.start)).trim() == "," => {
                     run.end = span.end
                 }
@@ -293,23 +317,28 @@ impl<'p> Cuts<'p> {
 
 /// The top level of a body.
 struct Fields<'p> {
-    start: usize,
+    prompt: &'p Prompt,
     fields: BTreeMap<String, &'p RawValue>,
 }
 
 impl<'p> Fields<'p> {
     fn read(prompt: &'p Prompt) -> Option<Self> {
         Some(Self {
-            start: prompt.raw().as_ptr() as usize,
+            prompt,
             fields: serde_json::from_slice(prompt.raw()).ok()?,
         })
     }
     /// Where a field's value stands, if it is such.
     fn span(&self, name: &str, such: impl Fn(&str) -> bool) -> Option<Span> {
-        let json = self.fields.get(name)?.get();
-        let from = json.as_ptr() as usize - self.start;
-        such(json).then(|| at(from)..at(from + json.len()))
+        let json = self.fields.get(name)?;
+        such(json.get()).then(|| span(self.prompt, json))
     }
+}
+
+/// Where a value of a prompt's body stands in it.
+fn span(prompt: &Prompt, json: &RawValue) -> Span {
+    let from = json.get().as_ptr() as usize - prompt.raw().as_ptr() as usize;
+    at(from)..at(from + json.get().len())
 }
 
 /// A place in a body, which is under 4 GiB: its facts could not have been read otherwise.

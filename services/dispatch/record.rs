@@ -1,5 +1,5 @@
 //! The one line that each upstream call leaves in the journal, however it ends.
-use crate::chat::{Attempt, AttemptEnd, Journal, Role, Target, Usage, Usd};
+use crate::chat::{Attempt, AttemptEnd, Journal, Prompt, Role, Target, Usage, Usd};
 use tokio::time::Instant;
 
 /// Writes an [`Attempt`] when it is dropped: cancelled, unless it was told otherwise.
@@ -8,6 +8,8 @@ pub(super) struct Recorder {
     journal: Option<Journal>,
     attempt: Option<Attempt>,
     started: Instant,
+    /// What a call costs at least that is hung up on before anything was counted: its arm was asked because another might not do.
+    asked: Option<Prompt>,
 }
 
 impl Recorder {
@@ -16,7 +18,14 @@ impl Recorder {
             journal,
             attempt: Some(Attempt::new(target, role)),
             started: Instant::now(),
+            asked: None,
         }
+    }
+    /// Of two models that are asked the same, one may be hung up on before it has said a word; what it read is billed all the same.
+    pub(super) fn asked(mut self, prompt: &Prompt) -> Self {
+        let role = self.attempt.as_ref().map(|a| a.role);
+        self.asked = role.filter(|r| *r != Role::Only).map(|_| prompt.clone());
+        self
     }
     pub(super) const fn started(&self) -> Instant {
         self.started
@@ -44,6 +53,13 @@ impl Recorder {
     pub(super) fn end(&mut self, end: AttemptEnd) {
         if let Some(mut attempt) = self.attempt.take() {
             attempt.end = end;
+            if let (AttemptEnd::Cancelled, None, Some(prompt)) = (end, attempt.usage, &self.asked) {
+                attempt.estimated = true;
+                attempt.usage = Some(Usage {
+                    input: crate::tokens::estimate(prompt),
+                    ..Usage::default()
+                });
+            }
             attempt.total = self.started.elapsed();
             if let Some(journal) = &self.journal {
                 journal.write(|entries| entries.attempts.push(attempt));

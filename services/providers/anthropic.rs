@@ -14,7 +14,7 @@ pub(super) static SPEC: Spec = Spec {
         Some((COUNT_TOKENS, Presence::Always)),
     )],
     models: Some(Path::Fixed("/models?limit=1000")),
-    models_can: MODELS,
+    models_can: &[MODELS],
     ..Spec::BASE
 };
 

@@ -14,7 +14,7 @@ pub(super) static SPEC: Spec = Spec {
         ..Native::messages(Presence::Always, Some((COUNT_TOKENS, Presence::Found)))
     }],
     models: None,
-    models_can: super::anthropic::MODELS,
+    models_can: &[super::anthropic::MODELS],
     priced_as: &["azure_ai"],
     ..Spec::BASE
 };

@@ -31,20 +31,25 @@ pub(super) static SPEC: Spec = Spec {
             headers: &[],
             keeps: false,
         },
-        Native {
-            generate: Path::Rooted(responses),
-            ..Native::responses(Presence::Always, true)
-        },
+        RESPONSES,
     ],
+    own: Some(&OWN),
+    own_models: super::openai::RESPONSES_ONLY,
     models: Some(Path::Rooted(models)),
     can: Capabilities {
         max_tokens_field: MaxTokensField::MaxCompletionTokens,
         ..Capabilities::ALL
     },
-    models_can: super::openai::MODELS,
+    models_can: &[super::openai::MODELS],
     priced_as: &["azure", "azure_ai"],
     ..Spec::BASE
 };
+
+const RESPONSES: Native = Native {
+    generate: Path::Rooted(responses),
+    ..Native::responses(Presence::Always, true)
+};
+static OWN: Native = RESPONSES;
 
 fn chat(ask: &Ask<'_>) -> String {
     match &ask.settings.api_version {

@@ -1,9 +1,14 @@
 //! Google's Gemini API: `generateContent` in Google's own dialect, the model in the path.
 use super::{
     Abilities,
-    spec::{Ask, Auth, Framing, Native, Path, Presence, Spec, segment},
+    spec::{Ask, Auth, Framing, Hooks, Native, Path, Presence, Spec, segment},
 };
-use crate::{dialect::Dialect, translate::Capabilities};
+use crate::{
+    chat::{Operation, Prompt},
+    dialect::Dialect,
+    translate::Capabilities,
+};
+use bytes::Bytes;
 
 pub(super) static SPEC: Spec = Spec {
     name: "gemini",
@@ -16,15 +21,20 @@ pub(super) static SPEC: Spec = Spec {
         presence: Presence::Always,
         generate: Path::Rooted(generate),
         framing: Framing::Sse,
-        count_tokens: None,
+        count_tokens: Some((":countTokens", Presence::Always)),
         headers: &[],
         keeps: false,
     }],
     models: Some(Path::Rooted(models)),
     can: CAN,
-    models_can: MODELS,
+    models_can: &[MODELS],
     priced_as: &["gemini"],
     ..Spec::BASE
+};
+
+pub(super) static HOOKS: Hooks = Hooks {
+    count: Some(count),
+    ..Hooks::NONE
 };
 
 /// What Gemini's models can, wherever they are asked.
@@ -42,18 +52,49 @@ pub(super) const MODELS: &[(&str, Abilities)] = &[
 ];
 
 fn generate(ask: &Ask<'_>) -> String {
-    let model = ask.model.strip_prefix("models/").unwrap_or(ask.model);
-    format!("/v1beta/models/{}{}", segment(model), method(ask.stream))
+    format!("/v1beta/models/{}{}", segment(bare(ask.model)), method(ask))
+}
+fn bare(model: &str) -> &str {
+    model.strip_prefix("models/").unwrap_or(model)
 }
 fn models(_: &Ask<'_>) -> String {
     "/v1beta/models?pageSize=1000".to_owned()
 }
 
 /// What is done with a model, at the end of its path.
-pub(super) const fn method(stream: bool) -> &'static str {
-    if stream {
-        ":streamGenerateContent?alt=sse"
-    } else {
-        ":generateContent"
+pub(super) const fn method(ask: &Ask<'_>) -> &'static str {
+    match (ask.operation, ask.stream) {
+        (Operation::CountTokens, _) => ":countTokens",
+        (_, true) => ":streamGenerateContent?alt=sse",
+        (_, false) => ":generateContent",
+    }
+}
+
+/// What is counted is a whole request, tools and system included, which names its model again.
+fn count(_: Dialect, _: &Prompt, body: Bytes, model: &str) -> Bytes {
+    let model = serde_json::Value::from(format!("models/{}", bare(model)));
+    let rest = body.strip_prefix(b"{").unwrap_or(&body);
+    let head = format!(r#"{{"generateContentRequest":{{"model":{model},"#);
+    [head.as_bytes(), rest, b"}"].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_carries_a_whole_request() {
+        let body = r#"{"model":"m","messages":[]}"#;
+        let prompt = Prompt::parse(Dialect::Messages, Operation::CountTokens, body.into()).unwrap();
+        let sent = count(
+            Dialect::Gemini,
+            &prompt,
+            r#"{"contents":[]}"#.into(),
+            "models/g",
+        );
+        assert_eq!(
+            sent,
+            r#"{"generateContentRequest":{"model":"models/g","contents":[]}}"#
+        );
     }
 }

@@ -129,6 +129,8 @@ impl Kind {
     pub(crate) const fn hooks(self) -> &'static Hooks {
         match self {
             Self::Bedrock => &bedrock::HOOKS,
+            Self::Gemini => &gemini::HOOKS,
+            Self::Vertex => &vertex::HOOKS,
             _ => &Hooks::NONE,
         }
     }

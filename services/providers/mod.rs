@@ -19,7 +19,9 @@ mod anthropic_compatible;
 mod azure_anthropic;
 mod azure_openai;
 mod bedrock;
+mod betas;
 mod databricks;
+mod envelope;
 mod gemini;
 mod google;
 mod kind;
@@ -40,11 +42,11 @@ mod step;
 mod token;
 mod vertex;
 
+#[cfg(test)]
+pub(crate) use betas::{Beta, Betas};
 pub use kind::{Kind, ParseKindError};
 pub use models::Abilities;
-#[cfg(test)]
-pub(crate) use passage::Betas;
-pub(crate) use passage::{BETA_FIELDS, Passage};
+pub(crate) use passage::Passage;
 pub use provider::{Provider, ProviderError, Timeouts};
 pub use secret::Secret;
 pub use settings::{AuthStyle, ParseAuthStyleError, Settings};

@@ -1,4 +1,7 @@
 //! `OpenAI`: chat completions and Responses; its newer models take `max_completion_tokens` only.
+//!
+//! Callers of other dialects are translated into chat completions, which most resemble theirs; into Responses with `native_chat = true`, and
+//! for the models that only Responses reaches.
 use super::{
     Abilities,
     spec::{Native, Presence, Spec},
@@ -19,9 +22,24 @@ pub(super) static SPEC: Spec = Spec {
         max_tokens_field: MaxTokensField::MaxCompletionTokens,
         ..Capabilities::ALL
     },
-    models_can: MODELS,
+    own: Some(&RESPONSES),
+    own_models: RESPONSES_ONLY,
+    models_can: &[MODELS],
     ..Spec::BASE
 };
+
+/// What it speaks to its own clients.
+static RESPONSES: Native = Native::responses(Presence::Always, true);
+
+/// The models that chat completions do not reach.
+pub(super) const RESPONSES_ONLY: &[&str] = &[
+    "codex-*",
+    "*-codex*",
+    "*-pro",
+    "*-pro-20*",
+    "*-deep-research*",
+    "computer-use-*",
+];
 
 /// The models that think are told how much by a word.
 pub(super) const MODELS: &[(&str, Abilities)] = &[

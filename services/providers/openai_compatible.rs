@@ -1,4 +1,5 @@
-//! Any server that speaks `OpenAI`'s chat completions. Some speak Messages or Responses too, which the user says.
+//! Any server that speaks `OpenAI`'s chat completions. Some speak Messages or Responses too, which the user says; `native_chat = true` says
+//! that Responses is what it is to be asked in.
 use super::spec::{COUNT_TOKENS, Native, Presence, Spec};
 
 pub(super) static SPEC: Spec = Spec {
@@ -9,5 +10,8 @@ pub(super) static SPEC: Spec = Spec {
         Native::messages(Presence::Configured, Some((COUNT_TOKENS, Presence::Found))),
         Native::responses(Presence::Configured, false),
     ],
+    own: Some(&RESPONSES),
     ..Spec::BASE
 };
+
+static RESPONSES: Native = Native::responses(Presence::Configured, false);

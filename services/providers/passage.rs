@@ -7,8 +7,7 @@
 //! |---|---|---|---|---|
 //! | Anthropic | all | signed by Anthropic | left out: refused | pass |
 //! | Azure AI Foundry, Databricks (Anthropic routes) | all | signed by Anthropic | left out: refused | pass |
-//! | Bedrock | all, and then by its own table | signed by Anthropic | left out: refused | pass |
-//! | Vertex | those that it documents; fields of others are left out | signed by Anthropic | left out: refused | pass |
+//! | Bedrock, Vertex AI (Claude) | [those that each knows](super::betas); fields of others are left out | signed by Anthropic | left out: refused | pass |
 //! | OpenAI, Azure OpenAI | - | - | left out: refused | pass |
 //! | OpenAI-compatible servers; DeepSeek, Groq, Mistral, xAI, Together, Fireworks, Moonshot, Z.ai, Cerebras | - | - | left out: refused or ignored | pass |
 //! | OpenRouter, Anthropic-compatible servers | all | signed by themselves, or unknown | passes | pass |
@@ -23,10 +22,15 @@
 //! *Documents.* The local servers drop what they cannot read and answer as if it had not been there. Translated into chat completions a
 //! text document becomes text, and others are refused in so many words.
 //!
-//! *Betas.* A field that belongs to a beta is refused where the beta is not known, so both are left out together.
-use super::Kind;
+//! *Threads.* Who continues a `thread` sends only what is new and trusts Anthropic to hold the rest. Whoever else passed over that field would
+//! answer half a conversation, so it is refused with the code by which Anthropic's SDK knows to send all: everywhere but at Anthropic.
+//!
+//! *Betas.* A field that belongs to a beta is refused where the beta is not known, so both are left out together, and the caller is told.
+use super::{
+    Kind,
+    betas::{BEDROCK, Betas, VERTEX},
+};
 use crate::chat::PartKind;
-use http::HeaderValue;
 
 /// What passes to providers of a kind.
 #[derive(Debug)]
@@ -37,31 +41,24 @@ pub(crate) struct Passage {
     pub(crate) signed: bool,
     /// Whether it refuses `tool_choice` without `tools`.
     pub(crate) refuses_lone_tool_choice: bool,
+    /// Whether it holds conversations (`thread`).
+    pub(crate) threads: bool,
     /// What it forgets in silence.
     pub(crate) blind_to: &'static [PartKind],
-}
-
-/// Which betas pass.
-#[derive(Debug)]
-pub(crate) enum Betas {
-    /// All, as they came.
-    All,
-    /// None.
-    None,
-    /// Those that begin so: what follows is a date.
-    Only(&'static [&'static str]),
 }
 
 const ANTHROPIC: Passage = Passage {
     betas: Betas::All,
     signed: true,
     refuses_lone_tool_choice: true,
+    threads: false,
     blind_to: &[],
 };
 const LOCAL: Passage = Passage {
     betas: Betas::None,
     signed: false,
     refuses_lone_tool_choice: false,
+    threads: false,
     blind_to: &[PartKind::Document],
 };
 const COMPATIBLE: Passage = Passage {
@@ -75,25 +72,26 @@ const OPENAI: Passage = Passage {
 
 /// The rows, by the kind's name; a kind without one is [`COMPATIBLE`], or [`LOCAL`].
 const TABLE: &[(&str, Passage)] = &[
-    ("anthropic", ANTHROPIC),
+    (
+        "anthropic",
+        Passage {
+            threads: true,
+            ..ANTHROPIC
+        },
+    ),
     ("azure-anthropic", ANTHROPIC),
     ("databricks", ANTHROPIC),
-    // Which betas it knows is told where they move into its body, and the caller is told which it does not.
-    ("bedrock", ANTHROPIC),
+    (
+        "bedrock",
+        Passage {
+            betas: Betas::Only(BEDROCK),
+            ..ANTHROPIC
+        },
+    ),
     (
         "vertex",
         Passage {
-            betas: Betas::Only(&[
-                "computer-use-",
-                "context-1m-",
-                "context-management-",
-                "effort-",
-                "fine-grained-tool-streaming-",
-                "interleaved-thinking-",
-                "token-efficient-tools-",
-                "tool-search-tool-",
-                "web-search-",
-            ]),
+            betas: Betas::Only(VERTEX),
             ..ANTHROPIC
         },
     ),
@@ -122,15 +120,6 @@ const TABLE: &[(&str, Passage)] = &[
     ),
 ];
 
-/// Top-level fields that belong to a beta.
-pub(crate) const BETA_FIELDS: &[(&str, &str)] = &[
-    ("context-management-", "context_management"),
-    ("code-execution-", "container"),
-    ("fast-mode-", "speed"),
-    ("mcp-client-", "mcp_servers"),
-    ("structured-outputs-", "output_format"),
-];
-
 impl Kind {
     /// What passes to providers of this kind in the caller's own dialect.
     pub(crate) fn passage(self) -> &'static Passage {
@@ -147,51 +136,9 @@ impl Kind {
     }
 }
 
-impl Betas {
-    /// Whether a beta of this name, or beginning, passes.
-    pub(crate) fn pass(&self, beta: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::None => false,
-            Self::Only(known) => known.iter().any(|known| beta.starts_with(known)),
-        }
-    }
-
-    /// What is left of an `anthropic-beta`; the header as it is where all passes, `None` where nothing does.
-    pub(crate) fn header(&self, value: &HeaderValue) -> Option<HeaderValue> {
-        if matches!(self, Self::All) {
-            return Some(value.clone());
-        }
-        let betas = value.to_str().ok()?.split(',').map(str::trim);
-        let kept: Vec<&str> = betas.filter(|beta| self.pass(beta)).collect();
-        HeaderValue::from_str(&kept.join(","))
-            .ok()
-            .filter(|value| !value.is_empty())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const CLAUDE_CODE: HeaderValue = HeaderValue::from_static(
-        "claude-code-20250219,interleaved-thinking-2025-05-14, context-management-2025-06-27,per-turn-control-2026-07-01,effort-2025-11-24",
-    );
-
-    // Case 6: betas that a provider does not know.
-    #[test]
-    fn betas_pass_as_they_came_or_as_far_as_they_are_known() {
-        assert_eq!(ANTHROPIC.betas.header(&CLAUDE_CODE), Some(CLAUDE_CODE));
-        assert_eq!(LOCAL.betas.header(&CLAUDE_CODE), None);
-        let (_, vertex) = TABLE.iter().find(|(kind, _)| *kind == "vertex").unwrap();
-        assert_eq!(
-            vertex.betas.header(&CLAUDE_CODE).unwrap(),
-            "interleaved-thinking-2025-05-14,context-management-2025-06-27,effort-2025-11-24"
-        );
-        for (beta, field) in BETA_FIELDS {
-            assert!(ANTHROPIC.betas.pass(beta), "{field}");
-        }
-    }
 
     #[test]
     fn every_kind_has_a_passage() {

@@ -41,7 +41,7 @@ pub(super) static GROQ: Spec = Spec {
         logprobs: false,
         ..CAN
     },
-    models_can: OPEN_MODELS,
+    models_can: &[OPEN_MODELS],
     priced_as: &["groq"],
     ..Spec::BASE
 };
@@ -69,7 +69,7 @@ pub(super) static XAI: Spec = Spec {
     key_env: &["XAI_API_KEY"],
     dialects: CHAT,
     can: CAN,
-    models_can: &[("grok-3-mini*", Abilities::EFFORT)],
+    models_can: &[&[("grok-3-mini*", Abilities::EFFORT)]],
     priced_as: &["xai"],
     ..Spec::BASE
 };
@@ -84,7 +84,7 @@ pub(super) static TOGETHER: Spec = Spec {
         own_fields: SAMPLING,
         ..CAN
     },
-    models_can: OPEN_MODELS,
+    models_can: &[OPEN_MODELS],
     priced_as: &["together_ai"],
     ..Spec::BASE
 };
@@ -99,7 +99,7 @@ pub(super) static FIREWORKS: Spec = Spec {
         own_fields: SAMPLING,
         ..CAN
     },
-    models_can: OPEN_MODELS,
+    models_can: &[OPEN_MODELS],
     priced_as: &["fireworks_ai"],
     ..Spec::BASE
 };
@@ -146,7 +146,7 @@ pub(super) static CEREBRAS: Spec = Spec {
         vision: false,
         ..CAN
     },
-    models_can: OPEN_MODELS,
+    models_can: &[OPEN_MODELS],
     priced_as: &["cerebras"],
     ..Spec::BASE
 };
@@ -172,7 +172,7 @@ pub(super) static VLLM: Spec = Spec {
         ],
         ..CAN
     },
-    models_can: OPEN_MODELS,
+    models_can: &[OPEN_MODELS],
     ..Spec::BASE
 };
 

@@ -5,7 +5,7 @@ use super::{
     Abilities, AuthStyle, Kind, Secret, Setting, Settings,
     address::Address,
     google, models,
-    spec::{Ask, Auth, Path, Spec},
+    spec::{Ask, Auth, Native, Path, Spec},
     token::Token,
 };
 use crate::{
@@ -239,7 +239,13 @@ impl Provider {
     #[must_use]
     pub fn capabilities(&self, model: &str) -> Capabilities {
         let mut caps = self.spec().can.clone();
-        let of_kind = self.spec().models_can.iter().map(|(p, a)| (*p, a));
+        let of_kind = self
+            .spec()
+            .models_can
+            .iter()
+            .copied()
+            .flatten()
+            .map(|(p, a)| (*p, a));
         for (pattern, abilities) in of_kind.chain(self.own_models()) {
             if models::fits(pattern, model) {
                 abilities.apply(&mut caps);
@@ -250,8 +256,9 @@ impl Provider {
     /// What is known of this model of its, by its kind or by what was told: nothing that is only assumed.
     #[must_use]
     pub fn abilities(&self, model: &str) -> Abilities {
-        let of_kind = self.spec().models_can.iter().map(|(p, a)| (*p, a));
+        let of_kind = self.spec().models_can.iter().copied().flatten();
         of_kind
+            .map(|(p, a)| (*p, a))
             .chain(self.own_models())
             .filter(|(pattern, _)| models::fits(pattern, model))
             .fold(Abilities::UNKNOWN, |known, (_, more)| more.or(known))
@@ -265,12 +272,24 @@ impl Provider {
             })
     }
     /// The dialect of its own in which this request is to be asked, where chat completions would not do.
-    pub(crate) fn own_dialect(&self, prompt: &Prompt) -> Option<Dialect> {
-        let own = self.spec().own?;
-        let asked_in_chat = prompt.facts().dialect == Dialect::ChatCompletions;
-        let wanted = self.settings.native_chat
-            || asked_in_chat && translate::has_field(prompt, self.spec().own_marks);
-        (asked_in_chat && wanted).then_some(own.dialect)
+    pub(crate) fn own_dialect(&self, prompt: &Prompt, model: &str) -> Option<Dialect> {
+        if prompt.facts().dialect != Dialect::ChatCompletions {
+            return None;
+        }
+        let marked = || translate::has_field(prompt, self.spec().own_marks);
+        let own = self
+            .own(model)
+            .or_else(|| self.spec().own.filter(|_| marked()));
+        own.map(|own| own.dialect)
+    }
+    /// Its own dialect, where that is what requests for this model are translated into.
+    pub(crate) fn own(&self, model: &str) -> Option<&'static Native> {
+        let only = || {
+            let mut patterns = self.spec().own_models.iter();
+            patterns.any(|pattern| models::fits(pattern, model))
+        };
+        let own = self.spec().own;
+        own.filter(|_| self.settings.native_chat || only())
     }
     fn own_models(&self) -> impl Iterator<Item = (&str, &Abilities)> {
         self.models.iter().map(|(pattern, a)| (&**pattern, a))

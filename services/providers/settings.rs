@@ -26,7 +26,7 @@ pub struct Settings {
     pub credentials: Option<Secret>,
     /// How the key is sent, where that is not as the kind usually does.
     pub auth: Option<AuthStyle>,
-    /// Whether the server is asked in its own dialect rather than in chat completions: Ollama's `/api/chat`.
+    /// Whether the server is asked in its own dialect rather than in chat completions: Ollama's `/api/chat`, `OpenAI`'s Responses.
     pub native_chat: bool,
 }
 

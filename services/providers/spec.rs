@@ -33,16 +33,18 @@ pub(crate) struct Spec {
     pub(crate) auth: Auth,
     /// The dialects that it speaks, the one to translate into first.
     pub(crate) dialects: &'static [Native],
-    /// The dialect to translate into where the user wants the server's own.
+    /// The dialect of its own, to translate into where the user, the request or the model demands it.
     pub(crate) own: Option<&'static Native>,
     /// Top-level fields that only the server's own dialect knows: a request with one of them goes there.
     pub(crate) own_marks: &'static [&'static str],
+    /// The models that only the server's own dialect reaches: patterns over their names.
+    pub(crate) own_models: &'static [&'static str],
     /// The path of its list of models, where it has one.
     pub(crate) models: Option<Path>,
     /// What its models can.
     pub(crate) can: Capabilities,
-    /// What single models can: patterns over their names, the last that fits wins.
-    pub(crate) models_can: &'static [(&'static str, Abilities)],
+    /// What single models can: patterns over their names, by the lists of their makers; the last that fits wins.
+    pub(crate) models_can: &'static [&'static [(&'static str, Abilities)]],
     /// Whether the cost that it tells with each answer is to be believed over a price list.
     pub(crate) tells_cost: bool,
     /// Headers of the caller's that go to it whatever the dialects.
@@ -169,8 +171,9 @@ pub(crate) type Step =
 
 /// Makes a body out of the prompt, the caller's headers and the provider's name for the model.
 pub(crate) type Adapt = fn(&Prompt, &HeaderMap, &str) -> Adapted;
-/// Reads a count of tokens.
-pub(crate) type Count = fn(&[u8]) -> Option<u64>;
+/// Makes the question for a count of tokens out of what would be asked: its dialect, the caller's prompt, the body, and the provider's name for
+/// the model.
+pub(crate) type Count = fn(Dialect, &Prompt, Bytes, &str) -> Bytes;
 /// Reads an error out of its head and body.
 pub(crate) type ReadError = fn(&Provider, &HeaderMap, StatusCode, &[u8]) -> Refusal;
 
@@ -178,12 +181,10 @@ pub(crate) type ReadError = fn(&Provider, &HeaderMap, StatusCode, &[u8]) -> Refu
 pub(crate) struct Hooks {
     /// Whether it speaks a dialect with a model, unless the user says otherwise; one that does with every model needs no hook.
     pub(crate) speaks: Option<fn(Dialect, &str) -> bool>,
-    /// The body of a request in the caller's own dialect.
+    /// The body of a request in Anthropic's Messages.
     pub(crate) body: Option<Adapt>,
-    /// The same for a count of tokens.
-    pub(crate) count: Option<Adapt>,
-    /// Reads the answer to that.
-    pub(crate) counted: Option<Count>,
+    /// The body of a question for a count of tokens; not every model can be asked then.
+    pub(crate) count: Option<Count>,
     /// Reads an error.
     pub(crate) error: Option<ReadError>,
 }
@@ -194,7 +195,6 @@ impl Hooks {
         speaks: None,
         body: None,
         count: None,
-        counted: None,
         error: None,
     };
 }
@@ -284,6 +284,7 @@ impl Spec {
         dialects: &[],
         own: None,
         own_marks: &[],
+        own_models: &[],
         models: Some(Path::Fixed("/models")),
         can: Capabilities::ALL,
         models_can: &[],

@@ -1,5 +1,5 @@
 //! Counting with a vocabulary.
-use super::{IMAGE, TURN, image};
+use super::{IMAGE, TURN, image, shown};
 use crate::chat::{Part, PartKind, Prompt};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,13 +38,7 @@ pub fn is_loaded() -> bool {
 #[must_use]
 pub fn count(prompt: &Prompt) -> u64 {
     let facts = prompt.facts();
-    let turns = facts.turns.iter().flat_map(|t| &t.parts);
-    let parts: u64 = facts
-        .system
-        .iter()
-        .chain(turns)
-        .map(|p| part(prompt, p))
-        .sum();
+    let parts: u64 = shown(prompt).map(|shown| part(prompt, shown)).sum();
     let tools = facts
         .tools_span
         .as_ref()

@@ -50,9 +50,19 @@ pub(crate) fn inside(from: Dialect, json: Json<'_>) -> Refusal {
     }
 }
 
+/// Where a request holds what cannot be told to the provider: which field, and why.
+pub(crate) fn refuse(param: &'static str, why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Kind::InvalidRequest, format!("{param}: {why}")).with_param(param)
+}
+
 /// Where an upstream sent what its dialect does not allow.
 pub(crate) fn nonsense(what: &'static str) -> Refusal {
     Refusal::new(Kind::Upstream, what)
+}
+
+/// Where an upstream calls a tool without saying which.
+pub(crate) fn nameless() -> Refusal {
+    nonsense("the upstream called a tool without its name")
 }
 
 /// Where an upstream sent an event that nobody can read.

@@ -25,7 +25,7 @@ pub(crate) enum Event<'a> {
 }
 
 /// What an answer is.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Start<'a> {
     pub(crate) id: Option<Text<'a>>,
     pub(crate) model: Option<Text<'a>>,

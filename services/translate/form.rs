@@ -294,23 +294,27 @@ pub(crate) struct Whole<'a> {
 }
 
 impl Whole<'_> {
-    /// Gives the tools that are called the names under which the caller offered them.
-    pub(crate) fn restore_names(&mut self, prompt: &Prompt) {
+    /// Gives the tools that are called the names under which the caller offered them, and their calls ids where they have none.
+    pub(crate) fn restore_calls(&mut self, prompt: &Prompt) {
         for block in &mut self.blocks {
-            if let BlockKind::ToolUse { name, .. } = &mut block.kind {
+            if let BlockKind::ToolUse { id, name, .. } = &mut block.kind {
+                *id = ids::given(std::mem::replace(id, Text::plain("")));
                 let sent = std::mem::replace(name, Text::plain(""));
                 *name = ids::restored(sent, prompt);
             }
         }
     }
+    /// The names of the tools that are called.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Text<'_>> {
+        self.blocks.iter().filter_map(|block| match &block.kind {
+            BlockKind::ToolUse { name, .. } => Some(name),
+            _ => None,
+        })
+    }
     /// Why the model stopped, brought in line with what it said: some servers say `stop` where they call a tool, and the caller would not
     /// run it.
     pub(crate) fn settled_stop(&self) -> StopReason {
-        let calls = self
-            .blocks
-            .iter()
-            .any(|b| matches!(b.kind, BlockKind::ToolUse { .. }));
-        settle_stop(self.stop, calls)
+        settle_stop(self.stop, self.calls().next().is_some())
     }
 }
 

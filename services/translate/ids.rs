@@ -108,6 +108,15 @@ pub(crate) fn fresh() -> String {
     format!("{nanos:016x}{:04x}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// The id of a call, or one of our own where an upstream gives none.
+pub(crate) fn given(id: Text<'_>) -> Text<'_> {
+    if id.is_blank() {
+        Text::Plain(format!("call_{}", fresh()).into())
+    } else {
+        id
+    }
+}
+
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);

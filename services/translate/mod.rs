@@ -63,11 +63,15 @@ mod demands;
 mod error;
 mod event;
 mod form;
+mod gather;
 mod gemini;
 pub mod grammar;
+mod growing;
 mod guard;
 mod ids;
 pub(crate) mod json;
+#[cfg(feature = "client")]
+pub(crate) mod logprobs;
 mod messages;
 mod observe;
 mod ollama;
@@ -86,6 +90,7 @@ pub use cursor::chat_prompt;
 #[cfg(feature = "client")]
 pub(crate) use cursor::{chat_messages, chat_tool};
 pub use error::error;
+pub use gather::AnswerReader;
 pub use guard::{guard, has_field, with_limit_as};
 #[cfg(feature = "client")]
 pub(crate) use read::has_invalid_arguments;
@@ -99,11 +104,12 @@ use crate::{
     dialect::Dialect,
 };
 use bytes::Bytes;
+use text::Text;
 
 /// The body that asks `model`, at a provider of dialect `to`, what `prompt` asks.
 ///
 /// In the prompt's own dialect these are its very bytes, save for the model's name and, for streams of chat completions, the wish to be
-/// told the usage.
+/// told the usage. Of a question for a count of tokens this is the body whose tokens are to be counted.
 ///
 /// # Errors
 /// A [`Refusal`] that names the field that cannot be translated, or that the model cannot take.
@@ -118,10 +124,13 @@ pub fn request(
         let ask_usage = to == Dialect::ChatCompletions && caps.streaming_usage;
         return Ok(prompt.with_model(model, ask_usage));
     }
-    if facts.operation != Operation::Generate {
+    if !matches!(
+        facts.operation,
+        Operation::Generate | Operation::CountTokens
+    ) {
         return Err(Refusal::new(
             Kind::NotSupported,
-            "the provider behind this model does not count tokens",
+            "only conversations can be asked for at the provider behind this model",
         ));
     }
     let body = std::str::from_utf8(prompt.raw()).unwrap_or_default();
@@ -167,9 +176,12 @@ pub fn answer(
             "the upstream answered what is no answer of its dialect",
         ));
     };
-    whole.restore_names(prompt);
+    if whole.calls().any(Text::is_blank) {
+        return Err(error::nameless());
+    }
+    whole.restore_calls(prompt);
     if whole.model.is_none() {
-        whole.model = Some(text::Text::plain(&prompt.facts().model));
+        whole.model = Some(Text::plain(&prompt.facts().model));
     }
     let body = match to {
         Dialect::Messages => messages::answer::write(&whole, prompt),

@@ -1,7 +1,7 @@
 //! An answer, freed of its dialect, for whoever judges it.
 use super::{
     form::{Arguments, BlockKind},
-    json::{Fields, elements},
+    json::{Fields, Json, elements},
     read_whole, summary, to_whole,
 };
 use crate::{
@@ -56,9 +56,7 @@ pub fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Answer> {
             _ => {}
         }
     }
-    if dialect == Dialect::ChatCompletions {
-        answer.logprobs = logprobs(body).unwrap_or_default();
-    }
+    answer.logprobs = answer_logprobs(dialect, body);
     Some(answer)
 }
 
@@ -98,13 +96,52 @@ pub fn read_stream_answer(dialect: Dialect, sse: &[u8]) -> Option<Answer> {
     read_answer(dialect, &to_whole(dialect, &events)?)
 }
 
+/// The log-probabilities of a whole answer, where its dialect has a place for them.
+pub(super) fn answer_logprobs(dialect: Dialect, body: &str) -> Vec<Logprob> {
+    let found = match dialect {
+        Dialect::ChatCompletions => logprobs(body),
+        Dialect::Responses => output_logprobs(body),
+        _ => None,
+    };
+    found.unwrap_or_default()
+}
+
+/// The log-probabilities in one event of a stream, or in a whole answer of chat completions, whose choices have them in the same place.
+pub(super) fn stream_logprobs(dialect: Dialect, data: &str) -> Vec<Logprob> {
+    if memchr::memmem::find(data.as_bytes(), b"\"logprob\"").is_none() {
+        return Vec::new();
+    }
+    let found = match dialect {
+        Dialect::ChatCompletions => logprobs(data),
+        Dialect::Responses => Fields::parse(data).and_then(|event| tokens(event.get("logprobs")?)),
+        _ => None,
+    };
+    found.unwrap_or_default()
+}
+
 fn logprobs(body: &str) -> Option<Vec<Logprob>> {
     let choices = elements(Fields::parse(body)?.get("choices")?)?;
     let choice = Fields::parse(choices.first()?.get())?;
-    let tokens = elements(choice.object("logprobs")?.get("content")?)?;
+    tokens(choice.object("logprobs")?.get("content")?)
+}
+
+/// The log-probabilities of an answer of Responses: those of its texts.
+fn output_logprobs(body: &str) -> Option<Vec<Logprob>> {
+    let mut all = Vec::new();
+    for item in elements(Fields::parse(body)?.get("output")?)? {
+        let parts = Fields::parse(item.get())?.get("content").and_then(elements);
+        for part in parts.unwrap_or_default() {
+            let part = Fields::parse(part.get()).unwrap_or_default();
+            all.extend(part.get("logprobs").and_then(tokens).unwrap_or_default());
+        }
+    }
+    Some(all)
+}
+
+fn tokens(list: Json<'_>) -> Option<Vec<Logprob>> {
+    let tokens = elements(list)?.into_iter();
     Some(
         tokens
-            .into_iter()
             .filter_map(|t| logprob(Fields::parse(t.get())?))
             .collect(),
     )

@@ -5,7 +5,7 @@ use super::{
     gemini, ids, messages,
     observe::Observer,
     ollama, responses,
-    text::{Text, split_half},
+    text::{Text, paired, split_half},
     wants_functions, wants_usage,
 };
 use crate::{
@@ -53,6 +53,7 @@ struct Crossing {
     writer: Writer,
     /// For the names under which the caller offered its tools.
     prompt: Prompt,
+    started: bool,
     /// The first half of a character whose second half is still to come.
     half: String,
     buffer: BytesMut,
@@ -62,12 +63,13 @@ struct Crossing {
 struct Writing<'c> {
     writer: &'c mut Writer,
     prompt: &'c Prompt,
+    started: &'c mut bool,
     half: &'c mut String,
     buffer: &'c mut BytesMut,
 }
 
 #[derive(Debug)]
-enum Reader {
+pub(super) enum Reader {
     Messages(messages::stream_in::Reader),
     ChatCompletions(completions::stream_in::Reader),
     Responses(responses::stream_in::Reader),
@@ -97,6 +99,7 @@ impl StreamTranslator {
                 reader: Reader::new(from),
                 writer: Writer::new(to, prompt, input_estimate),
                 prompt: prompt.clone(),
+                started: false,
                 half: String::new(),
                 // Blocks of this size are allocated as the stream goes, not one for each event.
                 buffer: BytesMut::with_capacity(8192),
@@ -128,8 +131,10 @@ impl StreamTranslator {
             Way::Across(crossing) => {
                 let (reader, mut writing) = crossing.split();
                 let mut sink = |event: Event<'_>| {
-                    tally(&event, &mut self.summary, &mut self.output_bytes);
-                    writing.write(event);
+                    if let Some(event) = sound(event, &self.summary) {
+                        tally(&event, &mut self.summary, &mut self.output_bytes);
+                        writing.write(event);
+                    }
                 };
                 match Payload::of(&event) {
                     Payload::Data(data) => reader.push(data, &mut sink),
@@ -162,8 +167,10 @@ impl StreamTranslator {
             Way::Across(crossing) => {
                 let (reader, mut writing) = crossing.split();
                 let mut sink = |event: Event<'_>| {
-                    tally(&event, &mut self.summary, &mut self.output_bytes);
-                    writing.write(event);
+                    if let Some(event) = sound(event, &self.summary) {
+                        tally(&event, &mut self.summary, &mut self.output_bytes);
+                        writing.write(event);
+                    }
                 };
                 let end = reader.finish(&mut sink);
                 self.summary.usage = reader.usage().or(self.summary.usage);
@@ -190,6 +197,17 @@ impl StreamTranslator {
     #[must_use]
     pub const fn output_bytes(&self) -> u64 {
         self.output_bytes
+    }
+}
+
+/// The event as a writer may have it: nothing after an error, and no call that nobody could run.
+fn sound<'a>(event: Event<'a>, so_far: &Summary) -> Option<Event<'a>> {
+    match event {
+        _ if so_far.error.is_some() => None,
+        Event::Open(Open::Tool { name, .. }) if name.is_blank() => {
+            Some(Event::Error(error::nameless()))
+        }
+        event => Some(event),
     }
 }
 
@@ -220,6 +238,7 @@ impl Crossing {
         let writing = Writing {
             writer: &mut self.writer,
             prompt: &self.prompt,
+            started: &mut self.started,
             half: &mut self.half,
             buffer: &mut self.buffer,
         };
@@ -236,13 +255,22 @@ impl Crossing {
 impl Writing<'_> {
     fn write(&mut self, event: Event<'_>) {
         match event {
+            Event::Start(_) if std::mem::replace(self.started, true) => return,
+            // Some upstreams begin in the middle.
+            Event::Open(_) | Event::Finish(_) if !*self.started => {
+                self.write(Event::Start(Start::default()));
+            }
+            _ => {}
+        }
+        match event {
             // Where the provider does not say which model answers, the caller hears the name that it asked for.
             Event::Start(start) if start.model.is_none() => {
                 let model = Some(Text::plain(&self.prompt.facts().model));
                 self.pass(Event::Start(Start { model, ..start }));
             }
-            // A tool gets the name under which the caller offered it.
+            // A tool gets the name under which the caller offered it, and its call an id where it has none.
             Event::Open(Open::Tool { id, name }) => {
+                let id = ids::given(id);
                 let name = ids::restored(name, self.prompt);
                 self.pass(Event::Open(Open::Tool { id, name }));
             }
@@ -269,7 +297,7 @@ impl Writing<'_> {
         let (text, half) = split_half(text);
         self.half.push_str(half);
         if !text.is_empty() {
-            self.pass(Event::Delta(text));
+            self.pass(Event::Delta(&paired(text)));
         }
     }
 
@@ -279,7 +307,7 @@ impl Writing<'_> {
 }
 
 impl Reader {
-    fn new(dialect: Dialect) -> Self {
+    pub(super) fn new(dialect: Dialect) -> Self {
         match dialect {
             Dialect::Messages => Self::Messages(messages::stream_in::Reader::default()),
             Dialect::ChatCompletions => {
@@ -291,7 +319,7 @@ impl Reader {
             Dialect::Ollama => Self::Ollama(ollama::Reader::default()),
         }
     }
-    fn push(&mut self, data: &str, sink: Sink<'_>) {
+    pub(super) fn push(&mut self, data: &str, sink: Sink<'_>) {
         match self {
             Self::Messages(reader) => reader.push(data, sink),
             Self::ChatCompletions(reader) => reader.push(data, sink),
@@ -301,7 +329,7 @@ impl Reader {
             Self::Ollama(reader) => reader.push(data, sink),
         }
     }
-    fn finish(&mut self, sink: Sink<'_>) -> Result<(), Refusal> {
+    pub(super) fn finish(&mut self, sink: Sink<'_>) -> Result<(), Refusal> {
         match self {
             Self::Messages(reader) => reader.finish(sink),
             Self::ChatCompletions(reader) => reader.finish(sink),

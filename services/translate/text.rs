@@ -110,6 +110,46 @@ pub(crate) fn escape(out: &mut BytesMut, text: &str) {
     out.put_slice(bytes.get(from..).unwrap_or_default());
 }
 
+/// The inside of a JSON string literal, with the replacement character for each half of a surrogate pair that stands alone: strict readers
+/// refuse a text with such a half, and with it all that it stands in.
+pub(crate) fn paired(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(i) = memchr::memchr(b'\\', text.as_bytes().get(at..).unwrap_or_default()) {
+        at += i;
+        match (half(text, at), half(text, at + 6)) {
+            (Some(Half::First), Some(Half::Second)) => at += 12,
+            (Some(_), _) => {
+                out.push_str(text.get(from..at).unwrap_or_default());
+                out.push_str("\\ufffd");
+                at += 6;
+                from = at;
+            }
+            (None, _) => at += 2,
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+enum Half {
+    First,
+    Second,
+}
+
+/// Which half of a pair is escaped at `at`, if one is.
+fn half(text: &str, at: usize) -> Option<Half> {
+    let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+    match u16::from_str_radix(digits, 16).ok()? {
+        0xd800..=0xdbff => Some(Half::First),
+        0xdc00..=0xdfff => Some(Half::Second),
+        _ => None,
+    }
+}
+
 /// Cuts the first half of an escaped surrogate pair off the end of the inside of a JSON string literal.
 pub(crate) fn split_half(text: &str) -> (&str, &str) {
     let Some(at) = text.len().checked_sub(6) else {
@@ -209,6 +249,22 @@ mod tests {
             "éééé",
         ] {
             assert_eq!(split_half(whole), (whole, ""));
+        }
+    }
+
+    #[test]
+    fn a_half_that_stands_alone_is_replaced() {
+        for (text, expected) in [
+            (r"\ud83d", r"\ufffd"),
+            (r"a\ude00b", r"a\ufffdb"),
+            (r"\ud83d\ud83d\ude00\uDE00é", r"\ufffd\ud83d\ude00\ufffdé"),
+            (r"\\ud83d \n\u00e9", r"\\ud83d \n\u00e9"),
+            ("plain", "plain"),
+            ("", ""),
+        ] {
+            assert_eq!(paired(text), expected);
+            let read: String = serde_json::from_str(&format!("\"{}\"", paired(text))).unwrap();
+            assert_eq!(read, unescape(text));
         }
     }
 

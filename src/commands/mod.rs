@@ -1,6 +1,8 @@
 //! The command line: what can be said, and one file for each command.
 pub mod check;
+pub mod eval;
 pub mod route;
+pub mod score;
 pub mod serve;
 
 use crate::config::{Flags, Process};
@@ -43,6 +45,17 @@ pub enum Command {
     /// Reads the body of one request from standard input and prints its tier, the scores, features, rules and guards behind it, and the
     /// price of each tier for this request.
     Route(RouteArgs),
+    /// Measure how well scores tell which requests need the big model
+    ///
+    /// Reads labelled rows, one JSON object a line: {id, set, request, small: {model, correct, cost_usd}, big: {..}, signals}. Prints for
+    /// the route, the cascade and both: APGR, cost-APGR, CPT50, CPT80 and AUROC, with 95 % bootstrap intervals, and the threshold that can
+    /// be promised.
+    Eval(EvalArgs),
+    /// Read recorded requests and print the tier of each, without calling a model
+    ///
+    /// Reads one JSON object a line from standard input: an id, a request, perhaps the small model's response. Writes one for each:
+    /// the tier, how complex the request is and how far the response can be trusted (both from 0 to 1), and why.
+    Score,
 }
 
 /// Options of `serve`.
@@ -90,7 +103,39 @@ pub struct RouteArgs {
     pub json: bool,
 }
 
-/// The exit code for a configuration that cannot be used.
+/// Options of `eval`.
+#[derive(Args, Clone, Debug)]
+pub struct EvalArgs {
+    /// Files of labelled rows; each set among them is measured by itself
+    #[arg(required = true, value_name = "FILE")]
+    pub rows: Vec<PathBuf>,
+    /// Scores to measure, as `tierway score` prints them: {id, complexity, confidence} a line
+    #[arg(long, value_name = "FILE", required = true)]
+    pub scores: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Draw quality over cost into this SVG file
+    #[arg(long, value_name = "FILE")]
+    pub curve: Option<PathBuf>,
+    /// Into how many folds a set is divided
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub folds: usize,
+    /// The seed of folds, halves and draws
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// How often the bootstrap draws
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub resamples: usize,
+    /// The harm to be certified: the share of calls kept although the big model would have been better
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub alpha: f64,
+    /// The probability with which the certificate may be wrong
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    pub delta: f64,
+}
+
+/// The exit code for a configuration or a file that cannot be used.
 pub(crate) const WRONG: u8 = 2;
 
 /// Does what the command line says.
@@ -101,6 +146,8 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args, &environment),
         Command::Check(args) => check::run(args, &environment),
         Command::Route(args) => route::run(&args, &environment),
+        Command::Eval(args) => eval::run(&args),
+        Command::Score => score::run(),
     };
     done.unwrap_or_else(|error| {
         // A reader that has closed our output (`| head`) wants no complaint about it.
@@ -159,6 +206,7 @@ mod tests {
         let listen = |args: &[&str]| match Cli::try_parse_from(args).unwrap().into_command() {
             Command::Serve(args) => args.listen,
             Command::Check(_) | Command::Route(_) => None,
+            _ => None,
         };
         let address = Some("127.0.0.1:1".to_owned());
         assert_eq!(listen(&["tierway", "--listen", "127.0.0.1:1"]), address);

@@ -2,12 +2,13 @@
 //!
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
 use super::{
-    settings::{LogFormat, Route},
+    settings::{LogFormat, Route, SharedBy},
     typed::{Named, Typed, listed, named},
-    values::{BaseUrl, Count, LogLevel, Off, Pause, Share, Size},
+    values::{BaseUrl, Count, LogLevel, Pause, Ratio, Share, Size, Turns},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use tierway_layers::cascade::StreamMode;
 use tierway_layers::classify::{Class, ClientKind};
 use tierway_services::{
     chat::{Target, Tier, Usd},
@@ -34,9 +35,11 @@ pub(super) struct File {
     pub(super) tenants: BTreeMap<String, Named<Tenant>>,
     #[serde(deserialize_with = "named")]
     pub(super) rules: BTreeMap<String, Named<Rule>>,
+    pub(super) affinity: Affinity,
     pub(super) cascade: Cascade,
     pub(super) cache: Cache,
     pub(super) responses: Responses,
+    pub(super) redis: Redis,
     #[serde(deserialize_with = "named")]
     pub(super) prices: BTreeMap<String, Named<Price>>,
     pub(super) savings: Savings,
@@ -161,13 +164,46 @@ pub(super) struct Rule {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+pub(super) struct Affinity {
+    pub(super) enabled: Set<bool>,
+    pub(super) ttl: Set<Duration>,
+    pub(super) max_sessions: Set<Count>,
+    pub(super) store: Set<SharedBy>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Redis {
+    pub(super) url: Set<Secret>,
+    pub(super) url_env: Set<String>,
+    pub(super) url_file: Set<PathBuf>,
+    pub(super) timeout: Set<Duration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Cascade {
     pub(super) enabled: Set<bool>,
     pub(super) small: Set<Target>,
     pub(super) tiers: Set<Vec<Tier>>,
     pub(super) threshold: Set<Share>,
-    pub(super) streams: Set<Off>,
-    pub(super) tools: Set<Off>,
+    pub(super) streams: Set<StreamMode>,
+    pub(super) tools: Set<bool>,
+    pub(super) max_added_latency: Set<Pause>,
+    pub(super) max_price_ratio: Set<Ratio>,
+    pub(super) stay_big: Set<Turns>,
+    pub(super) logprobs: Set<bool>,
+    pub(super) hedge_share: Set<Share>,
+    pub(super) hedge_after: Set<Share>,
+    #[serde(deserialize_with = "named")]
+    pub(super) tier: BTreeMap<String, Named<CascadeTier>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CascadeTier {
+    pub(super) streams: Set<StreamMode>,
+    pub(super) max_added_latency: Set<Pause>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -120,9 +120,16 @@ fn secret_of_line(line: &str) -> Option<Range<usize>> {
     None
 }
 
-/// The `user:password` of a URL in this line.
+/// The `user:password` of a URL in this line; the value of `url` is one even where its scheme is missing.
 fn userinfo(line: &str) -> Option<Range<usize>> {
-    let start = line.find("://")? + 3;
+    let start = match line.find("://") {
+        Some(scheme) => scheme + 3,
+        None => {
+            let (key, value) = line.split_once('=')?;
+            let value = value.trim_start_matches([' ', '"', '\'']);
+            (key.trim() == "url").then(|| line.len() - value.len())?
+        }
+    };
     let authority = line.get(start..)?;
     let end = authority
         .find(['/', '"', '\'', ' ', '\n'])
@@ -155,6 +162,8 @@ mod tests {
                 r#"base_url = "http://me:pw@host/v1""#,
                 r#"base_url = "http://*****@host/v1""#,
             ),
+            ("url = 'me:pw@host'", "url = '*****@host'"),
+            ("url = 'redis://:pw@host'", "url = 'redis://***@host'"),
             ("[[keys]]\ntenant = \"a\"", "[[keys]]\ntenant = \"a\""),
             ("keys = 'sk-1'", "keys = '****'"),
             ("keys = [\n'a']", "keys = [\n'*']"),

@@ -47,8 +47,8 @@ pub use locate::load;
 pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
-    Cache, Cascade, Config, CountTokens, Embeddings, Key, Log, LogFormat, Provider, Responses,
-    Route, Rule, Savings, Server, Tenant,
+    Affinity, Cache, Cascade, CascadeTier, Config, CountTokens, Embeddings, Key, Log, LogFormat,
+    Provider, Redis, Responses, Route, Rule, Savings, Server, SharedBy, Tenant,
 };
 
 use environment::Environment;

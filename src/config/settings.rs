@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
+use tierway_layers::cascade::StreamMode;
 use tierway_layers::classify::{Class, ClientKind, Effect};
 use tierway_services::{
     chat::{Target, Tier},
@@ -35,12 +36,16 @@ pub struct Config {
     pub tenants: BTreeMap<String, Tenant>,
     /// What must not be left to a score; the built-in floors are not here unless they are changed.
     pub rules: BTreeMap<String, Rule>,
+    /// Whether conversations keep their models.
+    pub affinity: Affinity,
     /// When a small model is tried first.
     pub cascade: Cascade,
     /// The exact prompt cache.
     pub cache: Cache,
     /// The answers of Responses that no provider keeps.
     pub responses: Responses,
+    /// The Redis that several gateways share.
+    pub redis: Redis,
     /// Prices that the built-in list does not know, or knows wrongly.
     pub prices: BTreeMap<String, Price>,
     /// What savings are measured against.
@@ -155,6 +160,38 @@ pub struct Rule {
     pub classes: Vec<Class>,
 }
 
+/// Whether conversations keep their models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Affinity {
+    /// Whether they do.
+    pub enabled: bool,
+    /// How long one is remembered after its last call.
+    pub ttl: Duration,
+    /// How many are remembered in this process.
+    pub max_sessions: usize,
+    /// Who remembers them.
+    pub store: SharedBy,
+}
+
+/// The Redis that several gateways share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redis {
+    /// Its address, which may hold a password.
+    pub url: Option<Secret>,
+    /// How long to wait for an answer.
+    pub timeout: Duration,
+}
+
+/// Who shares what is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SharedBy {
+    /// Nobody: it is kept in this process.
+    #[default]
+    Memory,
+    /// The gateways that use the same Redis.
+    Redis,
+}
+
 /// When a small model is tried first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cascade {
@@ -166,6 +203,33 @@ pub struct Cascade {
     pub tiers: Vec<Tier>,
     /// The confidence from which on its answer is kept.
     pub threshold: f64,
+    /// What becomes of streams.
+    pub streams: StreamMode,
+    /// Whether it may answer requests with tools.
+    pub tools: bool,
+    /// How long the big model may be kept waiting; absent means as long as it takes.
+    pub max_added_latency: Option<Duration>,
+    /// The price ratio, small to big, from which on it is not tried.
+    pub max_price_ratio: f64,
+    /// For how many calls a session stays with the big model after that had to answer.
+    pub stay_big: u32,
+    /// Whether it is asked for log-probabilities.
+    pub logprobs: bool,
+    /// The most drafts beside which the big model is started, as a share.
+    pub hedge_share: f64,
+    /// The share of `max_added_latency` after which it is.
+    pub hedge_after: f64,
+    /// What is different for single tiers.
+    pub tier: BTreeMap<Tier, CascadeTier>,
+}
+
+/// What is different for one tier; absent means as for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CascadeTier {
+    /// What becomes of streams.
+    pub streams: Option<StreamMode>,
+    /// How long the big model may be kept waiting; zero means as long as it takes.
+    pub max_added_latency: Option<Duration>,
 }
 
 /// The exact prompt cache.
@@ -312,6 +376,26 @@ impl Default for CountTokens {
     }
 }
 
+impl Default for Affinity {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            ttl: Duration::from_secs(60 * 60),
+            max_sessions: 100_000,
+            store: SharedBy::Memory,
+        }
+    }
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self {
+            url: None,
+            timeout: Duration::from_millis(50),
+        }
+    }
+}
+
 impl Default for Cascade {
     fn default() -> Self {
         Self {
@@ -319,6 +403,15 @@ impl Default for Cascade {
             small: None,
             tiers: vec![Tier::Medium, Tier::Complex],
             threshold: 0.85,
+            streams: StreamMode::Off,
+            tools: false,
+            max_added_latency: None,
+            max_price_ratio: 1.0,
+            stay_big: 3,
+            logprobs: true,
+            hedge_share: 0.05,
+            hedge_after: 0.5,
+            tier: BTreeMap::new(),
         }
     }
 }
@@ -347,6 +440,32 @@ impl Default for Log {
         Self {
             format: LogFormat::Auto,
             level: "info".to_owned(),
+        }
+    }
+}
+
+// === impl Redis ===
+
+impl Redis {
+    /// Its address without user and password, for people to read.
+    #[must_use]
+    pub fn shown(&self) -> Option<String> {
+        let url = self.url.as_ref()?.expose();
+        let (scheme, rest) = url.split_once("://")?;
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        Some(format!("{scheme}://{host}"))
+    }
+}
+
+// === impl SharedBy ===
+
+impl SharedBy {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
         }
     }
 }

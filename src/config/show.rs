@@ -58,6 +58,12 @@ impl Loaded {
         }
         sheet.tenants();
         sheet.rules();
+        let affinity = &config.affinity;
+        sheet.row("affinity", "enabled", affinity.enabled);
+        sheet.row("affinity", "ttl", duration(affinity.ttl));
+        sheet.row("affinity", "max_sessions", affinity.max_sessions);
+        sheet.row("affinity", "store", quote(affinity.store.as_str()));
+        sheet.end("[affinity]");
         let cascade = &config.cascade;
         sheet.row("cascade", "enabled", cascade.enabled);
         if let Some(small) = &cascade.small {
@@ -66,9 +72,27 @@ impl Loaded {
         let tiers: Vec<String> = cascade.tiers.iter().map(quote).collect();
         sheet.row("cascade", "tiers", format!("[{}]", tiers.join(", ")));
         sheet.row("cascade", "threshold", cascade.threshold);
-        sheet.row("cascade", "streams", false);
-        sheet.row("cascade", "tools", false);
+        sheet.row("cascade", "streams", quote(cascade.streams));
+        sheet.row("cascade", "tools", cascade.tools);
+        if let Some(limit) = cascade.max_added_latency {
+            sheet.row("cascade", "max_added_latency", duration(limit));
+        }
+        sheet.row("cascade", "max_price_ratio", cascade.max_price_ratio);
+        sheet.row("cascade", "stay_big", cascade.stay_big);
+        sheet.row("cascade", "logprobs", cascade.logprobs);
+        sheet.row("cascade", "hedge_share", cascade.hedge_share);
+        sheet.row("cascade", "hedge_after", cascade.hedge_after);
         sheet.end("[cascade]");
+        for (tier, own) in &cascade.tier {
+            let path = format!("cascade.tier.{tier}");
+            if let Some(streams) = own.streams {
+                sheet.row(&path, "streams", quote(streams));
+            }
+            if let Some(limit) = own.max_added_latency {
+                sheet.row(&path, "max_added_latency", duration(limit));
+            }
+            sheet.end(&format!("[{path}]"));
+        }
         let cache = &config.cache;
         sheet.row("cache", "enabled", cache.enabled);
         sheet.row("cache", "max_bytes", size(cache.max_bytes));
@@ -79,6 +103,11 @@ impl Loaded {
         sheet.row("responses", "max_bytes", size(kept.max_bytes));
         sheet.row("responses", "ttl", duration(kept.ttl));
         sheet.end("[responses]");
+        if let Some(url) = config.redis.shown() {
+            sheet.row("redis", "url", quote(url));
+        }
+        sheet.row("redis", "timeout", duration(config.redis.timeout));
+        sheet.end("[redis]");
         for (name, price) in &config.prices {
             let path = format!("prices.{name}");
             let per_million = |usd: tierway_services::chat::Usd| usd.times(1_000_000).as_dollars();

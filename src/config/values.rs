@@ -1,11 +1,12 @@
 //! What each kind of value looks like when typed, and what to write where it does not.
 use super::{
-    settings::{LogFormat, Route},
+    settings::{LogFormat, Route, SharedBy},
     shape::closest,
     typed::{Complaint, Read},
 };
 use bytesize::ByteSize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use tierway_layers::cascade::StreamMode;
 use tierway_layers::classify::{Class, ClientKind};
 use tierway_services::{
     chat::{Target, Tier, Usd},
@@ -32,9 +33,12 @@ pub(super) struct BaseUrl(pub(super) String);
 /// A filter for log lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LogLevel(pub(super) String);
-/// A switch whose other position does not exist.
+/// A number that is not negative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Ratio(pub(super) f64);
+/// A number of turns, which may be none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Off;
+pub(super) struct Turns(pub(super) u32);
 
 impl Read for String {
     fn read(value: &Value) -> Result<Self, Complaint> {
@@ -327,6 +331,19 @@ impl Read for BaseUrl {
     }
 }
 
+impl Read for SharedBy {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        match value.as_str() {
+            Some("memory") => Ok(Self::Memory),
+            Some("redis") => Ok(Self::Redis),
+            _ => Err(Complaint::new(
+                "is not a store",
+                r#"write "memory" or "redis""#,
+            )),
+        }
+    }
+}
+
 impl Read for LogFormat {
     fn read(value: &Value) -> Result<Self, Complaint> {
         match value.as_str() {
@@ -368,14 +385,29 @@ impl Read for LogLevel {
     }
 }
 
-impl Read for Off {
+impl Read for StreamMode {
     fn read(value: &Value) -> Result<Self, Complaint> {
-        match value {
-            Value::Boolean(false) => Ok(Self),
-            Value::String(text) if text == "off" => Ok(Self),
+        let mode = match value {
+            Value::Boolean(on) => Some(Self::from(*on)),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        mode.ok_or_else(|| {
+            Complaint::new(
+                "is not a mode for streams",
+                r#"write "off", "buffer", "prefix" or "hedged""#,
+            )
+        })
+    }
+}
+
+impl Read for Ratio {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        match number(value) {
+            Some(ratio) if ratio >= 0.0 && ratio.is_finite() => Ok(Self(ratio)),
             _ => Err(Complaint::new(
-                "cannot be turned on",
-                "write false: such requests go straight to the model of their tier",
+                "is not a ratio of prices",
+                "write for example 0.5",
             )),
         }
     }
@@ -397,6 +429,18 @@ fn words<T>(value: &Value, named: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> 
 
 fn out_of<'a>(all: impl Iterator<Item = &'a str>) -> String {
     format!("write a list out of {}", all.collect::<Vec<_>>().join(", "))
+}
+
+impl Read for Turns {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        let turns = value.as_integer().and_then(|n| u32::try_from(n).ok());
+        turns.map(Self).ok_or_else(|| {
+            Complaint::new(
+                "is not a number of turns",
+                "write for example 3, or 0 for none",
+            )
+        })
+    }
 }
 
 fn number(value: &Value) -> Option<f64> {

@@ -1,6 +1,6 @@
-"""Fixtures: one scripted upstream for the session, and a gateway in front of it that knows it in both formats."""
+"""Fixtures: one scripted upstream for the session, and a gateway in front of it that knows it in every format."""
 import pytest
-from harness import KEY, UPSTREAM_KEY, Direct, Gateway, configuration, direct
+from harness import FORMATS, KEY, UPSTREAM_KEY, Direct, Gateway, configuration, direct
 from upstream import Upstream
 
 
@@ -27,9 +27,8 @@ def fresh(scripted):
     scripted.behaviour.clear()
 
 
-@pytest.fixture(params=["a", "o"], ids=["anthropic-format", "openai-format"])
-def provider(request):
-    """The format that the upstream speaks."""
-    if direct() and request.param != request.module.NATIVE:
-        pytest.skip("directly, only the caller's own format is there")
-    return request.param
+def pytest_generate_tests(metafunc):
+    """`provider`: the format that the upstream speaks; each of them, unless the test names some itself. Directly, only the caller's own is there."""
+    marked = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "provider" in metafunc.fixturenames and not any("provider" in names for names in marked):
+        metafunc.parametrize("provider", [metafunc.module.NATIVE] if direct() else list(FORMATS), ids=FORMATS.get)

@@ -1,6 +1,6 @@
-"""Whole tool rounds with Python frameworks, on the gateway at $BASE_URL. usage: frameworks.py CLIENT MODEL
+"""Whole tool rounds with Python frameworks, on the gateway at $BASE_URL. usage: frameworks.py CLIENT MODEL...
 
-Runs in an environment of its own (framework-requirements.txt) and prints one JSON line: {text, tools: [what each tool was called with]}.
+Runs in an environment of its own (framework-requirements.txt) and prints one JSON line for each model: {model, text, tools: [what each tool was called with]}.
 """
 import json
 import os
@@ -90,5 +90,7 @@ def pydantic_ai(model, api):
 if __name__ == "__main__":
     name, api = sys.argv[1].rsplit("-", 1)
     walk = {"langchain": langchain, "pydantic-ai": pydantic_ai}[name]
-    result = walk(sys.argv[2], api)
-    print(json.dumps({"tools": CALLED, **result}))
+    for model in sys.argv[2:]:
+        CALLED.clear()
+        result = walk(model, api)
+        print(json.dumps({"model": model, "tools": CALLED, **result}), flush=True)

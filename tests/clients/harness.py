@@ -14,6 +14,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("TIERWAY_TEST_CACHE") or ROOT / ".cache")
+# The providers of `configuration`, what is spoken with each, and what the paths of its requests end in.
+FORMATS = {"a": "anthropic-format", "o": "openai-format", "r": "responses-format", "b": "converse-format", "g": "gemini-format"}
+PATHS = {
+    "a": ("/v1/messages",), "o": ("/v1/chat/completions",), "r": ("/v1/responses",), "b": ("/converse", "/converse-stream"),
+    "g": (":generateContent", ":streamGenerateContent"),
+}
 KEY = "sk-test-alice-0001"
 UPSTREAM_KEY = "sk-upstream-0002"
 
@@ -46,7 +52,7 @@ def clean_environment(**more):
 
 
 def configuration(upstream, simple="o:text-small", medium="o:text-medium", complex="a:text-big", reasoning="a:text-reason", keys=True, extra=""):
-    """A `tierway.toml` with the upstream as an Anthropic-format provider `a` and an OpenAI-format provider `o`."""
+    """A `tierway.toml` with the upstream as a provider of each format that it speaks: see FORMATS."""
     auth = f'[[keys]]\nkey = "{KEY}"\ntenant = "alice"\n' if keys else ""
     return f"""
 [providers.a]
@@ -56,6 +62,19 @@ api_key = "{UPSTREAM_KEY}"
 [providers.o]
 kind = "openai-compatible"
 base_url = "{upstream}/v1"
+api_key = "{UPSTREAM_KEY}"
+[providers.r]
+kind = "openai"
+base_url = "{upstream}/v1"
+api_key = "{UPSTREAM_KEY}"
+native_chat = true
+[providers.b]
+kind = "bedrock"
+base_url = "{upstream}"
+api_key = "{UPSTREAM_KEY}"
+[providers.g]
+kind = "gemini"
+base_url = "{upstream}"
 api_key = "{UPSTREAM_KEY}"
 [tiers]
 simple = "{simple}"

@@ -7,12 +7,17 @@ FREE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "req
 
 def refused(body):
     """Why OpenAI's own server would refuse this request, if it would."""
+    called = set()
     for item in body.get("input") if isinstance(body.get("input"), list) else []:
         kind = item.get("type", "message")
+        if kind.endswith("_call"):
+            called.add(item.get("call_id"))
         if kind == "message" and item.get("role") not in ("user", "assistant", "system", "developer"):
             return f"Invalid value: {item.get('role')!r} as the role of a message"
         if kind.endswith("_output") and not item.get("call_id"):
             return "Missing required parameter: 'call_id'"
+        if kind.endswith("_output") and item["call_id"] not in called and not body.get("previous_response_id"):
+            return f"No tool call found for function call output with call_id {item['call_id']}."
     if "messages" in body:
         return "Unsupported parameter: 'messages'. Use 'input' instead"
     return None
@@ -40,8 +45,13 @@ def offered(body):
 
 def answered(body):
     """Whether the newest turn brings the result of a call."""
-    items = body.get("input") if isinstance(body.get("input"), list) else []
-    return bool(items) and str(items[-1].get("type", "")).endswith("_output")
+    for item in reversed(body.get("input") if isinstance(body.get("input"), list) else []):
+        kind = str(item.get("type", "message"))
+        if kind.endswith("_output"):
+            return True
+        if kind.endswith("_call") or item.get("role") == "assistant":
+            return False
+    return False
 
 
 def parts(plan, known):

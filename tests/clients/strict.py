@@ -73,6 +73,16 @@ def chat_completions(body):
     return None
 
 
+def invoke(body):
+    """Why Bedrock would refuse this message to Claude."""
+    if body.get("anthropic_version") != "bedrock-2023-05-31":
+        return "anthropic_version: Field required"
+    for name in ("model", "stream"):
+        if name in body:
+            return f"{name}: Extra inputs are not permitted"
+    return messages(body, {"anthropic-version": ""})
+
+
 def messages(body, headers, counting=False):
     """Why Anthropic would refuse this message."""
     if "anthropic-version" not in headers:

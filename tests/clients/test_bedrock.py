@@ -1,17 +1,18 @@
 """Bedrock, as Amazon's own library judges it: every signature is computed again by botocore, every body of Converse is held to the service's model."""
-import base64
 import http.server
 import json
 import threading
 import urllib.parse
 
 import botocore.auth
+import botocore.exceptions
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.validate import ParamValidator
+from converse_wire import faults
 from harness import Gateway, call, direct
+from upstream import Upstream
 
 NATIVE = None
 pytestmark = pytest.mark.skipif(direct(), reason="the gateway's own")
@@ -19,22 +20,6 @@ ID, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 SCHEMA = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
 PNG = "iVBORw0KGgo="
-SHAPE = botocore.session.get_session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape
-
-
-def faults(body):
-    """What is wrong with a body of Converse."""
-
-    def decoded(value, shape):
-        if shape.type_name == "blob":
-            return base64.b64decode(value)
-        if shape.type_name == "structure" and not shape.is_document_type:
-            return {name: decoded(v, shape.members[name]) if name in shape.members else v for name, v in value.items()}
-        if shape.type_name == "list":
-            return [decoded(v, shape.member) for v in value]
-        return value
-
-    return ParamValidator().validate({"modelId": "m", **decoded(body, SHAPE)}, SHAPE).generate_report()
 
 
 def signature(handler, body):
@@ -186,3 +171,26 @@ def test_credentials_are_found_where_amazons_tools_find_them(servers, tmp_path, 
         body = {"model": "bedrock:m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
         answer = call(gateway.url, "/v1/messages", body, {"anthropic-version": "2023-06-01"})
         assert answer.status == 500 and "no AWS credentials" in answer.text
+
+
+def test_amazons_own_client_reads_the_scripted_service():
+    """So that what the gateway is tried on elsewhere is what it finds at Amazon's."""
+    with Upstream() as upstream:
+        session = botocore.session.get_session()
+        session.set_credentials(ID, SECRET)
+        client = session.create_client("bedrock-runtime", region_name="eu-west-1", endpoint_url=upstream.url)
+        ask = {"modelId": "think-tool-x", "messages": [{"role": "user", "content": [{"text": "hi"}]}]}
+        tools = {"tools": [{"toolSpec": {"name": "bash", "inputSchema": {"json": SCHEMA}}}]}
+        whole = client.converse(**ask, toolConfig=tools)
+        assert [list(block)[0] for block in whole["output"]["message"]["content"]] == ["reasoningContent", "text", "toolUse"]
+        told = [(name, event) for frame in client.converse_stream(**ask, toolConfig=tools)["stream"] for name, event in frame.items()]
+        assert [name for name, _ in told if name != "contentBlockDelta"] == ["messageStart", "contentBlockStop", "contentBlockStop", "contentBlockStart", "contentBlockStop", "messageStop", "metadata"]
+        arguments = "".join(event["delta"]["toolUse"]["input"] for name, event in told if name == "contentBlockDelta" and "toolUse" in event["delta"])
+        assert json.loads(arguments) == whole["output"]["message"]["content"][-1]["toolUse"]["input"]
+        body = json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]})
+        chunks = client.invoke_model_with_response_stream(modelId=CLAUDE, body=body)["body"]
+        assert [json.loads(chunk["chunk"]["bytes"])["type"] for chunk in chunks][-1] == "message_stop"
+        with pytest.raises(client.exceptions.ThrottlingException):
+            client.converse(**{**ask, "modelId": "e429-x"})
+        with pytest.raises(botocore.exceptions.EventStreamError):
+            list(client.converse_stream(**{**ask, "modelId": "midfail-x"})["stream"])

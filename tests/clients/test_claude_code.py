@@ -1,24 +1,27 @@
 """The real Claude Code, a whole tool round each time: it must run the command and leave its proof in the folder."""
 import claude
 import pytest
-from harness import KEY, UPSTREAM_KEY, Direct, Gateway, configuration, direct
+import told
+from harness import FORMATS, KEY, PATHS, UPSTREAM_KEY, Direct, Gateway, configuration, direct
 from plan import PROOF, PROOF_FILE
 
 NATIVE = "a"
 pytestmark = pytest.mark.timeout(180)
+# Besides the formats of all clients, Claude at Amazon: Anthropic's format in Amazon's envelopes.
+UPSTREAMS = {**FORMATS, "i": "invoke-format"}
+MODELS = {provider: "b:anthropic.claude-agent-x" if provider == "i" else f"{provider}:agent-x" for provider in UPSTREAMS}
+REACHED = {**PATHS, "i": ("/invoke", "/invoke-with-response-stream")}
 
 
-@pytest.fixture(scope="module", params=["a", "o"], ids=["anthropic-format", "openai-format"])
+@pytest.fixture(scope="module", params=[NATIVE] if direct() else list(UPSTREAMS), ids=UPSTREAMS.get)
 def through(request, scripted):
     """A gateway all of whose tiers are one model of this format; what the client calls Claude goes there."""
     if direct():
-        if request.param != NATIVE:
-            pytest.skip("directly, only the caller's own format is there")
         yield Direct(scripted.url)
         return
-    tiers = dict.fromkeys(("simple", "medium", "complex", "reasoning"), f"{request.param}:agent-x")
+    tiers = dict.fromkeys(("simple", "medium", "complex", "reasoning"), MODELS[request.param])
     with Gateway(configuration(scripted.url, **tiers, extra="[cascade]\nenabled = false\n")) as gateway:
-        gateway.format = request.param
+        gateway.format, gateway.agent = request.param, MODELS[request.param].split(":")[1]
         yield gateway
         assert KEY not in gateway.log and UPSTREAM_KEY not in gateway.log, "a key stands in the log"
 
@@ -36,9 +39,8 @@ def test_a_whole_tool_round(through, scripted, tmp_path, token):
     check_proof(ran)
     assert ran.result["usage"]["input_tokens"] > 0 and ran.result["usage"]["output_tokens"] > 0
     if not direct():
-        path = "/v1/messages" if through.format == "a" else "/v1/chat/completions"
-        turns = scripted.received(path)
-        assert len(turns) >= 2 and {t.body["model"] for t in turns} == {"agent-x"}
+        turns = scripted.received(REACHED[through.format])
+        assert len(turns) >= 2 and {told.model("b" if through.format == "i" else through.format, t) for t in turns} == {through.agent}
         assert all(KEY not in value for t in turns for value in t.headers.values())
 
 
@@ -47,14 +49,17 @@ def test_recovers_when_streams_break(through, scripted, tmp_path, fault):
     """Every stream breaks in the middle; the client repeats each turn whole, and the round still ends."""
     if direct():
         scripted.behaviour.update({m: fault for m in ("claude-opus-5-5", "claude-sonnet-5", "claude-sonnet-5-5")})
-    scripted.behaviour["agent-x"] = fault
+    else:
+        scripted.behaviour[through.agent] = fault
     check_proof(claude.run(tmp_path, through.url, through.key, seconds=150))
 
 
 def test_an_overloaded_upstream_is_reported(through, scripted, tmp_path):
     if direct():
         pytest.skip("the model's name is the gateway's")
-    scripted.behaviour["agent-x"] = "e529"
+    if through.format in "bi":
+        pytest.skip("Amazon has no such status")
+    scripted.behaviour[through.agent] = "e529"
     ran = claude.run(tmp_path, through.url, through.key, CLAUDE_CODE_MAX_RETRIES="1")
     assert ran.code != 0 or ran.result.get("is_error"), ran.told()
     assert "529" in ran.output or "verloaded" in ran.output, ran.told()
@@ -63,28 +68,28 @@ def test_an_overloaded_upstream_is_reported(through, scripted, tmp_path):
 def test_two_tools_at_once(through, scripted, tmp_path):
     if direct():
         pytest.skip("the model's name is the gateway's")
-    scripted.behaviour["agent-x"] = "parallel"
+    scripted.behaviour[through.agent] = "parallel"
     check_proof(claude.run(tmp_path, through.url, through.key))
 
 
 def thinking_sent(scripted):
-    """The thinking blocks of the newest request."""
-    turns = scripted.requests[-1].body["messages"]
-    return [b for t in turns if t["role"] == "assistant" and isinstance(t["content"], list) for b in t["content"] if b["type"] == "thinking"]
+    """The thinking blocks of the newest request, if it is in Anthropic's format."""
+    turns = scripted.requests[-1].body.get("messages", [])
+    return [b for t in turns if t["role"] == "assistant" and isinstance(t["content"], list) for b in t["content"] if b.get("type") == "thinking"]
 
 
 def test_a_resumed_session_keeps_its_thinking(through, scripted, tmp_path):
     """`claude -p`, then `claude -p --continue`: the thinking of the first comes back, signed as it was."""
     if direct():
         pytest.skip("the model's name is the gateway's")
-    scripted.behaviour["agent-x"] = "think"
+    scripted.behaviour[through.agent] = "think"
     check_proof(claude.run(tmp_path, through.url, through.key))
     before = len(scripted.requests)
     again = claude.run(tmp_path, through.url, through.key, prompt="Say it once more.", arguments=["--continue"])
     assert again.code == 0 and again.result.get("is_error") is False, again.told()
     resumed = scripted.requests[before:]
     assert any(PROOF in r.raw.decode() for r in resumed), "the second run knows nothing of the first"
-    if through.format == "a":
+    if through.format in "ai":
         blocks = thinking_sent(scripted)
         assert blocks and all(b["signature"] == "c2NyaXB0ZWQ=" and b["thinking"] == "Let me think about it." for b in blocks), blocks
     else:

@@ -1,28 +1,24 @@
 """The real Codex, a whole tool round each time: it must run the command and leave its proof in the folder."""
 import codex
 import pytest
-from harness import KEY, UPSTREAM_KEY, Direct, Gateway, configuration, direct
+import told
+from harness import FORMATS, KEY, PATHS, UPSTREAM_KEY, Direct, Gateway, configuration, direct
 from plan import PROOF, PROOF_FILE
 
 NATIVE = "r"
 pytestmark = pytest.mark.timeout(180)
-PATHS = {"r": "/v1/responses", "o": "/v1/chat/completions", "a": "/v1/messages"}
 # To a model that it does not know Codex offers functions; to one of its own, one tool that takes JavaScript, in an item of the input.
 MODELS = ("gpt-unknown", "gpt-6.1-sol")
-NATIVE_PROVIDER = f'[providers.r]\nkind = "openai"\nbase_url = "{{url}}/v1"\napi_key = "{UPSTREAM_KEY}"\n'
 
 
-@pytest.fixture(scope="module", params=list(PATHS), ids=["responses-format", "openai-format", "anthropic-format"])
+@pytest.fixture(scope="module", params=[NATIVE] if direct() else list(FORMATS), ids=FORMATS.get)
 def through(request, scripted):
     """A gateway all of whose tiers are one model of this format."""
     if direct():
-        if request.param != NATIVE:
-            pytest.skip("directly, only the caller's own format is there")
         yield Direct(scripted.url)
         return
     tiers = dict.fromkeys(("simple", "medium", "complex", "reasoning"), f"{request.param}:agent-x")
-    extra = NATIVE_PROVIDER.format(url=scripted.url) + "[cascade]\nenabled = false\n"
-    with Gateway(configuration(scripted.url, **tiers, extra=extra)) as gateway:
+    with Gateway(configuration(scripted.url, **tiers, extra="[cascade]\nenabled = false\n")) as gateway:
         gateway.format = request.param
         yield gateway
         assert KEY not in gateway.log and UPSTREAM_KEY not in gateway.log, "a key stands in the log"
@@ -42,7 +38,7 @@ def test_a_whole_tool_round(through, scripted, tmp_path, model):
     assert ran.usage["input_tokens"] > 0 and ran.usage["output_tokens"] > 0, ran.told()
     if not direct():
         turns = scripted.received(PATHS[through.format])
-        assert len(turns) == 2 and {t.body["model"] for t in turns} == {"agent-x"}
+        assert len(turns) == 2 and {told.model(through.format, t) for t in turns} == {"agent-x"}
         assert all(KEY not in value for t in turns for value in t.headers.values())
 
 

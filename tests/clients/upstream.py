@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""A scripted model provider for tests: the real wire formats, no model. Standard library only, loopback only.
+"""A scripted model provider for tests: the real wire formats, no model. Standard library only (Converse wants botocore),
+loopback only.
 
     Anthropic   POST /v1/messages, /v1/messages/count_tokens    GET /v1/models[/id]
     OpenAI      POST /v1/chat/completions, /v1/responses, /v1/embeddings    GET /v1/models[/id]
+    Bedrock     POST /model/{id}/converse, /converse-stream, /invoke, /invoke-with-response-stream
+    Gemini      POST /v1beta/models/{id}:generateContent, :streamGenerateContent    GET /v1beta/models
     Ollama      GET /api/tags, /api/version     LM Studio  GET /api/v0/models     llama.cpp  GET /health, /props
 
 If tools are offered and the newest turn answers none, it calls one (a shell-like one first, arguments filled from the schema), so a
@@ -38,10 +41,13 @@ import time
 import urllib.parse
 from dataclasses import dataclass
 
+import converse_wire
+import gemini_wire
 import responses_wire
 import strict
 from plan import Plan, Tool, embedding, identifier, now, tokens, words
 
+SSE, AMAZONS_STREAM = "text/event-stream; charset=utf-8", "application/vnd.amazon.eventstream"
 MODELS = ("claude-sonnet-scripted", "claude-haiku-scripted", "gpt-scripted", "gpt-mini-scripted")
 ANTHROPIC_ERRORS = {
     400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
@@ -79,7 +85,7 @@ class Upstream:
 
     def __init__(self, port=0, key=None, strict=True, delay=0.0, models=MODELS, hang=30.0):
         self.key, self.strict, self.delay, self.models, self.hang = key, strict, delay, models, hang
-        self.behaviour = {}
+        self.behaviour, self.threads = {}, {}
         self.requests = []
         self.left = 0
         self._flaky = itertools.count()
@@ -103,7 +109,7 @@ class Upstream:
             self.left = 0
 
     def received(self, path):
-        """The requests whose path ends so, query apart."""
+        """The requests whose path ends so, or in one of these ways, query apart."""
         with self._lock:
             return [r for r in self.requests if r.path.split("?")[0].endswith(path)]
 
@@ -169,9 +175,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
 
-    def begin_stream(self):
+    def begin_stream(self, content_type=SSE):
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
+        self.send_header("content-type", content_type)
         self.send_header("cache-control", "no-cache")
         self.send_header("transfer-encoding", "chunked")
         self.send_header("request-id", identifier("req_"))
@@ -232,8 +238,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.upstream.requests.append(received)
         path = urllib.parse.unquote(self.path.split("?")[0]).rstrip("/")
         self.anthropic = path.endswith(("/messages", "/count_tokens"))
+        self.amazon, self.google = converse_wire.ROUTE.match(path), gemini_wire.ROUTE.match(path)
         body = received.body if raw else {}
         self.model = str(body.get("model") or "") if isinstance(body, dict) else ""
+        if named := self.amazon or self.google:
+            self.model = named[1]
+        if self.anthropic and isinstance(body, dict):
+            body = self.threaded(body)
         self.said = self.upstream.behaviour.get(self.model, self.model).lower()
         if self.says("reset"):
             return self.reset()
@@ -246,6 +257,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             with self.upstream._lock:
                 self.upstream.left += 1
             self.close_connection = True
+
+    def threaded(self, body):
+        """What continues a thread, with the beginning that is held here: its messages, and what else is not said again."""
+        held = self.upstream.threads.get((body.get("thread") or {}).get("previous_message_id"))
+        return {**held, **body, "messages": [*held["messages"], *body["messages"]]} if held else body
 
     def route(self, path, body):
         if self.command in ("GET", "HEAD"):
@@ -260,6 +276,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self.respond(body)
         if path.endswith("/embeddings"):
             return self.embeddings(body)
+        if self.amazon:
+            return self.converse(body) if "converse" in self.amazon[2] else self.invoke(body)
+        if self.google:
+            return self.generate(body)
         return self.error(404, f"no route {path}")
 
     def refused(self, body, headers, path):
@@ -268,7 +288,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.error(400, "the body is no JSON object")
             return True
         if self.upstream.key and path not in ("", "/health"):
-            given = (headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer "))
+            given = (headers.get("x-api-key"), headers.get("x-goog-api-key"), headers.get("authorization", "").removeprefix("Bearer "))
             if self.upstream.key not in given:
                 self.error(401, "invalid x-api-key" if self.anthropic else "Incorrect API key provided")
                 return True
@@ -289,6 +309,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 reason = strict.chat_completions(body)
             elif path.endswith("/responses"):
                 reason = responses_wire.refused(body)
+            elif self.google:
+                reason = gemini_wire.refused(body)
+            elif self.amazon and "converse" in self.amazon[2]:
+                reason = converse_wire.refused(body)
+            elif self.amazon:
+                reason = strict.invoke(body)
         if reason:
             self.error(400, reason)
         return bool(reason)
@@ -298,6 +324,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.anthropic:
             kind = ANTHROPIC_ERRORS.get(status, "api_error")
             value = {"type": "error", "error": {"type": kind, "message": message}, "request_id": identifier("req_")}
+        elif self.amazon:
+            value = {"message": message}
+            headers.append(("x-amzn-errortype", converse_wire.ERRORS.get(status, "InternalServerException")))
+            status = converse_wire.STATUS.get(status, status)
+        elif self.google:
+            value = {"error": {"code": status, "message": message, "status": gemini_wire.ERRORS.get(status, "UNKNOWN")}}
         else:
             kind, code = OPENAI_ERRORS.get(status, ("server_error", None))
             value = {"error": {"message": message, "type": kind, "param": None, "code": code}}
@@ -309,6 +341,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self.reset()
         if how == "midfail" and self.anthropic:
             self.event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "error")
+        elif how == "midfail" and self.amazon:
+            self.put(converse_wire.failure())
+        elif how == "midfail" and self.google:
+            self.event(gemini_wire.failure())
         elif how == "midfail" and self.path.split("?")[0].endswith("/responses"):
             self.event(responses_wire.failure(), "response.failed")
         elif how == "midfail":
@@ -321,6 +357,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         models = self.upstream.models
         if path in ("", "/health"):
             return self.send(200, {"status": "ok"})
+        if path.endswith("/v1beta/models"):
+            return self.send(200, {"models": [{"name": f"models/{m}", "supportedGenerationMethods": ["generateContent"]} for m in models]})
         if path.endswith("/api/version"):
             return self.send(200, {"version": "0.99.0"})
         if path.endswith("/api/tags"):
@@ -348,6 +386,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def messages(self, body):
         plan = self.anthropic_plan(body)
         head = {"id": identifier("msg_"), "type": "message", "role": "assistant", "model": plan.model}
+        if body.get("thread"):
+            answer = {"role": "assistant", "content": list(self.blocks(plan))}
+            self.upstream.threads[head["id"]] = {**body, "messages": [*body["messages"], answer]}
         usage = {
             "input_tokens": plan.input, "cache_creation_input_tokens": 0, "cache_read_input_tokens": plan.cached,
             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
@@ -356,19 +397,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         stop = "tool_use" if plan.calls else "max_tokens" if plan.truncated else "end_turn"
         if not body.get("stream"):
             return self.send(200, {**head, "content": list(self.blocks(plan)), "stop_reason": stop, "stop_sequence": None, "usage": usage})
-        self.begin_stream()
+        self.begin_stream(AMAZONS_STREAM if self.amazon else SSE)
         start = {**head, "content": [], "stop_reason": None, "stop_sequence": None, "usage": {**usage, "output_tokens": 1}}
         if self.says("nousage"):
             start["usage"] = {"input_tokens": 0, "output_tokens": 0}
-        self.event({"type": "message_start", "message": start}, "message_start")
-        self.event({"type": "ping"}, "ping")
-        for index, block in enumerate(self.blocks(plan, streaming=True)):
-            for event in self.block_events(index, block):
-                self.event(event, event["type"])
         end = {"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": None}}
         end["usage"] = {} if self.says("nousage") else {"output_tokens": plan.output}
-        self.event(end, "message_delta")
-        self.event({"type": "message_stop"}, "message_stop")
+        blocks = enumerate(self.blocks(plan, streaming=True))
+        inside = [event for index, block in blocks for event in self.block_events(index, block)]
+        for event in [{"type": "message_start", "message": start}, {"type": "ping"}, *inside, end, {"type": "message_stop"}]:
+            if self.amazon:
+                self.put(converse_wire.enveloped(event))
+            else:
+                self.event(event, event["type"])
         return self.end_stream()
 
     def anthropic_plan(self, body):
@@ -486,6 +527,31 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.begin_stream()
         for event in events:
             self.event(event, event["type"])
+        return self.end_stream()
+
+    # --- Amazon, Google
+
+    def invoke(self, body):
+        return self.messages({**body, "model": self.model, "stream": self.amazon[2] != "invoke"})
+
+    def converse(self, body):
+        plan = converse_wire.plan(self.said, self.model, body)
+        if self.amazon[2] == "converse":
+            return self.send(200, converse_wire.answer(plan))
+        self.begin_stream(AMAZONS_STREAM)
+        for frame in converse_wire.frames(plan, usage=not self.says("nousage")):
+            self.put(frame)
+        return self.end_stream()
+
+    def generate(self, body):
+        plan = gemini_wire.plan(self.said, self.model, body)
+        if self.google[2] == "generateContent":
+            return self.send(200, gemini_wire.events(plan, whole=True)[0])
+        self.begin_stream()
+        for event in gemini_wire.events(plan):
+            if self.says("nousage"):
+                event.pop("usageMetadata")
+            self.event(event)
         return self.end_stream()
 
     def embeddings(self, body):

@@ -59,6 +59,7 @@ def scrape():
                 ask(f"tierway/{tier}", f"accepted on {tier}")
                 ask(f"tierway/{tier}", f"streamed on {tier}", stream=True)
                 ask(f"tierway/{tier}", f"the other dialect on {tier}", "/v1/messages", stream=True)
+            ask("auto", "the beginning of a conversation")
             for _ in range(3):
                 ask("tierway/simple", "the same again", temperature=0)
             upstream.behaviour["gpt-4o-mini"] = "refuse"

@@ -2,7 +2,7 @@
 //!
 //! A model name that contains one of these words changes the answer: `tool` one call, `parallel` two calls, `think` a reasoning block
 //! first, `eNNN` that status, `cutoff` the connection breaks mid-stream, `midfail` an error event mid-stream, `garbage` a stream that is not
-//! JSON, `hang` silence after the head, `refuse` a refusal, `empty` no text.
+//! JSON, `hang` silence after the head, `refuse` a refusal, `empty` no text, `cached` a long prefix that is read from the cache (messages).
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -207,6 +207,10 @@ fn text(model: &str) -> &'static str {
     }
 }
 
+fn cached(model: &str) -> u64 {
+    if model.contains("cached") { 100_000 } else { 5 }
+}
+
 fn asks_usage(body: &Value) -> bool {
     body["stream_options"]["include_usage"] == true
 }
@@ -239,7 +243,7 @@ fn messages(model: &str) -> Value {
         "end_turn"
     };
     json!({"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content, "stop_reason": stop,
-        "stop_sequence": null, "usage": {"input_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 5, "output_tokens": 7}})
+        "stop_sequence": null, "usage": {"input_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": cached(model), "output_tokens": 7}})
 }
 
 fn messages_events(model: &str) -> Vec<String> {

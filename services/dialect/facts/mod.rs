@@ -64,6 +64,7 @@ impl Dialect {
             json_output: wants_json(&body),
             choices: optional("n", "a whole number", body.n)?.unwrap_or(1),
             metadata_span: body.metadata.map(|m| place.span(m)),
+            prompt_cache_key_span: body.prompt_cache_key.map(|k| place.span(k)),
             tool_choice_span: body.tool_choice.map(|c| place.span(c)),
             inputs: 0,
         })
@@ -121,6 +122,8 @@ struct Body<'a, M> {
     n: Option<&'a RawValue>,
     #[serde(borrow)]
     metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_cache_key: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

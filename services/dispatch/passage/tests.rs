@@ -1,5 +1,9 @@
 use super::*;
-use crate::{chat::Operation, dispatch::signatures::Signer, providers::Kind};
+use crate::{
+    chat::Operation,
+    dispatch::signatures::Signer,
+    providers::{Beta, Betas, Kind},
+};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -21,7 +25,7 @@ fn sent(kind: Kind, dialect: Dialect, betas: &'static str, body: &str) -> String
     let mut headers = HeaderMap::new();
     headers.insert("anthropic-beta", http::HeaderValue::from_static(betas));
     let house = kind.signs_as("m").unwrap_or("kimi");
-    let edits = edits(&prompt, kind.passage(), house, &signatures, &headers);
+    let (edits, _) = edits(&prompt, kind.passage(), (house, "m"), &signatures, &headers);
     let out = prompt.edited(edits);
     serde_json::from_slice::<serde_json::Value>(&out).expect("still JSON");
     String::from_utf8(out.to_vec()).unwrap()
@@ -185,29 +189,49 @@ fn a_tool_choice_without_tools_is_left_out_where_it_is_refused() {
 
 // Case 6: a field goes with its beta.
 #[test]
-fn a_beta_that_does_not_pass_takes_its_field_along() {
-    let body = r#"{"model":"m","mcp_servers":[{"a":1}],"messages":[],"x_future":1e3,"context_management":{},"speed":"fast"}"#;
-    let betas = "mcp-client-2025-04-04,context-management-2025-06-27, fast-mode-2026-02-01";
+fn a_beta_that_does_not_pass_takes_its_fields_along() {
+    let body = r#"{"model":"m","mcp_servers":[{"a":1}],"tools":[{"name":"f","input_examples":[{}],"input_schema":{"input_examples":1}},{"defer_loading":true,"name":"g"}],"messages":[{"role":"system","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral","scope":"global"}}],"output_config":{"effort":"low"}}],"x_future":1e3,"context_management":{},"output_config":{"task_budget":{"total":9} , "effort":"high"},"speed":"fast"}"#;
+    let betas = "mcp-client-2025-04-04,context-management-2025-06-27, fast-mode-2026-02-01,advanced-tool-use-2025-11-20,task-budgets-2026-03-13,per-turn-control-2026-07-01,prompt-caching-scope-2026-01-05";
     assert_eq!(sent(Kind::Anthropic, Dialect::Messages, betas, body), body);
+    assert_eq!(sent(Kind::Ollama, Dialect::Messages, betas, body), body);
+    const KNOWN: &[Beta] = &[
+        Beta::new("context-management-"),
+        Beta::new("tool-search-tool-"),
+    ];
     let only = Passage {
-        betas: crate::providers::Betas::Only(&["context-management-"]),
+        betas: Betas::Only(KNOWN),
+        threads: false,
         signed: true,
         refuses_lone_tool_choice: true,
         blind_to: &[],
     };
     let prompt = prompt(Dialect::Messages, body);
     let mut headers = HeaderMap::new();
-    headers.insert("anthropic-beta", http::HeaderValue::from_static(betas));
-    let edits = edits(
-        &prompt,
-        &only,
-        "anthropic",
-        &Signatures::default(),
-        &headers,
-    );
+    let mut betas = betas.to_owned();
+    betas.push_str(",tool-search-tool-2025-10-19");
+    headers.insert("anthropic-beta", betas.parse().unwrap());
+    let signatures = Signatures::default();
+    let (edits, told) = edits(&prompt, &only, ("anthropic", "m"), &signatures, &headers);
     assert_eq!(
         prompt.edited(edits),
-        r#"{"model":"m","messages":[],"x_future":1e3,"context_management":{}}"#
+        r#"{"model":"m","tools":[{"name":"f","input_schema":{"input_examples":1}},{"defer_loading":true,"name":"g"}],"messages":[{"role":"system","content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}],"x_future":1e3,"context_management":{},"output_config":{ "effort":"high"}}"#
+    );
+    assert_eq!(
+        told,
+        [
+            "mcp-client-2025-04-04",
+            "fast-mode-2026-02-01",
+            "advanced-tool-use-2025-11-20",
+            "task-budgets-2026-03-13",
+            "per-turn-control-2026-07-01",
+            "prompt-caching-scope-2026-01-05",
+            "mcp_servers",
+            "speed",
+            "tools.input_examples",
+            "output_config.task_budget",
+            "messages.output_config",
+            "messages.content.cache_control.scope",
+        ]
     );
 }
 

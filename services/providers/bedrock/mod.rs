@@ -16,6 +16,7 @@ pub(super) use credentials::Credentials;
 use super::{
     Abilities, Provider, Setting,
     spec::{Ask, Auth, Framing, Hooks, Native, Path, Presence, Spec},
+    step,
 };
 use crate::{
     chat::{Operation, Refusal},
@@ -28,7 +29,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Request, StatusCode,
     header::{ACCEPT, AUTHORIZATION},
 };
 use std::{borrow::Cow, fmt::Write, pin::Pin};
@@ -72,7 +73,7 @@ pub(super) static SPEC: Spec = Spec {
         parallel_tools: false,
         ..Capabilities::ALL
     },
-    models_can: MODELS,
+    models_can: &[MODELS],
     ..Spec::BASE
 };
 
@@ -94,7 +95,6 @@ pub(super) static HOOKS: Hooks = Hooks {
     speaks: Some(speaks),
     body: Some(messages::body),
     count: Some(messages::count),
-    counted: Some(messages::counted),
     error: Some(error),
 };
 
@@ -222,12 +222,7 @@ fn prove<'a>(
         for name in IN_BODY {
             request.headers_mut().remove(name);
         }
-        // A query belongs to Anthropic's own paths.
-        if request.uri().query().is_some() {
-            let mut parts = request.uri().clone().into_parts();
-            parts.path_and_query = request.uri().path().parse().ok();
-            *request.uri_mut() = Uri::from_parts(parts).map_err(|e| e.to_string())?;
-        }
+        step::without_query(&mut request)?;
         if request.uri().path().ends_with("-stream") {
             request.headers_mut().insert(
                 ACCEPT,

@@ -1,7 +1,7 @@
 //! What the caller gets for what the provider says.
 use super::*;
-use crate::upstream::{chunk, head, json, response, stream};
-use tierway_services::chat::AttemptEnd;
+use crate::upstream::{Act, chunk, head, json, response, stream};
+use tierway_services::chat::{AttemptEnd, EarlyHead};
 
 #[test]
 fn a_leaf_that_fits_any_stack() {
@@ -200,4 +200,22 @@ async fn a_call_without_a_target_is_refused() {
     unbound.req.extensions_mut().remove::<Target>();
     let told = unbound.send(&dispatch).await.unwrap();
     assert_eq!((told.status, told.attempts.len()), (500, 0));
+}
+
+#[tokio::test]
+async fn who_answers_is_said_before_he_does() {
+    let upstream = Upstream::start(|_| vec![Act::Close]).await;
+    let there = dispatch(provider(Kind::Anthropic, &upstream));
+    for (role, known) in [(Role::Only, true), (Role::Small, false)] {
+        let early = EarlyHead::default();
+        let mut ask = ask("/v1/messages", MESSAGES_STREAM);
+        ask.req.extensions_mut().insert(early.clone());
+        ask.req.extensions_mut().insert(role);
+        ask.send(&there).await.unwrap_err();
+        let said = early.said();
+        let said = said
+            .get("x-tierway-provider")
+            .zip(said.get("x-tierway-model"));
+        assert_eq!(said.is_some_and(|(p, m)| p == "p" && m == "m"), known);
+    }
 }

@@ -17,10 +17,9 @@ async fn dropping_the_future_hangs_up() {
     upstream.hung_up().await;
     let attempts = journal.read(|e| e.attempts.clone());
     assert_eq!(attempts.len(), 1);
-    assert_eq!(
-        (attempts[0].end, attempts[0].usage),
-        (AttemptEnd::Cancelled, None)
-    );
+    assert_eq!(attempts[0].end, AttemptEnd::Cancelled);
+    // One arm of two: what it read may be billed.
+    assert!(attempts[0].estimated && attempts[0].usage.unwrap().input > 0);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tierway_services::{
 
 const CHAT_TOOLS: &str = r#"{"model":"auto","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f"}}]}"#;
 
-fn keyed(kind: Kind, upstream: &Upstream) -> Provider {
+pub(crate) fn keyed(kind: Kind, upstream: &Upstream) -> Provider {
     provider(kind, upstream).api_key(Secret::new("key-of-ours"))
 }
 
@@ -187,7 +187,7 @@ async fn a_token_that_is_not_to_be_had_is_told_without_the_secret() {
     );
 }
 
-const GEMINI: &str = r#"{"candidates":[{"content":{"parts":[{"text":"Hello."}],"role":"model"},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":3,"thoughtsTokenCount":4},"modelVersion":"gemini-x","responseId":"r"}"#;
+pub(crate) const GEMINI: &str = r#"{"candidates":[{"content":{"parts":[{"text":"Hello."}],"role":"model"},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":3,"thoughtsTokenCount":4},"modelVersion":"gemini-x","responseId":"r"}"#;
 
 #[tokio::test]
 async fn gemini_is_asked_in_its_own_dialect() {
@@ -244,72 +244,6 @@ async fn an_error_of_geminis_is_told_in_the_callers_words() {
         .await
         .unwrap();
     assert_eq!(told.json()["error"]["message"], "Quota exceeded");
-}
-
-#[tokio::test]
-async fn vertex_exchanges_a_signed_assertion_for_a_token() {
-    let upstream = Upstream::start(|seen: &Seen| {
-        vec![Act::Send(if seen.path == "/token" {
-            json(200, r#"{"access_token":"fetched","expires_in":3599}"#)
-        } else {
-            json(200, GEMINI)
-        })]
-    })
-    .await;
-    let account = serde_json::json!({
-        "type": "service_account", "project_id": "proj", "private_key_id": "kid",
-        "client_email": "sa@proj.iam.gserviceaccount.com",
-        "private_key": include_str!("test-only-key.pem"),
-        "token_uri": format!("{}/token", upstream.url),
-    });
-    let settings = Settings {
-        credentials: Some(Secret::new(account.to_string())),
-        region: Some("europe-west1".into()),
-        ..Settings::default()
-    };
-    let new = || Provider::new("p", Kind::Vertex).settings(settings.clone());
-    assert_eq!(
-        new().origin(),
-        "https://europe-west1-aiplatform.googleapis.com"
-    );
-    let there = new().base_url(&upstream.url).unwrap();
-    there.check().unwrap();
-    let there = dispatch(there);
-    for _ in 0..2 {
-        let told = ask("/v1/messages", MESSAGES).send(&there).await.unwrap();
-        assert_eq!(told.json()["content"][0]["text"], "Hello.");
-    }
-    let seen = upstream.seen();
-    assert_eq!(seen.len(), 3);
-    let assertion = seen[0].body.rsplit_once("assertion=").unwrap().1;
-    assert_eq!(assertion.matches('.').count(), 2, "{assertion}");
-    assert_eq!(
-        seen[1].path,
-        "/v1/projects/proj/locations/europe-west1/publishers/google/models/m:generateContent"
-    );
-    assert_eq!(seen[2].header("authorization"), Some("Bearer fetched"));
-    // A token that is given needs no account, but then somebody must say whose project.
-    let given = keyed(Kind::Vertex, &upstream);
-    assert!(given.check().unwrap_err().to_string().contains("project"));
-    let settings = Settings {
-        project: Some("other".into()),
-        ..Settings::default()
-    };
-    let given = Provider::new("p", Kind::Vertex)
-        .settings(settings)
-        .base_url(&upstream.url)
-        .unwrap()
-        .api_key(Secret::new("given"));
-    ask("/v1/messages", MESSAGES)
-        .send(&dispatch(given))
-        .await
-        .unwrap();
-    let seen = upstream.last();
-    assert!(
-        seen.path
-            .starts_with("/v1/projects/other/locations/global/")
-    );
-    assert_eq!(seen.header("authorization"), Some("Bearer given"));
 }
 
 const LINES: [&str; 3] = [

@@ -1,5 +1,5 @@
 //! `count_tokens`: the provider's own counter, or ours.
-use super::*;
+use super::{clouds::keyed, *};
 use crate::upstream::{Act, json, response};
 use tierway_services::chat::{AttemptEnd, Usage};
 
@@ -75,4 +75,45 @@ async fn a_large_prompt_is_counted_too() {
     let body = BARE.replace("hi", &"word ".repeat(10_000));
     let told = ask(PATH, &body).send(&dispatch).await.unwrap();
     assert!((10_000..10_100).contains(&tokens(&told)), "{}", told.body);
+}
+
+#[tokio::test]
+async fn gemini_counts_whatever_dialect_the_caller_speaks() {
+    let upstream = Upstream::saying(json(
+        200,
+        r#"{"totalTokens":31,"promptTokensDetails":[{"modality":"TEXT","tokenCount":31}]}"#,
+    ))
+    .await;
+    let there = dispatch(keyed(Kind::Gemini, &upstream));
+    let told = ask(PATH, WITH_TOOLS).send(&there).await.unwrap();
+    assert_eq!(told.body, r#"{"input_tokens":31}"#);
+    assert_eq!(told.attempt().usage, Some(Usage::default()));
+    let seen = upstream.last();
+    assert_eq!(seen.path, "/v1beta/models/m:countTokens");
+    let sent = &seen.json()["generateContentRequest"];
+    assert_eq!(sent["model"], "models/m");
+    assert_eq!(sent["tools"][0]["functionDeclarations"][0]["name"], "bash");
+    let told = ask(
+        "/v1/responses/input_tokens",
+        r#"{"model":"auto","input":"hi"}"#,
+    )
+    .send(&there)
+    .await
+    .unwrap();
+    assert_eq!(
+        told.body,
+        r#"{"object":"response.input_tokens","input_tokens":31}"#
+    );
+}
+
+#[tokio::test]
+async fn what_geminis_counter_refuses_is_counted_for() {
+    let body = r#"{"error":{"code":400,"message":"no","status":"INVALID_ARGUMENT"}}"#;
+    let upstream = Upstream::saying(json(400, body)).await;
+    let told = ask(PATH, BARE)
+        .send(&dispatch(keyed(Kind::Gemini, &upstream)))
+        .await
+        .unwrap();
+    assert!(told.status == 200 && tokens(&told) > 0);
+    assert_eq!(told.attempt().end, AttemptEnd::Status(400));
 }

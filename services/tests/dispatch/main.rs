@@ -12,11 +12,13 @@ mod cancellation;
 mod clouds;
 mod counting;
 mod errors;
+mod logprobs;
 mod models;
 mod native;
 mod secrets;
 mod texts;
 mod upstream;
+mod vertex;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
@@ -58,7 +60,7 @@ pub(crate) fn ask(path: &str, body: &str) -> Ask {
     let uri: http::Uri = path.parse().unwrap();
     let dialect = Dialect::of(&uri, &HeaderMap::new());
     let operation = match uri.path() {
-        "/v1/messages/count_tokens" => Operation::CountTokens,
+        "/v1/messages/count_tokens" | "/v1/responses/input_tokens" => Operation::CountTokens,
         "/v1/embeddings" => Operation::Embed,
         "/v1/completions" => Operation::Complete,
         _ => Operation::Generate,

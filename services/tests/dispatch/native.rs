@@ -2,6 +2,7 @@
 use super::*;
 use crate::upstream::{Act, Seen, json, response};
 use std::sync::Mutex;
+use tierway_services::providers::Settings;
 
 /// A server of the chat dialect that answers a call of Messages with `messages`.
 async fn server(messages: String) -> Upstream {
@@ -110,3 +111,96 @@ async fn a_server_that_is_still_loading_is_asked_again() {
     let (messages, chat) = ("/v1/messages", "/v1/chat/completions");
     assert_eq!(paths(&upstream), [messages, chat, messages, messages]);
 }
+
+#[tokio::test]
+async fn responses_are_asked_for_where_told_so_and_where_only_they_reach_the_model() {
+    let upstream = Upstream::start(|seen: &Seen| {
+        let said = match seen.path.rsplit('/').next() {
+            Some("responses") => RESPONSE,
+            _ => COMPLETION,
+        };
+        vec![Act::Send(json(200, said))]
+    })
+    .await;
+    let told_so = Settings {
+        native_chat: true,
+        ..Settings::default()
+    };
+    let (chat, responses) = ("/v1/chat/completions", "/v1/responses");
+    for (kind, settings, model, path) in [
+        (Kind::OpenAi, Settings::default(), "gpt-6", chat),
+        (Kind::OpenAi, told_so.clone(), "gpt-6", responses),
+        (Kind::OpenAiCompatible, told_so, "m", responses),
+        (Kind::OpenAiCompatible, Settings::default(), "m-pro", chat),
+        (
+            Kind::OpenAi,
+            Settings::default(),
+            "gpt-5.1-codex-max",
+            responses,
+        ),
+        (
+            Kind::OpenAi,
+            Settings::default(),
+            "o3-pro-2025-06-10",
+            responses,
+        ),
+        (Kind::OpenAi, Settings::default(), "gpt-5-prodigy", chat),
+    ] {
+        let dispatch = dispatch(provider(kind, &upstream).settings(settings));
+        for (caller, body, field) in [("/v1/messages", MESSAGES, "type"), (chat, CHAT, "object")] {
+            let mut call = ask(caller, body);
+            call.req.extensions_mut().insert(Target::new("p", model));
+            let told = call.send(&dispatch).await.unwrap();
+            let wanted = if caller == chat {
+                "chat.completion"
+            } else {
+                "message"
+            };
+            assert_eq!(told.json()[field], wanted, "{model}: {}", told.body);
+            assert!(told.body.contains("Hello."), "{}", told.body);
+            assert_eq!(upstream.last().path, path, "{kind} {model} {caller}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_that_anthropic_holds_goes_nowhere_else() {
+    let upstream = Upstream::start(|seen: &Seen| {
+        let chat = seen.path.ends_with("/completions");
+        vec![Act::Send(json(
+            200,
+            if chat { COMPLETION } else { MESSAGE },
+        ))]
+    })
+    .await;
+    let thread = r#""thread": {"type": "continue", "previous_message_id": "msg_1"}"#;
+    let body = MESSAGES.replace("\"max_tokens\"", &format!("{thread},\"max_tokens\""));
+    let kept = dispatch(provider(Kind::Anthropic, &upstream));
+    assert_eq!(
+        ask("/v1/messages", &body).send(&kept).await.unwrap().status,
+        200
+    );
+    assert!(upstream.last().body.contains(thread));
+    let mut seen = upstream.seen().len();
+    for (kind, native) in [
+        (Kind::OpenAi, None),
+        (Kind::AnthropicCompatible, None),
+        (Kind::Ollama, Some(true)),
+    ] {
+        let other = dispatch(provider(kind, &upstream).native_messages(native));
+        let told = ask("/v1/messages", &body).send(&other).await.unwrap();
+        assert_eq!(told.status, 400, "{kind}");
+        let details = &told.json()["error"]["details"];
+        assert_eq!(details["error_code"], "thread_unsupported_request");
+        assert_eq!(upstream.seen().len(), seen, "{kind} was asked");
+        let none = body.replace(thread, "\"thread\": null");
+        let told = ask("/v1/messages", &none).send(&other).await.unwrap();
+        assert_eq!(told.status, 200, "{kind}: {}", told.body);
+        let said = body.replace(thread, "\"metadata\": {\"thread\": 1}");
+        let told = ask("/v1/messages", &said).send(&other).await.unwrap();
+        assert_eq!(told.status, 200, "{kind}: {}", told.body);
+        seen = upstream.seen().len();
+    }
+}
+
+const RESPONSE: &str = r#"{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":"gpt-x","output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hello.","annotations":[]}]}],"usage":{"input_tokens":9,"output_tokens":3,"total_tokens":12,"input_tokens_details":{"cached_tokens":0},"output_tokens_details":{"reasoning_tokens":0}}}"#;

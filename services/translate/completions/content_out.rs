@@ -1,9 +1,9 @@
 //! The messages of a chat completions request, written from the intermediate form.
-use super::request_out::refuse;
 use crate::{
     chat::Refusal,
     translate::{
         Capabilities, demands,
+        error::refuse,
         form::{Arguments, Block, BlockKind, Form, Role, Source, Turn},
         ids,
         json::Array,

@@ -1,9 +1,10 @@
 //! A chat completions request, written from the intermediate form.
 use super::content_out::messages;
 use crate::{
-    chat::{Kind, Refusal},
+    chat::Refusal,
     translate::{
         Capabilities, Reasoning,
+        error::refuse,
         form::{Form, Format, Tool, ToolChoice},
         ids,
         json::{Object, write_text},
@@ -83,6 +84,21 @@ fn tools(form: &Form<'_>, caps: &Capabilities, body: &mut Object<'_>) -> Result<
         write_tool(tool, list.object())?;
     }
     drop(list);
+    tool_choice(form, body, |mut choice, name| {
+        choice.object("function").str("name", name);
+    });
+    if form.parallel_tools == Some(false) && caps.parallel_tools {
+        body.bool("parallel_tool_calls", false);
+    }
+    Ok(())
+}
+
+/// Writes the choice among tools as OpenAI has it; `named` writes the name of the one tool that is to be called.
+pub(crate) fn tool_choice(
+    form: &Form<'_>,
+    body: &mut Object<'_>,
+    named: impl FnOnce(Object<'_>, &str),
+) {
     match &form.tool_choice {
         None => {}
         Some(ToolChoice::Auto) => body.str("tool_choice", "auto"),
@@ -91,13 +107,9 @@ fn tools(form: &Form<'_>, caps: &Capabilities, body: &mut Object<'_>) -> Result<
         Some(ToolChoice::Tool(name)) => {
             let mut choice = body.object("tool_choice");
             choice.str("type", "function");
-            choice.object("function").str("name", &ids::tool_name(name));
+            named(choice, &ids::tool_name(name));
         }
     }
-    if form.parallel_tools == Some(false) && caps.parallel_tools {
-        body.bool("parallel_tool_calls", false);
-    }
-    Ok(())
 }
 
 fn write_tool(tool: &Tool<'_>, mut object: Object<'_>) -> Result<(), Refusal> {
@@ -150,12 +162,4 @@ fn response_format(form: &Form<'_>, caps: &Capabilities, body: &mut Object<'_>) 
         }
         _ => {}
     }
-}
-
-pub(super) fn refuse(
-    param: &'static str,
-    why: impl Into<std::borrow::Cow<'static, str>>,
-) -> Refusal {
-    let why = why.into();
-    Refusal::new(Kind::InvalidRequest, format!("{param}: {why}")).with_param(param)
 }

@@ -4,10 +4,10 @@ use crate::{
     chat::Refusal,
     translate::{
         Capabilities,
+        error::refuse,
         form::{Arguments, Block, BlockKind, Form, RAW_ARGUMENTS, Role, Source},
         ids,
         json::{Array, Fields, Json, Object},
-        messages::request_out::refuse,
         responses::is_signature,
         text::Text,
     },

@@ -7,10 +7,11 @@ use crate::{
     chat::Refusal,
     translate::{
         Capabilities, Reasoning, demands,
+        error::refuse,
         form::{BlockKind, Form, Format, Tool, ToolChoice},
         ids,
         json::{Array, Object, write_text},
-        messages::request_out::{can_think, possible, refuse},
+        messages::request_out::{can_think, possible},
         text::Text,
     },
 };

@@ -4,8 +4,9 @@ use crate::{
     chat::{Refusal, StopReason, Usage},
     translate::{
         error,
-        event::{Event, Finish, Open, Sink, Start},
+        event::{Event, Finish, Sink, Start},
         form::settle_stop,
+        growing::{Block, Growing},
         json::{Fields, Json},
         text::{Text, inside},
     },
@@ -18,17 +19,10 @@ use serde_json::value::RawValue;
 pub(crate) struct Reader {
     started: bool,
     finished: bool,
-    block: Option<Block>,
+    block: Growing,
     calls: bool,
     stop: Option<StopReason>,
     pub(crate) usage: Option<Usage>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Block {
-    Text,
-    Thinking,
-    Call,
 }
 
 /// An event. One of these is there.
@@ -94,7 +88,7 @@ impl Reader {
         } else if let Some(json) = event.content_block_start {
             self.open(json, sink);
         } else if event.content_block_stop.is_some() {
-            self.close(sink);
+            self.block.close(sink);
         } else if let Some(json) = event.message_stop {
             let fields = Fields::parse(json.get()).unwrap_or_default();
             self.stop = fields.get("stopReason").map(stop_of);
@@ -128,7 +122,7 @@ impl Reader {
 
     fn end(&mut self, sink: Sink<'_>) {
         self.start(sink);
-        self.close(sink);
+        self.block.close(sink);
         self.finished = true;
         sink(Event::Finish(Finish {
             stop: settle_stop(self.stop, self.calls),
@@ -151,60 +145,32 @@ impl Reader {
     /// Only calls are announced; text and thinking begin with their first piece.
     fn open(&mut self, json: Json<'_>, sink: Sink<'_>) {
         self.start(sink);
-        self.close(sink);
+        self.block.close(sink);
         let fields = Fields::parse(json.get()).unwrap_or_default();
         let call = fields.object("start").and_then(|s| s.object("toolUse"));
         if let Some(call) = call {
             self.calls = true;
-            self.block = Some(Block::Call);
-            sink(Event::Open(Open::Tool {
-                id: call.text("toolUseId").unwrap_or(Text::plain("")),
-                name: call.text("name").unwrap_or(Text::plain("")),
-            }));
+            let id = call.text("toolUseId").unwrap_or(Text::plain(""));
+            self.block.call(id, call.text("name"), sink);
         }
     }
 
     fn delta(&mut self, delta: &Delta<'_>, sink: Sink<'_>) {
-        if let Some(text) = words(delta.text) {
-            self.be(Block::Text, Open::Text, sink);
-            sink(Event::Delta(text));
+        self.start(sink);
+        let thought = delta.reasoning_content.as_ref();
+        self.block.more(Block::Text, words(delta.text), sink);
+        let text = words(thought.and_then(|t| t.text));
+        self.block.more(Block::Thinking, text, sink);
+        let signature = words(thought.and_then(|t| t.signature));
+        if !signature.is_empty() {
+            self.block.sign(signature, sink);
         }
-        if let Some(thought) = &delta.reasoning_content {
-            if let Some(text) = words(thought.text) {
-                self.be(Block::Thinking, Open::Thinking, sink);
-                sink(Event::Delta(text));
-            }
-            if let Some(text) = words(thought.signature) {
-                self.be(Block::Thinking, Open::Thinking, sink);
-                sink(Event::Signature(text));
-            }
-        }
-        // A fragment of a call that nobody announced cannot be told whose it is.
-        if let Some(call) = &delta.tool_use
-            && self.block == Some(Block::Call)
-            && let Some(text) = words(call.input)
-        {
-            sink(Event::Delta(text));
-        }
-    }
-
-    fn be(&mut self, block: Block, open: Open<'_>, sink: Sink<'_>) {
-        if self.block != Some(block) {
-            self.start(sink);
-            self.close(sink);
-            self.block = Some(block);
-            sink(Event::Open(open));
-        }
-    }
-
-    fn close(&mut self, sink: Sink<'_>) {
-        if self.block.take().is_some() {
-            sink(Event::Close);
-        }
+        let input = delta.tool_use.as_ref().and_then(|call| call.input);
+        self.block.more_call(words(input), sink);
     }
 }
 
-/// The inside of a string that says something.
-fn words(json: Option<&RawValue>) -> Option<&str> {
-    json.and_then(inside).filter(|text| !text.is_empty())
+/// The inside of a string.
+fn words(json: Option<&RawValue>) -> &str {
+    json.and_then(inside).unwrap_or_default()
 }

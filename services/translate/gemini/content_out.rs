@@ -1,9 +1,10 @@
 //! The contents of a `generateContent` request, written from the intermediate form.
-use super::{MARK, NO_SIGNATURE, request_out::refuse};
+use super::{MARK, NO_SIGNATURE};
 use crate::{
     chat::Refusal,
     translate::{
         Capabilities, demands,
+        error::refuse,
         form::{Arguments, Block, BlockKind, Form, RAW_ARGUMENTS, Role, Source, Turn},
         ids,
         json::{Array, Object},

@@ -1,9 +1,10 @@
 //! A `generateContent` request, written from the intermediate form.
 use super::content_out::{contents, system};
 use crate::{
-    chat::{Kind, Refusal},
+    chat::Refusal,
     translate::{
         Capabilities, Reasoning,
+        error::refuse,
         form::{Form, Format, ToolChoice},
         ids,
         json::{Object, write_str, write_text},
@@ -135,12 +136,4 @@ fn tools(form: &Form<'_>, caps: &Capabilities, body: &mut Object<'_>) -> Result<
         }
     }
     Ok(())
-}
-
-pub(super) fn refuse(
-    param: &'static str,
-    why: impl Into<std::borrow::Cow<'static, str>>,
-) -> Refusal {
-    let why = why.into();
-    Refusal::new(Kind::InvalidRequest, format!("{param}: {why}")).with_param(param)
 }

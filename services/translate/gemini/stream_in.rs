@@ -11,30 +11,23 @@ use crate::{
     dialect::Dialect,
     translate::{
         error,
-        event::{Event, Finish, Open, Sink, Start},
+        event::{Event, Finish, Sink, Start},
         form::settle_stop,
+        growing::{Block, Growing},
         ids,
-        text::{Text, escape, inside},
+        text::{Text, inside},
     },
 };
-use bytes::BytesMut;
 use serde_json::value::RawValue;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     started: bool,
     finished: bool,
-    open: Option<Words>,
+    open: Growing,
     calls: bool,
     stop: Option<StopReason>,
     pub(crate) usage: Option<Usage>,
-}
-
-/// The kinds of block that grow over several events. A call comes whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Words {
-    Text,
-    Thinking,
 }
 
 impl Reader {
@@ -58,7 +51,7 @@ impl Reader {
             return Err(error::cut());
         }
         self.finished = true;
-        self.close(sink);
+        self.open.close(sink);
         sink(Event::Finish(Finish {
             stop: settle_stop(self.stop, self.calls),
             stop_sequence: None,
@@ -88,13 +81,7 @@ impl Reader {
             }));
         }
         if let Some(why) = response.blocked() {
-            let mut spelt = BytesMut::new();
-            escape(&mut spelt, &why);
-            self.words(
-                Words::Text,
-                std::str::from_utf8(&spelt).unwrap_or_default(),
-                sink,
-            );
+            self.open.more_plain(Block::Text, &why, sink);
             self.stop = Some(StopReason::Refusal);
         }
         if let Some(candidate) = response.candidate() {
@@ -110,8 +97,11 @@ impl Reader {
 
     fn part(&mut self, part: &Part<'_>, sink: Sink<'_>) {
         if let Some(call) = &part.function_call {
-            self.sign(part.thought_signature, sink);
-            self.close(sink);
+            // The signature of a call stands with the thinking before it.
+            let signature = part.thought_signature.and_then(inside);
+            if let Some(signature) = signature.filter(|s| !s.is_empty()) {
+                self.open.sign(&format!("{MARK}{signature}"), sink);
+            }
             self.calls = true;
             let made;
             let id = match call.id.and_then(inside).filter(|id| !id.is_empty()) {
@@ -121,64 +111,19 @@ impl Reader {
                     Text::plain(&made)
                 }
             };
-            let name = call.name.and_then(Text::of).unwrap_or(Text::plain(""));
-            sink(Event::Open(Open::Tool { id, name }));
-            let mut arguments = BytesMut::new();
-            escape(&mut arguments, call.args.map_or("{}", RawValue::get));
-            sink(Event::Delta(
-                std::str::from_utf8(&arguments).unwrap_or_default(),
-            ));
-            sink(Event::Close);
+            let arguments = call.args.map_or("{}", RawValue::get);
+            let name = call.name.and_then(Text::of);
+            self.open.whole_call(id, name, arguments, sink);
         } else if let Some(text) = part.text.and_then(inside) {
-            let words = if part.thought == Some(true) {
-                Words::Thinking
+            let block = if part.thought == Some(true) {
+                Block::Thinking
             } else {
-                Words::Text
+                Block::Text
             };
-            self.words(words, text, sink);
+            // The last event is often an empty text that bears the finish reason.
+            self.open.more(block, text, sink);
         } else if let Some(image) = part.inline_data.as_ref().and_then(|data| data.markdown()) {
-            let mut spelt = BytesMut::new();
-            escape(&mut spelt, &image);
-            self.words(
-                Words::Text,
-                std::str::from_utf8(&spelt).unwrap_or_default(),
-                sink,
-            );
-        }
-    }
-
-    fn words(&mut self, words: Words, text: &str, sink: Sink<'_>) {
-        // The last event is often an empty text that bears the finish reason.
-        if text.is_empty() {
-            return;
-        }
-        self.open(words, sink);
-        sink(Event::Delta(text));
-    }
-
-    fn open(&mut self, words: Words, sink: Sink<'_>) {
-        if self.open == Some(words) {
-            return;
-        }
-        self.close(sink);
-        self.open = Some(words);
-        sink(Event::Open(match words {
-            Words::Text => Open::Text,
-            Words::Thinking => Open::Thinking,
-        }));
-    }
-
-    fn close(&mut self, sink: Sink<'_>) {
-        if self.open.take().is_some() {
-            sink(Event::Close);
-        }
-    }
-
-    /// The signature of a call stands with the thinking before it.
-    fn sign(&mut self, signature: Option<&RawValue>, sink: Sink<'_>) {
-        if let Some(signature) = signature.and_then(inside).filter(|s| !s.is_empty()) {
-            self.open(Words::Thinking, sink);
-            sink(Event::Signature(&format!("{MARK}{signature}")));
+            self.open.more_plain(Block::Text, &image, sink);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The messages of a Messages request, written from the intermediate form.
-use super::request_out::refuse;
 use crate::{
     chat::Refusal,
     translate::{
         Capabilities,
+        error::refuse,
         form::{Arguments, Block, BlockKind, Form, RAW_ARGUMENTS, Role, Source},
         ids,
         json::{Array, Json, Object, write_str},

@@ -1,9 +1,10 @@
 //! A Messages request, written from the intermediate form.
 use super::content_out::{message, messages, text_block};
 use crate::{
-    chat::{Kind, Refusal},
+    chat::Refusal,
     translate::{
         Capabilities, Reasoning,
+        error::refuse,
         form::{Block, BlockKind, Form, Format, Role, ToolChoice},
         ids,
         json::{Json, Object, write_text},
@@ -222,8 +223,4 @@ pub(crate) fn can_think(form: &Form<'_>) -> bool {
 
 fn is_signed(block: &Block<'_>) -> bool {
     matches!(&block.kind, BlockKind::Thinking { signature: Some(signature), .. } if is_signature(signature))
-}
-
-pub(crate) fn refuse(param: &'static str, why: &str) -> Refusal {
-    Refusal::new(Kind::InvalidRequest, format!("{param}: {why}")).with_param(param)
 }

@@ -1,8 +1,9 @@
 //! An `/api/chat` request, written from the intermediate form.
 use crate::{
-    chat::{Kind, Refusal},
+    chat::Refusal,
     translate::{
         Capabilities, Reasoning, demands,
+        error::refuse,
         form::{
             Arguments, Block, BlockKind, Form, Format, RAW_ARGUMENTS, Role, Source, ToolChoice,
             Turn,
@@ -337,9 +338,4 @@ impl<'b, 'a> Rest<'b, 'a> {
         };
         Err(refuse("messages", why))
     }
-}
-
-fn refuse(param: &'static str, why: impl Into<Cow<'static, str>>) -> Refusal {
-    let why = why.into();
-    Refusal::new(Kind::InvalidRequest, format!("{param}: {why}")).with_param(param)
 }

@@ -8,30 +8,22 @@ use crate::{
     dialect::Dialect,
     translate::{
         error,
-        event::{Event, Finish, Open, Sink, Start},
+        event::{Event, Finish, Sink, Start},
         form::settle_stop,
+        growing::{Block, Growing},
         ids,
-        json::Json,
-        text::{Text, escape, inside, string},
+        text::{Text, inside, string},
     },
 };
-use bytes::BytesMut;
 use serde_json::value::RawValue;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     started: bool,
     finished: bool,
-    open: Option<Words>,
+    open: Growing,
     calls: bool,
     pub(crate) usage: Option<Usage>,
-}
-
-/// The kinds of block that grow over several lines. A call comes whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Words {
-    Text,
-    Thinking,
 }
 
 impl Reader {
@@ -79,7 +71,7 @@ impl Reader {
         }
         if line.done == Some(true) {
             self.finished = true;
-            self.close(sink);
+            self.open.close(sink);
             let stop = line.done_reason.and_then(string).map(|r| stop_of(&r));
             sink(Event::Finish(Finish {
                 stop: settle_stop(stop.or(Some(StopReason::EndTurn)), self.calls),
@@ -91,42 +83,20 @@ impl Reader {
     }
 
     fn message(&mut self, message: &Message<'_>, sink: Sink<'_>) {
-        self.words(Words::Thinking, message.thinking, sink);
-        self.words(Words::Text, message.content, sink);
+        for (block, json) in [
+            (Block::Thinking, message.thinking),
+            (Block::Text, message.content),
+        ] {
+            let text = json.and_then(inside).unwrap_or_default();
+            self.open.more(block, text, sink);
+        }
         for call in message.calls() {
-            self.close(sink);
             self.calls = true;
-            sink(Event::Open(Open::Tool {
-                id: Text::plain(&format!("call_{}", ids::fresh())),
-                name: call.name.and_then(Text::of).unwrap_or(Text::plain("")),
-            }));
-            let mut arguments = BytesMut::new();
-            escape(&mut arguments, call.arguments.map_or("{}", RawValue::get));
-            sink(Event::Delta(
-                std::str::from_utf8(&arguments).unwrap_or_default(),
-            ));
-            sink(Event::Close);
-        }
-    }
-
-    fn words(&mut self, words: Words, json: Option<Json<'_>>, sink: Sink<'_>) {
-        let Some(text) = json.and_then(inside).filter(|text| !text.is_empty()) else {
-            return;
-        };
-        if self.open != Some(words) {
-            self.close(sink);
-            self.open = Some(words);
-            sink(Event::Open(match words {
-                Words::Text => Open::Text,
-                Words::Thinking => Open::Thinking,
-            }));
-        }
-        sink(Event::Delta(text));
-    }
-
-    fn close(&mut self, sink: Sink<'_>) {
-        if self.open.take().is_some() {
-            sink(Event::Close);
+            let id = format!("call_{}", ids::fresh());
+            let arguments = call.arguments.map_or("{}", RawValue::get);
+            let name = call.name.and_then(Text::of);
+            self.open
+                .whole_call(Text::plain(&id), name, arguments, sink);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! A Responses request, written from the intermediate form.
 use super::{ENCRYPTED, encrypted};
 use crate::{
-    chat::{Kind, Refusal},
+    chat::Refusal,
     translate::{
         Capabilities, Reasoning,
-        form::{Arguments, Block, BlockKind, Form, Format, Role, Source, Tool, ToolChoice},
+        completions::request_out::tool_choice,
+        error::refuse,
+        form::{Arguments, Block, BlockKind, Form, Format, Role, Source, Tool},
         ids,
         json::{Array, Object, write_raw},
         schema,
@@ -342,17 +344,7 @@ fn tools(form: &Form<'_>, caps: &Capabilities, body: &mut Object<'_>) -> Result<
         write_tool(tool, list.object())?;
     }
     drop(list);
-    match &form.tool_choice {
-        None => {}
-        Some(ToolChoice::Auto) => body.str("tool_choice", "auto"),
-        Some(ToolChoice::Any) => body.str("tool_choice", "required"),
-        Some(ToolChoice::None) => body.str("tool_choice", "none"),
-        Some(ToolChoice::Tool(name)) => {
-            let mut choice = body.object("tool_choice");
-            choice.str("type", "function");
-            choice.str("name", &ids::tool_name(name));
-        }
-    }
+    tool_choice(form, body, |mut choice, name| choice.str("name", name));
     if let Some(parallel) = form.parallel_tools {
         body.bool("parallel_tool_calls", parallel);
     }
@@ -412,9 +404,4 @@ fn elsewhere() -> Refusal {
         "messages",
         "a file must be sent along: one stored at its provider cannot be read elsewhere",
     )
-}
-
-fn refuse(param: &'static str, why: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
-    let why = why.into();
-    Refusal::new(Kind::InvalidRequest, format!("{param}: {why}")).with_param(param)
 }

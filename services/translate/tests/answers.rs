@@ -107,6 +107,14 @@ fn an_error_with_a_good_status_is_an_error() {
 }
 
 #[test]
+fn a_call_without_a_name_is_no_answer() {
+    let body = r#"{"choices":[{"message":{"tool_calls":[{"id":"x","type":"function","function":{"name":"","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#;
+    let (chat, messages) = (Dialect::ChatCompletions, Dialect::Messages);
+    let no = answer(chat, messages, &body.into(), &asked(messages)).unwrap_err();
+    assert!(no.message().contains("without its name"), "{no}");
+}
+
+#[test]
 fn log_probabilities_are_read() {
     let body = br#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop","logprobs":{"content":[
         {"token":"Hi","logprob":-0.5,"bytes":[72,105],"top_logprobs":[{"token":"Hi","logprob":-0.5},{"token":"Yo","logprob":-1.5},{"token":"Oi","logprob":-3}]},

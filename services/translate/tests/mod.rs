@@ -2,6 +2,7 @@
 mod answers;
 mod chunking;
 mod converse;
+mod gather;
 mod replays;
 mod requests;
 mod responses;

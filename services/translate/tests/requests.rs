@@ -56,16 +56,18 @@ fn the_same_dialect_is_not_touched() {
 }
 
 #[test]
-fn counting_is_not_translated() {
-    let body = Bytes::from_static(br#"{"model":"m","messages":[]}"#);
+fn what_is_to_be_counted_is_translated_and_what_is_no_conversation_is_not() {
+    let to = |prompt: &Prompt, dialect| request(prompt, dialect, "m", &Capabilities::default());
+    let body = Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#);
     let prompt = Prompt::parse(Dialect::Messages, Operation::CountTokens, body).unwrap();
-    let no = request(
-        &prompt,
-        Dialect::ChatCompletions,
-        "m",
-        &Capabilities::default(),
+    assert_eq!(
+        to(&prompt, Dialect::Gemini).unwrap(),
+        r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{}}"#
     );
-    assert_eq!(no.unwrap_err().kind(), Kind::NotSupported);
+    let body = Bytes::from_static(br#"{"model":"m","input":"hi"}"#);
+    let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Embed, body).unwrap();
+    let no = to(&prompt, Dialect::Gemini).unwrap_err();
+    assert_eq!(no.kind(), Kind::NotSupported);
 }
 
 #[test]

@@ -125,6 +125,83 @@ fn a_stream_that_is_cut_or_empty_is_an_error() {
     }
 }
 
+// Found by fuzzing: nobody can run a call of nothing.
+#[test]
+fn a_call_without_a_name_is_an_error() {
+    let call = |delta: &str| {
+        let told = format!(
+            r#"{{"id":"c","model":"m","choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#
+        );
+        format!("data: {told}\n\n")
+    };
+    let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
+    for delta in [
+        r#"{"tool_calls":[{"index":0,"id":"x","function":{"name":" ","arguments":"{}"}}]}"#,
+        r#"{"function_call":{"arguments":"{\"a\":1}"}}"#,
+    ] {
+        let stream = call(r#"{"content":"so"}"#) + &call(delta) + end;
+        for to in [Dialect::Messages, Dialect::Responses] {
+            let chat = Dialect::ChatCompletions;
+            let (sent, _, translator) = run(chat, to, &asked(to), &[stream.as_bytes()]);
+            assert_eq!(grammar::check(to, &sent), Ok(()));
+            let error = translator.summary().error.clone().unwrap();
+            assert!(error.message().contains("without its name"), "{error}");
+            assert!(!translator.summary().complete);
+        }
+    }
+}
+
+#[test]
+fn a_call_without_an_id_gets_one() {
+    let stream = [
+        r#"{"messageStart":{"role":"assistant"}}"#,
+        r#"{"contentBlockStart":{"contentBlockIndex":0,"start":{"toolUse":{"name":"f"}}}}"#,
+        r#"{"contentBlockStop":{"contentBlockIndex":0}}"#,
+        r#"{"messageStop":{"stopReason":"tool_use"}}"#,
+    ]
+    .map(|event| format!("data: {event}\n\n"))
+    .concat();
+    for to in [Dialect::Messages, Dialect::Responses] {
+        let (sent, end, _) = run(Dialect::Converse, to, &asked(to), &[stream.as_bytes()]);
+        assert_eq!((grammar::check(to, &sent), end), (Ok(()), Ok(())));
+        assert!(String::from_utf8(sent).unwrap().contains("\"call_"));
+    }
+}
+
+#[test]
+fn a_stream_that_begins_in_the_middle_is_begun() {
+    let stream = [
+        r#"{"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"content_index":0,"delta":"hi"}"#,
+        r#"{"type":"response.created","response":{"id":"resp_1","object":"response","status":"in_progress","model":"m","output":[]}}"#,
+        r#"{"type":"response.completed","response":{"id":"resp_1","object":"response","status":"completed","model":"m","output":[],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}}"#,
+    ]
+    .map(|event| format!("data: {event}\n\n"))
+    .concat();
+    let (responses, to) = (Dialect::Responses, Dialect::Messages);
+    let (sent, _, _) = run(responses, to, &asked(to), &[stream.as_bytes()]);
+    assert_eq!(grammar::check(to, &sent), Ok(()));
+}
+
+// Found by fuzzing: strict clients refuse JSON with half of a character.
+#[test]
+fn half_a_character_never_reaches_the_caller() {
+    let stream = [r"a\ude00b", r"\ud83d", "c", r"\ud83d", r"\ude00"]
+        .map(|text| format!("data: {{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":null}}]}}\n\n"))
+        .concat()
+        + "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    for to in [Dialect::Messages, Dialect::Responses] {
+        let chat = Dialect::ChatCompletions;
+        let (sent, end, _) = run(chat, to, &asked(to), &[stream.as_bytes()]);
+        assert_eq!((grammar::check(to, &sent), end), (Ok(()), Ok(())));
+        let sent = String::from_utf8(sent).unwrap();
+        assert!(
+            sent.contains(r"a\ufffdb") && sent.contains(r"\ufffdc"),
+            "{sent}"
+        );
+        assert!(sent.contains(r"\ud83d\ude00"), "{sent}");
+    }
+}
+
 #[test]
 fn what_comes_after_the_end_is_dropped() {
     for from in BOTH {

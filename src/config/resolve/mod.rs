@@ -1,19 +1,20 @@
 //! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
+mod cascade;
 mod providers;
 mod rules;
 mod secrets;
+mod shared;
 
 use super::{
     environment::Environment,
     file,
     origin::{Origin, Problem},
     settings::{
-        Cache, Cascade, Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings,
-        Server,
+        Cache, Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings, Server,
     },
     shape::closest,
     typed::{Complaint, Named, Typed},
-    values::{Share, Size},
+    values::Size,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -69,9 +70,11 @@ impl<'a, 'e> Resolver<'a, 'e> {
             tenants: self.tenants(file.tenants, &keys),
             rules: self.rules(file.rules, &keys),
             keys,
+            affinity: self.affinity(file.affinity),
             cascade: self.cascade(file.cascade),
             cache: self.cache(file.cache),
             responses: self.responses(file.responses),
+            redis: self.redis(file.redis),
             prices: self.prices(file.prices),
             savings: self.savings(file.savings),
             log: self.log(file.log),
@@ -94,6 +97,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             );
         }
         self.check_small(&config);
+        self.check_redis(&config);
         config
     }
 
@@ -255,37 +259,6 @@ impl<'a, 'e> Resolver<'a, 'e> {
             }
         }
         keys
-    }
-
-    fn cascade(&mut self, typed: file::Cascade) -> Cascade {
-        let default = Cascade::default();
-        self.take("cascade.streams", typed.streams);
-        self.take("cascade.tools", typed.tools);
-        Cascade {
-            enabled: self
-                .take("cascade.enabled", typed.enabled)
-                .unwrap_or(default.enabled),
-            small: self.target("cascade.small", typed.small),
-            tiers: self
-                .take("cascade.tiers", typed.tiers)
-                .unwrap_or(default.tiers),
-            threshold: self
-                .take("cascade.threshold", typed.threshold)
-                .map_or(default.threshold, |Share(share)| share),
-        }
-    }
-
-    /// A cascade without a small model would do nothing and say nothing.
-    fn check_small(&mut self, config: &Config) {
-        let bound = !config.tiers.is_empty();
-        if config.cascade.enabled && bound && config.small().is_none() && self.problems.is_empty() {
-            let origin = self.origins.get("cascade.enabled").cloned();
-            self.refuse(
-                origin.unwrap_or(Origin::Default),
-                "`cascade` has no small model",
-                "add tiers.simple or cascade.small",
-            );
-        }
     }
 
     fn cache(&mut self, typed: file::Cache) -> Cache {

@@ -66,13 +66,30 @@ headers = { x-team = "batch-*" }
 tenants = ["alice"]
 clients = ["aider", "open-webui"]
 classes = ["sub-agent"]
+[affinity]
+enabled = false
+ttl = "2h"
+max_sessions = 7
+store = "redis"
+[redis]
+url = "redis://me:sk-redis@cache:6380/1"
+timeout = "20ms"
 [cascade]
 enabled = true
 small = "local:tiny"
 tiers = ["complex"]
 threshold = 0.5
-streams = "off"
-tools = false
+streams = "prefix"
+tools = true
+max_added_latency = "2s"
+max_price_ratio = 0.5
+stay_big = 0
+logprobs = false
+hedge_share = 0.1
+hedge_after = 0.25
+[cascade.tier.complex]
+streams = "hedged"
+max_added_latency = "0s"
 [cache]
 enabled = false
 max_bytes = 1000
@@ -129,6 +146,7 @@ fn what_is_shown_can_be_typed() {
             .keys
             .iter_mut()
             .for_each(|key| key.key = Secret::new("***"));
+        config.redis.url = config.redis.shown().map(Secret::new);
         config
     };
     assert_eq!(without_secrets(first), without_secrets(second));
@@ -187,7 +205,10 @@ fn the_reference_names_the_keys_of_the_file() {
     add("tenants.*.", fields::<file::Tenant>());
     add("rules.*.", fields::<file::Rule>());
     add("rules.*.headers.", &["*"]);
+    add("affinity.", fields::<file::Affinity>());
+    add("redis.", fields::<file::Redis>());
     add("cascade.", fields::<file::Cascade>());
+    add("cascade.tier.*.", fields::<file::CascadeTier>());
     add("cache.", fields::<file::Cache>());
     add("responses.", fields::<file::Responses>());
     add("prices.*.", fields::<file::Price>());

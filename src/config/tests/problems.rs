@@ -39,7 +39,7 @@ const CASES: &[Case] = &[
     ("a provider without a name", "[providers]\nkind = 'ollama'\n", &[]),
     ("one pair of brackets", "[keys]\nkey = 'sk-1'\n", &[]),
     ("wrong values", "[server]\nlisten = 8787\nadmin = '127.0.0.1'\nmax_body = 0\nmax_connections = 0\ndrain_timeout = 30\n\
-        [cascade]\nenabled = 'yes'\ntiers = ['middle']\nstreams = 'buffer'\ntools = true\n[cache]\nttl = '5 parsecs'\nmax_bytes = -1\n\
+        [cascade]\nenabled = 'yes'\ntiers = ['middle']\nstreams = 'buffered'\ntools = 'yes'\nmax_added_latency = 5\nmax_price_ratio = -1\nstay_big = 'ever'\n[cascade.tier.hard]\nstreams = 'off'\n[cache]\nttl = '5 parsecs'\nmax_bytes = -1\n\
         [log]\nformat = 'xml'\nlevel = 'loud'\n", &[]),
     ("a misspelled kind", "[providers.a]\nkind = 'olama'\n", &[]),
     ("no kind", "[providers.a]\nbase_url = 'http://a'\n", &[]),
@@ -57,6 +57,9 @@ const CASES: &[Case] = &[
     ("a key that cannot be sent", "[providers.a]\nkind = 'ollama'\napi_key = \"sk\\n-1\"\n", &[]),
     ("a header that is not the user's", "[providers.a.headers]\nhost = 'a'\n[providers.a]\nkind = 'ollama'\n", &[]),
     ("a bad header", "[providers.a]\nkind = 'ollama'\nheaders = { 'x y' = 'sk-1', ok = \"sk\\n-1\" }\n", &[]),
+    ("a store that is none", "[affinity]\nstore = 'disk'\nmax_sessions = 0\n", &[]),
+    ("a shared store that nobody holds", "[affinity]\nstore = 'redis'\n", &[]),
+    ("no address of a Redis", "[redis]\nurl = 'cache:sk-1@host'\n", &[]),
     ("a tier of a misspelled provider", "[providers.local]\nkind = 'ollama'\n[tiers]\nsimple = 'locl:m'\n", &[]),
     ("a tier of no provider", "[tiers]\nsimple = 'there:m'\n", &[]),
     ("a tier of a provider without a key", "[tiers]\nsimple = 'openai:gpt-4o'\n", &[]),

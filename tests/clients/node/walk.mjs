@@ -1,5 +1,5 @@
-// Whole tool rounds with the JavaScript SDKs, on the gateway at $BASE_URL. usage: node walk.mjs CLIENT MODEL
-// Prints one JSON line: {text, tools: [what each tool was called with], steps, usage, parts}.
+// Whole tool rounds with the JavaScript SDKs, on the gateway at $BASE_URL. usage: node walk.mjs CLIENT MODEL...
+// Prints one JSON line for each model: {model, text, tools: [what each tool was called with], steps, usage, parts}.
 import OpenAI from 'openai';
 import Anthropic from '@anthropic-ai/sdk';
 import { generateText, streamText, stepCountIs, tool, Output } from 'ai';
@@ -9,12 +9,13 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { z } from 'zod';
 
 const base = process.env.BASE_URL, apiKey = process.env.KEY;
-const [client, model] = process.argv.slice(2);
+const [client, ...models] = process.argv.slice(2);
+let model;
 const ask = 'What is the weather in Paris?';
 const schema = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false };
 const called = [];
 const weather = ({ city }) => { called.push(city); return `sunny in ${city}`; };
-const print = (value) => console.log(JSON.stringify({ tools: called, ...value }));
+const print = (value) => console.log(JSON.stringify({ model, tools: called.splice(0), ...value }));
 
 const openai = () => new OpenAI({ baseURL: `${base}/v1`, apiKey, maxRetries: 0 });
 const anthropic = () => new Anthropic({ baseURL: base, apiKey, maxRetries: 0 });
@@ -87,4 +88,4 @@ for (const [name, make] of Object.entries(providers)) {
 }
 
 const streamed = client.endsWith('-stream');
-await walks[client.replace(/-stream$/, '')](streamed);
+for (model of models) await walks[client.replace(/-stream$/, '')](streamed);

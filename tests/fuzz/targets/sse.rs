@@ -16,15 +16,16 @@ fn split<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Option<(Vec<Bytes>, Vec<
     Some((events, rest))
 }
 
-fuzz_target!(|data: (Vec<u8>, u8)| {
-    let (bytes, step) = data;
-    let whole = split(std::iter::once(&bytes[..]));
-    let cut = split(bytes.chunks(usize::from(step % 17) + 1));
-    if let (Some((whole, rest)), Some((cut, left))) = (&whole, &cut) {
-        assert_eq!((whole, rest), (cut, left));
-        let mut all = whole.concat();
-        all.extend_from_slice(rest);
-        assert_eq!(all, bytes);
+fuzz_target!(|bytes: &[u8]| {
+    let whole = split(std::iter::once(bytes));
+    for size in [1, 2, 3, 17] {
+        let cut = split(bytes.chunks(size));
+        if let (Some((whole, rest)), Some((cut, left))) = (&whole, &cut) {
+            assert_eq!((whole, rest), (cut, left));
+            let mut all = whole.concat();
+            all.extend_from_slice(rest);
+            assert_eq!(all, bytes);
+        }
     }
     for event in whole.iter().flat_map(|(events, _)| events) {
         let _ = Event::parse(event);

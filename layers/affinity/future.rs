@@ -1,0 +1,169 @@
+//! The story of one call: what its conversation had, what it gets, and what is remembered.
+use super::{
+    Settings,
+    decide::{Seen, Verdict, decide},
+    note,
+    remember::{Recording, Remembering, within},
+    store::{Pin, Sessions, now},
+};
+use crate::classify::Decision;
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin as Pinned,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tierway_services::chat::{
+    self, AffinityStatus, Aside, CacheStatus, Journal, Operation, Reply, Session,
+};
+use tower_service::Service;
+
+pin_project! {
+    /// Response future of [`Affinity`](super::Affinity).
+    pub struct ResponseFuture<S: Service<chat::Request>> { #[pin] state: State<S> }
+}
+pin_project! {
+    #[project = StateProj]
+    enum State<S: Service<chat::Request>> {
+        Past { #[pin] future: S::Future },
+        Story { story: Pinned<Box<dyn Future<Output = Result<chat::Response, S::Error>> + Send>> },
+    }
+}
+
+impl<S: Service<chat::Request>> ResponseFuture<S> {
+    pub(super) const fn past(future: S::Future) -> Self {
+        Self {
+            state: State::Past { future },
+        }
+    }
+    pub(super) fn story(
+        story: impl Future<Output = Result<chat::Response, S::Error>> + Send + 'static,
+    ) -> Self {
+        Self {
+            state: State::Story {
+                story: Box::pin(story),
+            },
+        }
+    }
+}
+
+impl<S: Service<chat::Request>> Future for ResponseFuture<S>
+where
+    S: Service<chat::Request, Response = chat::Response>,
+{
+    type Output = Result<chat::Response, S::Error>;
+    fn poll(self: Pinned<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProj::Past { future } => future.poll(cx),
+            StateProj::Story { story } => story.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<S: Service<chat::Request>> fmt::Debug for ResponseFuture<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// `ready` has been made ready and waits for its call.
+pub(super) async fn tell<S, St>(
+    mut ready: S,
+    store: Arc<St>,
+    settings: Arc<Settings>,
+    session: Session,
+    decision: Decision,
+    mut req: chat::Request,
+) -> Result<chat::Response, S::Error>
+where
+    S: Service<chat::Request, Response = chat::Response>,
+    St: Sessions + Send + Sync + 'static,
+{
+    let known = within(settings.patience, store.get(session)).await;
+    let known = known.flatten();
+    let seen = Seen::of(req.body().facts(), now());
+    let fits = |tier| settings.fits(&req, tier);
+    let mut verdict = decide(known.as_ref(), &decision, &seen, &settings, fits);
+    let generates = req.body().facts().operation == Operation::Generate;
+    if let (AffinityStatus::Aside, Some(pin), false) = (verdict.status, &known, generates) {
+        // Clients count pieces of a conversation, and mean the model that it has.
+        verdict.status = AffinityStatus::Kept;
+        verdict.tier = pin.tier;
+    }
+    note(&req, verdict.status);
+    let wanted = decision.tier;
+    let said = said(decision, &verdict);
+    if verdict.status == AffinityStatus::Aside {
+        req.extensions_mut().insert(Aside);
+    }
+    if let Some(decision) = &said {
+        let extensions = req.extensions_mut();
+        extensions.insert(decision.tier);
+        extensions.insert(decision.clone());
+        if let Some(journal) = Journal::of(&req) {
+            journal.write(|j| {
+                j.tier = Some(decision.tier);
+                j.tier_reason = Some(decision.to_string().into());
+            });
+        }
+    }
+    // The leaf's word on tokens is wanted here, even where nobody above counts.
+    let journal = match Journal::of(&req) {
+        Some(journal) => journal.clone(),
+        None => {
+            let journal = Journal::default();
+            req.extensions_mut().insert(journal.clone());
+            journal
+        }
+    };
+    let learns = generates && verdict.status != AffinityStatus::Aside;
+    let mut res = ready.call(req).await?;
+    if let Some(decision) = said
+        && res.extensions().get::<Decision>().is_none()
+    {
+        res.extensions_mut().insert(decision);
+    }
+    // An answer out of our own cache says nothing of the provider's.
+    let hit = journal.read(|j| j.cache == Some(CacheStatus::Hit));
+    if !learns || hit || !res.status().is_success() {
+        return Ok(res);
+    }
+    let bound = journal.read(|j| j.target.clone());
+    let target = bound.unwrap_or_else(|| settings.target(verdict.tier));
+    let moved = known
+        .as_ref()
+        .is_none_or(|pin| (pin.tier, &pin.target) != (verdict.tier, &target));
+    let mut pin = Pin::new(verdict.tier, target);
+    pin.follow(known.as_ref(), &verdict, wanted, &seen);
+    let remembering = Remembering {
+        store,
+        session,
+        pin,
+        journal,
+        patience: settings.patience,
+    };
+    let (head, body) = res.into_parts();
+    if !body.is_stream() {
+        remembering.put().await;
+        return Ok(http::Response::from_parts(head, body));
+    }
+    if moved {
+        // Before the caller sees a tool call in it, and comes back with the result to whichever node.
+        remembering.announce().await;
+    }
+    let body = Reply::stream(Recording::new(body, remembering));
+    Ok(http::Response::from_parts(head, body))
+}
+
+/// The decision with the conversation's word in it; `None` where that had none.
+fn said(decision: Decision, verdict: &Verdict) -> Option<Decision> {
+    let name = match verdict.status {
+        AffinityStatus::Kept => "session:kept",
+        AffinityStatus::Escalated => "session:escalated",
+        AffinityStatus::Deescalated => "session:deescalated",
+        _ => return None,
+    };
+    Some(decision.moved(verdict.tier, name))
+}

@@ -1,0 +1,158 @@
+//! What a predicate gets to see.
+use super::{Family, Judge, family, schemas::Tools};
+use std::{borrow::Cow, sync::OnceLock, time::Duration};
+use tierway_services::chat::{self, Answer, Logprob, ToolCall};
+
+/// A small model's answer that nobody has been shown: complete, or as much of it as has come.
+///
+/// Opaque on purpose: what predicates can ask of it may grow.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'a> {
+    answer: &'a Answer,
+    request: &'a chat::Request,
+    elapsed: Duration,
+    complete: bool,
+    asked: Option<&'a Asked<'a>>,
+}
+
+/// What is read from a request for whoever judges answers to it: once, however often they judge.
+#[derive(Debug)]
+pub struct Asked<'r> {
+    request: &'r chat::Request,
+    question: OnceLock<String>,
+    family: OnceLock<Family>,
+    tools: OnceLock<Tools>,
+    schema: OnceLock<Option<super::schemas::Schema>>,
+    judge: Option<&'r Judge>,
+}
+
+// === impl Draft ===
+
+impl<'a> Draft<'a> {
+    /// A draft: `answer` to `request`, after `elapsed`. Made by the layer; public so that a predicate can be tested.
+    #[must_use]
+    pub const fn new(answer: &'a Answer, request: &'a chat::Request, elapsed: Duration) -> Self {
+        Self {
+            answer,
+            request,
+            elapsed,
+            complete: true,
+            asked: None,
+        }
+    }
+    /// The beginning of a draft, of which more is to come.
+    #[must_use]
+    pub const fn partial(mut self) -> Self {
+        self.complete = false;
+        self
+    }
+    /// With what was read from the request already.
+    #[must_use]
+    pub const fn with(mut self, asked: &'a Asked<'a>) -> Self {
+        self.asked = Some(asked);
+        self
+    }
+    /// The answer, freed of its dialect.
+    #[must_use]
+    pub const fn answer(&self) -> &'a Answer {
+        self.answer
+    }
+    /// Its tool calls; in a draft that is not complete the last one's arguments may be the beginning of a JSON text.
+    #[must_use]
+    pub fn tool_calls(&self) -> &'a [ToolCall] {
+        &self.answer.tool_calls
+    }
+    /// The log-probabilities of its tokens, where the small model tells them; else empty.
+    #[must_use]
+    pub fn logprobs(&self) -> &'a [Logprob] {
+        &self.answer.logprobs
+    }
+    /// What was asked.
+    #[must_use]
+    pub const fn request(&self) -> &'a chat::Request {
+        self.request
+    }
+    /// How long the small model has taken.
+    #[must_use]
+    pub const fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+    /// Whether this is all of it.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+    /// What the user asks: the last words that are theirs, without what a harness wrapped around them.
+    #[must_use]
+    pub fn question(&self) -> Cow<'a, str> {
+        match self.asked {
+            Some(asked) => Cow::Borrowed(asked.question()),
+            None => Cow::Owned(family::question(self.request)),
+        }
+    }
+    /// What kind of task it is.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        match self.asked {
+            Some(asked) => asked.family(),
+            None => Family::of(self.request, &self.question()),
+        }
+    }
+    /// The model that may be asked about it, where there is one.
+    #[must_use]
+    pub fn judge(&self) -> Option<&'a Judge> {
+        self.asked?.judge
+    }
+    /// Lets `judge` look at what was read from the request.
+    pub(super) fn asked<T>(&self, judge: impl FnOnce(&Asked<'_>) -> T) -> T {
+        match self.asked {
+            Some(asked) => judge(asked),
+            None => judge(&Asked::new(self.request)),
+        }
+    }
+}
+
+// === impl Asked ===
+
+impl<'r> Asked<'r> {
+    /// Nothing is read until it is asked for.
+    #[must_use]
+    pub const fn new(request: &'r chat::Request) -> Self {
+        Self {
+            request,
+            question: OnceLock::new(),
+            family: OnceLock::new(),
+            tools: OnceLock::new(),
+            schema: OnceLock::new(),
+            judge: None,
+        }
+    }
+    /// With a model that may be asked about drafts.
+    #[must_use]
+    pub const fn judged_by(mut self, judge: Option<&'r Judge>) -> Self {
+        self.judge = judge;
+        self
+    }
+    /// See [`Draft::question`].
+    #[must_use]
+    pub fn question(&self) -> &str {
+        self.question.get_or_init(|| family::question(self.request))
+    }
+    /// See [`Draft::family`].
+    #[must_use]
+    pub fn family(&self) -> Family {
+        *self
+            .family
+            .get_or_init(|| Family::of(self.request, self.question()))
+    }
+    /// The tools that were offered.
+    pub(super) fn tools(&self) -> &Tools {
+        self.tools
+            .get_or_init(|| Tools::offered(self.request.body()))
+    }
+    /// The schema that the answer is to keep to.
+    pub(super) fn schema(&self) -> Option<&super::schemas::Schema> {
+        let read = || super::schemas::Schema::demanded(self.request.body());
+        self.schema.get_or_init(read).as_ref()
+    }
+}

@@ -1,0 +1,68 @@
+//! What a draft shows of itself, as numbers and n-grams for a linear model.
+//!
+//! None of these says that an answer is right. Together, weighed by labels of the deployment's own traffic, they rank right and wrong ones
+//! far better than a coin; which of them carry it differs from one kind of task to the next, so all are given and unknown ones are NaN.
+mod arithmetic;
+mod calls;
+mod logprobs;
+mod text;
+
+pub use calls::plausibility;
+
+use crate::{classify, learn::Vector};
+use tierway_services::chat::{Answer, Prompt};
+
+/// What was found out about a draft by asking further, where anything was.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Told {
+    /// The probability of "true" when the small model was asked whether its answer is.
+    pub p_true: Option<f64>,
+    /// Which share of further samples agrees with the answer.
+    pub agreement: Option<f64>,
+}
+
+/// The vector of a question and a draft of its answer: what [`classify`] sees of the question, then what the draft shows.
+#[must_use]
+pub fn see(answer: &Answer, prompt: &Prompt, told: &Told) -> Vector {
+    let asked = classify::vector(prompt);
+    let question = classify::question(prompt);
+    let (text, grams) = text::read(answer, &question);
+    let mut vector = asked.unwrap_or_default();
+    vector.numbers.resize(classify::NUMBERS, f32::NAN);
+    vector.numbers.extend(text);
+    vector.numbers.extend(arithmetic::read(&answer.text));
+    vector
+        .numbers
+        .extend(calls::read(answer, prompt, &question));
+    vector.numbers.extend(logprobs::read(&answer.logprobs));
+    vector.numbers.extend([
+        told.p_true.map_or(f32::NAN, logit),
+        told.agreement.map_or(f32::NAN, |share| share as f32),
+    ]);
+    vector.grams.extend(grams);
+    vector
+}
+
+/// The log-odds of a probability, kept within what 32 bits tell apart.
+fn logit(p: f64) -> f32 {
+    let p = p.clamp(1e-6, 1.0 - 1e-6);
+    (p / (1.0 - p)).ln() as f32
+}
+
+/// `part` of `whole`; NaN of nothing.
+fn share(part: usize, whole: usize) -> f32 {
+    if whole == 0 {
+        f32::NAN
+    } else {
+        #[expect(clippy::cast_precision_loss, reason = "counts of one text")]
+        let share = part as f32 / whole as f32;
+        share
+    }
+}
+
+/// A count on the scale on which texts differ.
+fn log(count: usize) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "counts of one text")]
+    let count = count as f32;
+    count.ln_1p()
+}

@@ -1,0 +1,247 @@
+//! From a conversation to the chance that each tier's model suffices.
+//!
+//! The ask that decides is found first (a consent goes on with the ask before it, an error that came back raises it), then read as a
+//! [`Vector`], then graded by three linear heads: the chance that the simple, the medium, the complex tier's model is good enough. The
+//! tier is the cheapest whose chance is high enough.
+use super::{
+    Decision,
+    ask::{clean, continued, has_tag},
+    features::Features,
+    heuristic,
+    numbers::{Ask, Setting},
+    prior::Prior,
+    tools,
+};
+use crate::learn::Vector;
+use std::borrow::Cow;
+use tierway_services::chat::{Facts, PartKind, Prompt, Speaker, Tier, Turn};
+
+/// How many asks "yes" and "continue" are followed back.
+const MAX_BACK: usize = 5;
+
+/// Words up to which "still failing" is a complaint, not an ask of its own.
+const MOST_COMPLAINT: u32 = 16;
+
+/// Complaints in a row that count.
+const MOST_RAISED: u8 = 3;
+
+/// By how much the log-odds of every tier fall when an error came back: about a third of a tier.
+const STILL_FAILING: f32 = 1.0;
+
+/// By how much the log-odds that a small model suffices fall when no offered tool fits the ask: small models call one all the same.
+const MISFIT: f32 = 2.0;
+
+/// What a conversation asks for now.
+#[derive(Debug)]
+pub(super) struct Grade {
+    /// The tier.
+    pub(super) tier: Tier,
+    /// Why.
+    pub(super) reason: Cow<'static, str>,
+    /// The chance that each tier's model suffices.
+    pub(super) suffices: [f32; 4],
+    /// How demanding it is, from 0 to 1.
+    pub(super) score: f32,
+}
+
+/// What the user asks, cleaned of what a harness wrapped around it; empty where nothing was asked.
+#[must_use]
+pub fn question(prompt: &Prompt) -> String {
+    let mut question = String::new();
+    for turn in user_turns(prompt.facts()) {
+        for part in turn.parts.iter().filter(|p| p.kind == PartKind::Text) {
+            clean(&prompt.text(part), |words| question.push_str(words));
+        }
+        if !question.trim().is_empty() {
+            break;
+        }
+    }
+    question
+}
+
+/// What a model reads of a conversation: its deciding ask as numbers and n-grams; `None` where nothing was asked.
+///
+/// ```
+/// use tierway_layers::classify;
+/// use tierway_services::{chat::{Operation, Prompt}, dialect::Dialect};
+/// let body = r#"{"model":"auto","messages":[{"role":"user","content":"Why is the sky blue?"}]}"#;
+/// let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap();
+/// assert_eq!(classify::vector(&prompt).unwrap().numbers.len(), classify::NUMBERS);
+/// ```
+#[must_use]
+pub fn vector(prompt: &Prompt) -> Option<Vector> {
+    let ask = decisive(prompt).ask?;
+    let setting = setting(prompt, &ask.features);
+    Some(ask.vector(&setting, heuristic::score(&ask.features).score))
+}
+
+/// The ask that decides, and what was said after it.
+#[derive(Debug, Default)]
+struct Decisive {
+    ask: Option<Ask>,
+    /// Asks after it that only went on.
+    later: usize,
+    /// How many of them said that it still fails.
+    raised: u8,
+    /// Whether anything was said at all.
+    talk: bool,
+}
+
+impl Grade {
+    /// Grades what was last asked.
+    pub(super) fn of(prompt: &Prompt, prior: &Prior) -> Self {
+        let decisive = decisive(prompt);
+        let Some(ask) = &decisive.ask else {
+            let facts = prompt.facts();
+            let shown = |t: &Turn| t.parts.iter().any(|p| p.kind != PartKind::Text);
+            return Self::without_ask(&decisive, !facts.turns.iter().any(shown));
+        };
+        let by_hand = heuristic::score(&ask.features);
+        let setting = setting(prompt, &ask.features);
+        let vector = ask.vector(&setting, by_hand.score);
+        let raised = STILL_FAILING * f32::from(decisive.raised);
+        let mut suffices = prior.suffices(&vector, |logit| logit - raised);
+        // No part of the tier: a harness's tools must not move it.
+        let misfit = MISFIT * setting.tool_misfit.unwrap_or(0.0);
+        let right = prior.right(&vector, |logit| logit - raised - misfit);
+        let mut score = demand(&suffices, right);
+        if ask.features.is_small_talk() {
+            (suffices, score) = ([1.0; 4], 0.0);
+        }
+        let tier = cheapest(&suffices);
+        let reason = match () {
+            () if decisive.raised > 0 => Cow::Borrowed("still_failing"),
+            () if decisive.later > 0 => Cow::Borrowed("continued"),
+            () if tier == by_hand.tier => by_hand.reason,
+            // The learned weights moved it; which of them, `explain` tells.
+            () => Cow::Borrowed("weighed"),
+        };
+        Self {
+            tier,
+            reason,
+            suffices,
+            score,
+        }
+    }
+
+    fn without_ask(decisive: &Decisive, nothing_shown: bool) -> Self {
+        let (tier, reason) = match decisive {
+            Decisive { raised: 1.., .. } => (Tier::Medium, "still_failing"),
+            Decisive { talk: true, .. } => (Tier::Simple, "greeting"),
+            _ if nothing_shown => (Tier::Simple, "no_ask"),
+            _ => (Tier::Medium, "no_ask"),
+        };
+        let mut suffices = [0.0; 4];
+        for at in Tier::ALL {
+            if at >= tier {
+                suffices[at as usize] = 1.0;
+            }
+        }
+        Self {
+            tier,
+            reason: Cow::Borrowed(reason),
+            suffices,
+            score: Decision::new(tier, reason).score,
+        }
+    }
+
+    /// As a decision.
+    pub(super) fn decide(self) -> Decision {
+        let mut decision = Decision::new(self.tier, self.reason.clone()).with_score(self.score);
+        decision.suffices = Some(self.suffices);
+        decision
+    }
+}
+
+/// The share that the tiers have in how demanding a call is; the rest is a small model's chance of being wrong. Chosen on sets that
+/// neither was learned from: there the small model's chance ranks best alone, and with a third of the tiers' hardly worse.
+const TIERS: f32 = 0.3;
+
+/// How demanding a call is, from 0 to 1: how many of the tiers that may fail are expected to, and how probably a small model is wrong.
+fn demand(suffices: &[f32; 4], right: f32) -> f32 {
+    let [simple, medium, complex, _] = suffices;
+    let tiers = 1.0 - (simple + medium + complex) / 3.0;
+    TIERS * tiers + (1.0 - TIERS) * (1.0 - right)
+}
+
+/// The chance from which a tier's model is taken to suffice. Above one half where the next tier matters most; chosen by five-fold
+/// cross-validation over the asks: as many right as with one half, and a sixth fewer that get too small a tier.
+const SUFFICES: [f32; 4] = [0.5, 0.6, 0.55, 0.0];
+
+/// The cheapest tier that suffices.
+fn cheapest(suffices: &[f32; 4]) -> Tier {
+    let mut tiers = Tier::ALL.into_iter().zip(suffices.iter().zip(SUFFICES));
+    tiers
+        .find(|(_, (chance, enough))| *chance >= enough)
+        .map_or(Tier::Reasoning, |(tier, _)| tier)
+}
+
+/// Reads the user's turns, newest first, as far back as they only go on with what was asked before.
+fn decisive(prompt: &Prompt) -> Decisive {
+    let mut found = Decisive::default();
+    let mut turns = user_turns(prompt.facts()).peekable();
+    while let Some(turn) = turns.next() {
+        let ask = read(prompt, turn);
+        let f = &ask.features;
+        if f.is_empty() {
+            continue;
+        }
+        let consents = f.is_small_talk() && f.affirmations > 0;
+        let fails = f.error_loop && f.words <= MOST_COMPLAINT;
+        // A reply to nothing is an ask.
+        let replies = f.is_reply() && !f.is_small_talk() && turns.peek().is_some();
+        if (consents || fails || replies) && found.later + 1 < MAX_BACK {
+            found.later += 1;
+            found.raised = (found.raised + u8::from(fails)).min(MOST_RAISED);
+            found.talk = true;
+            continue;
+        }
+        found.ask = Some(ask);
+        return found;
+    }
+    // All that is left of what was asked may be the summary that a compaction left behind.
+    found.ask = user_turns(prompt.facts()).find_map(|turn| summary(prompt, turn));
+    found
+}
+
+/// The summary of a conversation that went before, where this turn is one.
+fn summary(prompt: &Prompt, turn: &Turn) -> Option<Ask> {
+    let texts = turn.parts.iter().filter(|p| p.kind == PartKind::Text);
+    texts.into_iter().find_map(|part| {
+        let text = prompt.text(part);
+        let mut ask = Ask::default();
+        ask.read(continued(&text)?);
+        Some(ask)
+    })
+}
+
+fn read(prompt: &Prompt, turn: &Turn) -> Ask {
+    let mut ask = Ask::default();
+    let parts = turn.parts.iter().filter(|p| p.kind == PartKind::Text);
+    let texts: Vec<_> = parts.map(|part| prompt.text(part)).collect();
+    let tagged = texts.len() > 1 && texts.iter().any(|text| has_tag(text));
+    for text in texts.iter().filter(|text| !tagged || has_tag(text)) {
+        clean(text, |words| ask.read(words));
+    }
+    ask
+}
+
+/// The user's turns, newest first.
+fn user_turns(facts: &Facts) -> impl Iterator<Item = &Turn> {
+    let turns = facts.turns.iter().rev();
+    turns.filter(|t| t.speaker == Speaker::User)
+}
+
+fn setting(prompt: &Prompt, ask: &Features) -> Setting {
+    let facts = prompt.facts();
+    Setting {
+        turns: facts.turns.len(),
+        tools: facts.tool_count,
+        results_pending: facts.tool_results_pending(),
+        images: facts.has_images(),
+        thinking: facts.thinking,
+        json: facts.json_output,
+        max_tokens: facts.max_tokens,
+        tool_misfit: tools::misfit(prompt, ask),
+    }
+}

@@ -1,0 +1,415 @@
+//! Learning heads from labelled vectors.
+use super::{
+    BUCKETS, Head, Vector,
+    head::{Number, gram_scale},
+};
+
+/// One labelled vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// What was seen.
+    pub vector: Vector,
+    /// Which intercept it has: examples of different origin may share all weights and still have base rates of their own.
+    pub intercept: usize,
+    /// How true the label is, from 0 to 1: a grade of 0.5 counts half as a yes and half as a no.
+    pub positive: f32,
+    /// How much it counts.
+    pub weight: f32,
+}
+
+/// How heads are learned: the penalised maximum of the likelihood (ridge; the prior's weights, where there are any, are its centre).
+#[derive(Clone, Debug)]
+pub struct Fit {
+    penalty: f64,
+    iterations: usize,
+    prior: Option<Head>,
+}
+
+/// What was learned: weights that all examples share, and an intercept for each origin.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    shared: Head,
+    intercepts: Vec<f32>,
+}
+
+/// How much a standardised number of one deviation counts before learning, against the penalty.
+const NUMBER_SCALE: f32 = 0.3;
+/// The same for a text's n-grams together.
+pub(super) const GRAM_SCALE: f32 = 3.0;
+/// A spread below this is that of a number that never changes.
+const LEAST_SPREAD: f32 = 0.01;
+
+impl Default for Fit {
+    fn default() -> Self {
+        Self {
+            penalty: 10.0,
+            iterations: 80,
+            prior: None,
+        }
+    }
+}
+
+impl Fit {
+    /// How strongly weights are held at the prior's, or at zero: worth about as many labels. 10 by default.
+    #[must_use]
+    pub const fn penalty(mut self, penalty: f64) -> Self {
+        self.penalty = penalty;
+        self
+    }
+
+    /// Starts from these weights and moves away from them only as far as the labels pull.
+    #[must_use]
+    pub fn prior(mut self, prior: Head) -> Self {
+        self.prior = Some(prior);
+        self
+    }
+
+    /// Learns from `examples`; the same examples give the same heads.
+    #[must_use]
+    pub fn fit(&self, examples: &[Example]) -> Fitted {
+        let numbers = self.standards(examples);
+        let rows: Vec<Row> = examples.iter().map(|e| Row::new(e, &numbers)).collect();
+        let origins = examples.iter().map(|e| e.intercept + 1).max().unwrap_or(1);
+        let problem = Problem {
+            numbers: numbers.len(),
+            origins,
+            penalty: self.penalty,
+            prior: self.prior.as_ref(),
+            rows,
+        };
+        let weights = minimize(&problem, vec![0.0; problem.len()], self.iterations);
+        problem.fitted(&weights, numbers)
+    }
+
+    /// Mean and spread of each number: the prior's, whose weights are in its units, or the examples' own.
+    fn standards(&self, examples: &[Example]) -> Vec<Number> {
+        if let Some(prior) = &self.prior {
+            return prior.numbers.clone();
+        }
+        let count = examples.first().map_or(0, |e| e.vector.numbers.len());
+        (0..count).map(|at| standard(examples, at)).collect()
+    }
+}
+
+fn standard(examples: &[Example], at: usize) -> Number {
+    let known = || {
+        let values = examples.iter();
+        values.filter_map(|e| {
+            let value = *e.vector.numbers.get(at)?;
+            (!value.is_nan()).then_some((f64::from(value), f64::from(e.weight)))
+        })
+    };
+    let weight: f64 = known().map(|(_, w)| w).sum::<f64>().max(f64::MIN_POSITIVE);
+    let mean = known().map(|(v, w)| v * w).sum::<f64>() / weight;
+    let variance = known().map(|(v, w)| w * (v - mean).powi(2)).sum::<f64>() / weight;
+    Number {
+        mean: mean as f32,
+        spread: (variance.sqrt() as f32).max(LEAST_SPREAD),
+        weight: 0.0,
+    }
+}
+
+impl Fitted {
+    /// The head of one origin.
+    #[must_use]
+    pub fn head(&self, origin: usize) -> Head {
+        let mut head = self.shared.clone();
+        head.intercept = self.intercepts.get(origin).copied().unwrap_or_default();
+        head
+    }
+
+    /// The head of a new origin, of which nothing is known: the mean of the others'.
+    #[must_use]
+    pub fn average(&self) -> Head {
+        let mut head = self.shared.clone();
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let count = self.intercepts.len().max(1) as f32;
+        head.intercept = self.intercepts.iter().sum::<f32>() / count;
+        head
+    }
+
+    /// The intercepts, by origin.
+    #[must_use]
+    pub fn intercepts(&self) -> &[f32] {
+        &self.intercepts
+    }
+}
+
+// === the problem ===
+
+/// An example in the units of the weights.
+struct Row<'a> {
+    numbers: Vec<f32>,
+    grams: &'a [u32],
+    gram: f32,
+    intercept: usize,
+    positive: f64,
+    weight: f64,
+    /// What the prior says of it.
+    offset: f64,
+}
+
+impl<'a> Row<'a> {
+    fn new(example: &'a Example, standards: &[Number]) -> Self {
+        let mut offset = 0.0;
+        let numbers = standards
+            .iter()
+            .zip(&example.vector.numbers)
+            .map(|(n, value)| {
+                let z = n.standard(*value);
+                offset += f64::from(n.weight * z);
+                NUMBER_SCALE * z
+            })
+            .collect();
+        Self {
+            numbers,
+            grams: &example.vector.grams,
+            gram: gram_scale(example.vector.grams.len()),
+            intercept: example.intercept,
+            positive: f64::from(example.positive),
+            weight: f64::from(example.weight),
+            offset,
+        }
+    }
+}
+
+/// Weights stand in one vector: numbers, buckets, intercepts.
+struct Problem<'a> {
+    numbers: usize,
+    origins: usize,
+    penalty: f64,
+    prior: Option<&'a Head>,
+    rows: Vec<Row<'a>>,
+}
+
+impl Problem<'_> {
+    const fn len(&self) -> usize {
+        self.numbers + BUCKETS + self.origins
+    }
+
+    /// The penalised loss at `weights`; its gradient is written to `gradient`.
+    fn loss(&self, weights: &[f64], gradient: &mut [f64]) -> f64 {
+        let (numbers, rest) = weights.split_at(self.numbers);
+        let (grams, intercepts) = rest.split_at(BUCKETS);
+        let mut loss = 0.0;
+        let penalised = self.numbers + BUCKETS;
+        for (at, (slope, weight)) in gradient.iter_mut().zip(weights).enumerate() {
+            let penalty = if at < penalised { self.penalty } else { 0.0 };
+            *slope = penalty * weight;
+            loss += 0.5 * penalty * weight * weight;
+        }
+        for row in &self.rows {
+            let dot = |values: &[f32]| -> f64 {
+                let pairs = values.iter().zip(numbers);
+                pairs.map(|(v, w)| f64::from(*v) * w).sum()
+            };
+            let sum: f64 = row
+                .grams
+                .iter()
+                .filter_map(|g| grams.get(*g as usize))
+                .sum();
+            let prior: f64 = self.prior.map_or(0.0, |prior| {
+                let known = row
+                    .grams
+                    .iter()
+                    .filter_map(|g| prior.grams.get(*g as usize));
+                known.map(|w| f64::from(*w)).sum::<f64>() * f64::from(row.gram) + row.offset
+            });
+            let intercept = intercepts.get(row.intercept).copied().unwrap_or_default();
+            let logit = prior + dot(&row.numbers) + f64::from(row.gram) * sum + intercept;
+            // log(1 + e^x) without overflow.
+            let soft = logit.max(0.0) + (-logit.abs()).exp().ln_1p();
+            loss += row.weight * (soft - row.positive * logit);
+            let slope = row.weight * (1.0 / (1.0 + (-logit).exp()) - row.positive);
+            for (to, value) in gradient.iter_mut().zip(&row.numbers) {
+                *to += slope * f64::from(*value);
+            }
+            let each = slope * f64::from(row.gram);
+            for gram in row.grams {
+                if let Some(to) = gradient.get_mut(self.numbers + *gram as usize) {
+                    *to += each;
+                }
+            }
+            if let Some(to) = gradient.get_mut(penalised + row.intercept) {
+                *to += slope;
+            }
+        }
+        loss
+    }
+
+    fn fitted(&self, weights: &[f64], mut numbers: Vec<Number>) -> Fitted {
+        let (own, rest) = weights.split_at(self.numbers);
+        let (grams, intercepts) = rest.split_at(BUCKETS);
+        for (number, weight) in numbers.iter_mut().zip(own) {
+            number.weight += NUMBER_SCALE * *weight as f32;
+        }
+        let mut grams: Vec<f32> = grams.iter().map(|w| *w as f32).collect();
+        if let Some(prior) = self.prior {
+            for (weight, before) in grams.iter_mut().zip(&prior.grams) {
+                *weight += before;
+            }
+        }
+        Fitted {
+            shared: Head {
+                intercept: 0.0,
+                numbers,
+                grams,
+            },
+            intercepts: intercepts.iter().map(|w| *w as f32).collect(),
+        }
+    }
+}
+
+// === L-BFGS ===
+
+/// How many steps the curvature is remembered from.
+const MEMORY: usize = 8;
+
+/// The minimum of a smooth convex loss, by L-BFGS with backtracking (Nocedal and Wright, *Numerical Optimization*, 2006, algorithm 7.4).
+fn minimize(problem: &Problem<'_>, mut at: Vec<f64>, iterations: usize) -> Vec<f64> {
+    let mut gradient = vec![0.0; at.len()];
+    let mut loss = problem.loss(&at, &mut gradient);
+    let mut steps: Vec<(Vec<f64>, Vec<f64>, f64)> = Vec::with_capacity(MEMORY + 1);
+    for _ in 0..iterations {
+        let direction = descent(&gradient, &steps);
+        let slope = dot(&direction, &gradient);
+        if slope > -1e-9 * (1.0 + loss.abs()) {
+            break;
+        }
+        let mut length = if steps.is_empty() {
+            1.0 / dot(&gradient, &gradient).sqrt().max(1.0)
+        } else {
+            1.0
+        };
+        let mut next_gradient = vec![0.0; at.len()];
+        let next = loop {
+            let next: Vec<f64> = at
+                .iter()
+                .zip(&direction)
+                .map(|(x, d)| x + length * d)
+                .collect();
+            let next_loss = problem.loss(&next, &mut next_gradient);
+            if next_loss <= loss + 1e-4 * length * slope {
+                loss = next_loss;
+                break Some(next);
+            }
+            length /= 2.0;
+            if length < 1e-10 {
+                break None;
+            }
+        };
+        let Some(next) = next else { break };
+        let step: Vec<f64> = next.iter().zip(&at).map(|(n, x)| n - x).collect();
+        let turn: Vec<f64> = next_gradient
+            .iter()
+            .zip(&gradient)
+            .map(|(n, g)| n - g)
+            .collect();
+        let curvature = dot(&step, &turn);
+        if curvature > 0.0 {
+            steps.push((step, turn, curvature));
+            if steps.len() > MEMORY {
+                steps.remove(0);
+            }
+        }
+        (at, gradient) = (next, next_gradient);
+    }
+    at
+}
+
+/// The direction of descent: the gradient, bent by the curvature of the last steps (the two-loop recursion).
+fn descent(gradient: &[f64], steps: &[(Vec<f64>, Vec<f64>, f64)]) -> Vec<f64> {
+    let mut direction: Vec<f64> = gradient.iter().map(|g| -g).collect();
+    let mut shares = Vec::with_capacity(steps.len());
+    for (step, turn, curvature) in steps.iter().rev() {
+        let share = dot(step, &direction) / curvature;
+        add(&mut direction, turn, -share);
+        shares.push(share);
+    }
+    if let Some((_, turn, curvature)) = steps.last() {
+        let scale = curvature / dot(turn, turn);
+        direction.iter_mut().for_each(|d| *d *= scale);
+    }
+    for ((step, turn, curvature), share) in steps.iter().zip(shares.iter().rev()) {
+        let back = dot(turn, &direction) / curvature;
+        add(&mut direction, step, share - back);
+    }
+    direction
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn add(to: &mut [f64], what: &[f64], times: f64) {
+    for (to, what) in to.iter_mut().zip(what) {
+        *to += times * what;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(x: f32, gram: u32, positive: f32) -> Example {
+        Example {
+            vector: Vector {
+                numbers: vec![x],
+                grams: vec![gram],
+            },
+            intercept: 0,
+            positive,
+            weight: 1.0,
+        }
+    }
+
+    #[test]
+    fn without_features_it_is_the_base_rate() {
+        let examples: Vec<_> = (0..100)
+            .map(|i| example(1.0, 1, f32::from(u8::from(i < 30))))
+            .collect();
+        let head = Fit::default().fit(&examples).head(0);
+        let p = head.probability(&examples[0].vector);
+        assert!((p - 0.3).abs() < 1e-3, "{p}");
+    }
+
+    #[test]
+    fn grades_count_in_part_and_weights_as_copies() {
+        let graded = vec![example(1.0, 1, 0.25); 40];
+        let head = Fit::default().fit(&graded).head(0);
+        assert!((head.probability(&graded[0].vector) - 0.25).abs() < 1e-3);
+        let mut heavy = vec![example(0.0, 1, 1.0), example(1.0, 2, 0.0)];
+        heavy[0].weight = 5.0;
+        let mut copied = vec![example(0.0, 1, 1.0); 5];
+        copied.push(example(1.0, 2, 0.0));
+        let (a, b) = (Fit::default().fit(&heavy), Fit::default().fit(&copied));
+        assert!(
+            (a.head(0).logit(&heavy[0].vector) - b.head(0).logit(&heavy[0].vector)).abs() < 1e-3
+        );
+    }
+
+    #[test]
+    fn a_prior_stands_until_labels_pull() {
+        let learned = Fit::default()
+            .fit(
+                &(0..200)
+                    .map(|i| example((i % 2) as f32, 9, (i % 2) as f32))
+                    .collect::<Vec<_>>(),
+            )
+            .head(0);
+        let few = vec![example(1.0, 9, 1.0), example(0.0, 9, 0.0)];
+        let with = Fit::default().prior(learned.clone()).fit(&few).head(0);
+        let without = Fit::default().fit(&few).head(0);
+        let apart = |head: &Head| head.logit(&few[0].vector) - head.logit(&few[1].vector);
+        assert!(apart(&with) > 0.9 * apart(&learned) && apart(&without) < apart(&learned));
+    }
+
+    #[test]
+    fn origins_have_base_rates_of_their_own() {
+        let mut examples = vec![example(0.0, 1, 0.9); 50];
+        examples.extend(vec![example(0.0, 1, 0.1); 50]);
+        examples[50..].iter_mut().for_each(|e| e.intercept = 1);
+        let fitted = Fit::default().fit(&examples);
+        assert!(fitted.intercepts()[0] > 2.0 && fitted.intercepts()[1] < -2.0);
+    }
+}

@@ -1,0 +1,218 @@
+//! Words, pairs of words and pieces of words, hashed into a fixed number of buckets.
+
+/// How many buckets n-grams are hashed into. With 2^14, an ask of 100 words fills 4 % of them, so that two n-grams rarely meet.
+pub const BUCKETS: usize = 1 << 14;
+
+/// Words of one text that are read; what is longer has been told by its beginning.
+const MAX_WORDS: u32 = 400;
+
+/// Bytes of a word that are looked at.
+const LONGEST: usize = 32;
+
+/// Letters of a piece of a word. Four tell `migrat-` from `migr-` and survive an ending or a typing error.
+const PIECE: usize = 4;
+
+/// Collects the n-grams of a text, each once. One allocation for all of them, none per word.
+///
+/// ```
+/// use tierway_layers::learn::Ngrams;
+/// let mut grams = Ngrams::default();
+/// grams.word(b"refactor");
+/// grams.word(b"it");
+/// let found = grams.buckets().len();
+/// grams.word(b"it"); // brings the pair "it it" alone
+/// assert_eq!(grams.buckets().len(), found + 1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ngrams {
+    buckets: Vec<u32>,
+    seen: Box<[u64; BUCKETS / 64]>,
+    words: u32,
+    previous: u64,
+    seed: u64,
+}
+
+impl Default for Ngrams {
+    fn default() -> Self {
+        Self {
+            buckets: Vec::with_capacity(256),
+            seen: Box::new([0; BUCKETS / 64]),
+            words: 0,
+            previous: 0,
+            seed: 0,
+        }
+    }
+}
+
+impl Ngrams {
+    /// For texts of another kind, whose words mean something else: an answer's beside a question's.
+    #[must_use]
+    pub fn of_kind(kind: u8) -> Self {
+        Self {
+            seed: u64::from(kind).wrapping_mul(KIND),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a word in lower case: itself, with its neighbour on the left, and its pieces.
+    pub fn word(&mut self, word: &[u8]) {
+        if self.words == MAX_WORDS {
+            return;
+        }
+        self.words += 1;
+        let whole = hash(START ^ self.seed, word);
+        self.add(whole);
+        // A word across a sentence's end is no neighbour, see `stop`.
+        if self.previous != 0 {
+            self.add(hash(self.previous ^ PAIR, word));
+        }
+        self.previous = whole;
+        if word.len() > PIECE {
+            for piece in word.windows(PIECE) {
+                self.add(hash(START ^ PART ^ self.seed, piece));
+            }
+        }
+    }
+
+    /// Adds the words of `text`, in any script: lower case, apostrophes left out, numbers as what they are rather than which.
+    pub fn words(&mut self, text: &str) {
+        let mut word = [0_u8; LONGEST];
+        let mut len = 0;
+        for c in text.chars() {
+            if c.is_alphanumeric() && !is_dense(c) {
+                for c in c.to_lowercase() {
+                    if let Some(room) = word.get_mut(len..len + c.len_utf8()) {
+                        len += c.encode_utf8(room).len();
+                    }
+                }
+            } else if c != '\'' {
+                self.flush(word.get(..len));
+                len = 0;
+                if is_dense(c) {
+                    self.word(c.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+            }
+        }
+        self.flush(word.get(..len));
+    }
+
+    fn flush(&mut self, word: Option<&[u8]>) {
+        match word.unwrap_or_default() {
+            [] => {}
+            digits if digits.iter().all(u8::is_ascii_digit) => self.mark("number"),
+            word => self.word(word),
+        }
+    }
+
+    /// Adds a mark that is no word (a path, a number, a block of code), so that its neighbours are seen beside it.
+    pub fn mark(&mut self, mark: &'static str) {
+        if self.words < MAX_WORDS {
+            let whole = hash(START ^ MARK ^ self.seed, mark.as_bytes());
+            self.add(whole);
+            self.previous = whole;
+        }
+    }
+
+    /// What follows does not belong to what came before.
+    pub const fn stop(&mut self) {
+        self.previous = 0;
+    }
+
+    /// The buckets so far.
+    #[must_use]
+    pub fn buckets(&self) -> &[u32] {
+        &self.buckets
+    }
+
+    /// The buckets, in the order of their first occurrence.
+    #[must_use]
+    pub fn into_buckets(self) -> Vec<u32> {
+        self.buckets
+    }
+
+    fn add(&mut self, hash: u64) {
+        // The upper half is the better mixed one.
+        let bucket = (hash >> 40) as usize % BUCKETS;
+        let bit = 1_u64 << (bucket % 64);
+        if let Some(word) = self.seen.get_mut(bucket / 64)
+            && *word & bit == 0
+        {
+            *word |= bit;
+            self.buckets.push(bucket as u32);
+        }
+    }
+}
+
+/// Whether `c` is of a script that sets no blanks between words, so that each sign is read as a word.
+const fn is_dense(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+const START: u64 = 0xcbf2_9ce4_8422_2325;
+const PAIR: u64 = 0x9e37_79b9_7f4a_7c15;
+const PART: u64 = 0x5851_f42d_4c95_7f2d;
+const KIND: u64 = 0xd6e8_feb8_6659_fd93;
+const MARK: u64 = 0x2545_f491_4f6c_dd1d;
+
+/// FNV-1a in 64 bits (Fowler, Noll, Vo), then mixed once: the same on every machine, for weights are shipped by bucket.
+fn hash(start: u64, bytes: &[u8]) -> u64 {
+    let hash = bytes.iter().fold(start, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ (hash >> 32)).wrapping_mul(PAIR) | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grams(text: &str) -> Vec<u32> {
+        let mut grams = Ngrams::default();
+        grams.words(text);
+        let mut buckets = grams.into_buckets();
+        buckets.sort_unstable();
+        buckets
+    }
+
+    #[test]
+    fn each_once_and_by_neighbourhood() {
+        assert_eq!(grams("a b"), grams("a b"));
+        assert_ne!(grams("a b c"), grams("b a c"));
+        let (once, thrice) = (grams("fix it"), grams("fix it fix it"));
+        assert_eq!(thrice.len(), once.len() + 1); // "it fix"
+        assert!(once.iter().all(|bucket| thrice.contains(bucket)));
+    }
+
+    #[test]
+    fn words_share_their_pieces() {
+        let shared = |a: &str, b: &str| {
+            let b = grams(b);
+            grams(a).iter().filter(|g| b.contains(g)).count()
+        };
+        assert!(shared("migration", "migrations") >= 6);
+        assert_eq!(shared("cat", "dog"), 0);
+    }
+
+    #[test]
+    fn words_of_any_script() {
+        assert_eq!(grams("Don't stop"), grams("dont STOP"));
+        assert_eq!(grams("12 apples"), grams("7 apples"));
+        assert_eq!(grams("\u{c9}t\u{c9}"), grams("\u{e9}t\u{e9}"));
+        assert_eq!(grams("\u{91cd}\u{6784}").len(), 3);
+    }
+
+    #[test]
+    fn a_long_text_is_told_by_its_beginning() {
+        let long = (0..5_000).map(|i| format!("w{i}")).collect::<Vec<_>>();
+        assert_eq!(grams(&long.join(" ")), grams(&long[..400].join(" ")));
+    }
+
+    // Shipped weights are by bucket: were these to move, all of them would mean something else.
+    #[test]
+    fn buckets_do_not_move() {
+        assert_eq!(
+            grams("refactor it"),
+            [587, 6457, 6882, 13315, 15556, 15680, 15860, 16170]
+        );
+    }
+}
