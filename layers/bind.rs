@@ -1,8 +1,9 @@
 //! Binds a call to the model that is to answer it.
 //!
 //! [`BindLayer`] reads what the caller named and the [`Tier`] that [`Classify`](crate::classify) wrote, and writes the [`Target`] that the
-//! leaf calls. A name that nobody here knows is refused with 404, in words that say what can be asked. [`RetargetLayer`] overrules the
-//! target for one arm, such as a cascade's small model.
+//! leaf calls. A name that nobody here knows is refused with 404, in words that say what can be asked; a model that the caller's tenant may
+//! not use, with 403; a wish in [`TIER_HEADER`] that is no tier, with 400. [`RetargetLayer`] overrules the target for one arm, such as a
+//! cascade's small model.
 //!
 //! # Example
 //! ```
@@ -30,7 +31,10 @@
 //! assert_eq!(res.into_body().collect().await.unwrap().to_bytes(), "cloud:big"); // the next tier up that is bound
 //! # }
 //! ```
-use crate::names::{Names, Wish};
+use crate::{
+    names::{Names, TIER_HEADER, Wish, wished},
+    tenants::Tenants,
+};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
@@ -38,7 +42,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tierway_services::chat::{self, Journal, Kind, Operation, Refusal, Target, Tier};
+use tierway_services::chat::{self, Journal, Kind, Operation, Refusal, Target, Tenant, Tier};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -48,6 +52,7 @@ pub struct Bindings {
     names: Names,
     tiers: Arc<[Option<Target>; 4]>,
     embeddings: Option<Target>,
+    tenants: Tenants,
 }
 
 /// Applies [`Bind`].
@@ -100,6 +105,7 @@ impl Bindings {
             names,
             tiers: Arc::default(),
             embeddings: None,
+            tenants: Tenants::default(),
         }
     }
 
@@ -120,6 +126,13 @@ impl Bindings {
         self
     }
 
+    /// Refuses each tenant the models that it may not use.
+    #[must_use]
+    pub fn tenants(mut self, tenants: Tenants) -> Self {
+        self.tenants = tenants;
+        self
+    }
+
     /// The model for `tier`: its own, else the next higher tier's (good enough at a higher price), else the next lower one's.
     #[must_use]
     pub fn target(&self, tier: Tier) -> Option<&Target> {
@@ -136,8 +149,32 @@ impl Bindings {
     /// The model for this call.
     ///
     /// # Errors
-    /// A [`Refusal`] of kind [`NotFound`](Kind::NotFound) that says what can be asked.
+    /// A [`Refusal`]: [`NotFound`](Kind::NotFound) that says what can be asked, [`Permission`](Kind::Permission) where the tenant may
+    /// not, [`InvalidRequest`](Kind::InvalidRequest) where the wish in [`TIER_HEADER`] is none.
     pub fn resolve(&self, req: &chat::Request) -> Result<Target, Refusal> {
+        if let Some(Err(no)) = wished(req.headers()) {
+            return Err(Refusal::new(
+                Kind::InvalidRequest,
+                format!("{TIER_HEADER}: {no}, or auto"),
+            )
+            .with_code("invalid_tier"));
+        }
+        let target = self.find(req)?;
+        match self.tenants.of(Tenant::of(req)) {
+            Some((name, allowance)) if !allowance.model(&target) => Err(Refusal::new(
+                Kind::Permission,
+                format!(
+                    "the model \"{}\" is not allowed for {name}",
+                    shown(&target.to_string())
+                ),
+            )
+            .with_code("model_not_allowed")
+            .with_param("model")),
+            _ => Ok(target),
+        }
+    }
+
+    fn find(&self, req: &chat::Request) -> Result<Target, Refusal> {
         let facts = req.body().facts();
         let wish = self.names.resolve(&facts.model);
         if facts.operation == Operation::Embed {
@@ -380,6 +417,28 @@ mod tests {
             "{text}"
         );
         assert_pending!(handle.poll_request());
+    }
+
+    #[test]
+    fn a_tenant_may_not_use_every_model_and_a_wish_is_a_tier() {
+        let local = crate::tenants::Allowance::default().models(["a:*"]);
+        let b = bindings().tenants(Tenants::default().with("interns", local));
+        let as_intern = |model: &str| {
+            let mut req = ask(model, "hi");
+            req.extensions_mut().insert(Tenant::new("interns"));
+            b.resolve(&req).map_err(|no| no.kind())
+        };
+        assert_eq!(as_intern("a:x"), Ok(Target::new("a", "x")));
+        assert_eq!(as_intern("b:x"), Err(Kind::Permission));
+        assert_eq!(as_intern("tierway/complex"), Err(Kind::Permission));
+        assert_eq!(b.resolve(&ask("b:x", "hi")), Ok(Target::new("b", "x")));
+        let mut wishes = ask("auto", "hi");
+        wishes
+            .headers_mut()
+            .insert(TIER_HEADER, http::HeaderValue::from_static("huge"));
+        let no = b.resolve(&wishes).unwrap_err();
+        assert_eq!(no.kind(), Kind::InvalidRequest);
+        assert!(no.message().contains("x-tierway-tier") && no.message().contains("complex"));
     }
 
     #[tokio::test]

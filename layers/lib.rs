@@ -38,6 +38,8 @@ pub mod rescue;
 pub mod responses;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
+#[cfg(any(feature = "bind", feature = "classify"))]
+pub mod tenants;
 
 #[cfg(test)]
 #[allow(dead_code, reason = "a feature alone uses but some of it")]

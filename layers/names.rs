@@ -24,8 +24,34 @@
 //! assert_eq!(names.resolve("smollm"), Some(Wish::Target(Target::new("ollama", "smollm"))));
 //! assert_eq!(names.resolve("nobody-knows"), None);
 //! ```
+use http::{HeaderMap, HeaderName};
 use std::{collections::BTreeMap, sync::Arc};
-use tierway_services::chat::{Target, Tier};
+use tierway_services::chat::{ParseTierError, Target, Tier};
+
+/// The header in which a caller may ask for a tier, whatever it calls the model: `x-tierway-tier: complex`, or `auto` for no wish.
+pub const TIER_HEADER: HeaderName = HeaderName::from_static("x-tierway-tier");
+
+/// What the caller asks for in [`TIER_HEADER`]: nothing at all, no tier in particular, a tier, or what is none.
+///
+/// ```
+/// use tierway_layers::names::{TIER_HEADER, wished};
+/// use tierway_services::chat::Tier;
+/// let mut headers = http::HeaderMap::new();
+/// assert!(wished(&headers).is_none());
+/// headers.insert(TIER_HEADER, "Complex".parse().unwrap());
+/// assert_eq!(wished(&headers), Some(Ok(Some(Tier::Complex))));
+/// headers.insert(TIER_HEADER, "huge".parse().unwrap());
+/// assert!(wished(&headers).is_some_and(|wish| wish.is_err()));
+/// ```
+#[must_use]
+pub fn wished(headers: &HeaderMap) -> Option<Result<Option<Tier>, ParseTierError>> {
+    let value = headers.get(TIER_HEADER)?;
+    let word = value.to_str().unwrap_or_default().trim();
+    Some(match word.eq_ignore_ascii_case("auto") {
+        true => Ok(None),
+        false => word.parse().map(Some),
+    })
+}
 
 /// What a caller wants by the name of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]

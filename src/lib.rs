@@ -12,6 +12,8 @@ pub mod discovery;
 pub mod eval;
 pub mod log;
 pub mod metrics;
+pub mod route;
 pub mod routes;
+pub mod routing;
 pub mod server;
 pub mod stack;

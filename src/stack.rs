@@ -5,7 +5,9 @@ use crate::{
     catalog::Catalog,
     config::{self, Config, Route, SharedBy},
     log,
+    route::Router,
     routes::{ProbesLayer, Routes},
+    routing,
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
@@ -17,7 +19,7 @@ use tierway_layers::{
     auth::{self, AuthLayer},
     bind::{BindLayer, Bindings, RetargetLayer},
     cascade::{CascadeLayer, Vetoes},
-    classify::{ClassifyLayer, Heuristic},
+    classify::ClassifyLayer,
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
     names::{Names, Wish},
@@ -63,6 +65,7 @@ const USUAL_OUTPUT: u64 = 500;
 pub struct Stack {
     gateway: Gateway,
     dispatch: Dispatch,
+    router: Router,
 }
 
 impl Stack {
@@ -71,8 +74,10 @@ impl Stack {
     /// # Errors
     /// Where a provider's address or key cannot be used.
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
-        let dispatch = Dispatch::new(providers(config)?, Client::new())
-            .estimate_tokens(config.count_tokens.estimate);
+        let providers = providers(config)?;
+        let router = Router::new(config, &providers);
+        let dispatch =
+            Dispatch::new(providers, Client::new()).estimate_tokens(config.count_tokens.estimate);
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
@@ -93,7 +98,7 @@ impl Stack {
             // What a call goes on from is part of what it asks, so above whatever judges it.
             .layer(responses.clone())
             // Cache key and cascade depend on the tier.
-            .layer(ClassifyLayer::new(Heuristic::new(names.clone())))
+            .layer(ClassifyLayer::new(router.policy().clone()))
             // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
             .option_layer(affinity(config, &bindings, &prices))
             // The cache key names the upstream, so the target is chosen above the cache.
@@ -134,6 +139,7 @@ impl Stack {
         Ok(Self {
             gateway: BoxCloneSyncService::new(gateway),
             dispatch,
+            router,
         })
     }
 
@@ -141,6 +147,12 @@ impl Stack {
     #[must_use]
     pub fn service(&self) -> Gateway {
         self.gateway.clone()
+    }
+
+    /// Who tells where a call would go, without making it.
+    #[must_use]
+    pub const fn router(&self) -> &Router {
+        &self.router
     }
 
     /// The leaf, for whoever wants to ask a provider past the layers.
@@ -275,7 +287,7 @@ fn too_dear(
     }
 }
 
-fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
+pub(crate) fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
     config
         .providers
         .iter()
@@ -283,7 +295,7 @@ fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
         .collect()
 }
 
-fn names(config: &Config) -> Names {
+pub(crate) fn names(config: &Config) -> Names {
     let mut names = Names::new(config.providers.keys().cloned());
     for (name, route) in &config.models {
         names = names.map(
@@ -301,8 +313,8 @@ fn names(config: &Config) -> Names {
     names
 }
 
-fn bindings(config: &Config, names: &Names) -> Bindings {
-    let mut bindings = Bindings::new(names.clone());
+pub(crate) fn bindings(config: &Config, names: &Names) -> Bindings {
+    let mut bindings = Bindings::new(names.clone()).tenants(routing::tenants(config));
     for (tier, target) in &config.tiers {
         bindings = bindings.tier(*tier, target.clone());
     }
@@ -312,7 +324,7 @@ fn bindings(config: &Config, names: &Names) -> Bindings {
     }
 }
 
-fn prices(config: &Config) -> PriceList {
+pub(crate) fn prices(config: &Config) -> PriceList {
     let mut list = PriceList::embedded();
     for (name, provider) in &config.providers {
         if provider.kind.is_local() {

@@ -21,6 +21,9 @@ pub struct Decision {
     pub notes: Vec<Note>,
 }
 
+/// The reason of a decision that the caller made.
+const ASKED: &str = "asked";
+
 /// One who had a say after the first, whether it moved the tier or confirmed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -49,6 +52,24 @@ impl Decision {
             suffices: None,
             notes: Vec::new(),
         }
+    }
+
+    /// The caller's own decision: a tier asked for by name or by header. Rules that raise leave it alone.
+    ///
+    /// ```
+    /// use tierway_layers::classify::Decision;
+    /// use tierway_services::chat::Tier;
+    /// assert!(Decision::asked(Tier::Simple).is_asked() && !Decision::new(Tier::Simple, "short").is_asked());
+    /// ```
+    #[must_use]
+    pub fn asked(tier: Tier) -> Self {
+        Self::new(tier, ASKED)
+    }
+
+    /// Whether the caller made it.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.reason == ASKED
     }
 
     /// Whether the call is beside the conversation whose name it carries, as far as the reason tells: a client's side request or probe.

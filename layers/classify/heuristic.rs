@@ -14,7 +14,7 @@ use super::{
     prior::Prior,
 };
 use crate::names::{Names, Wish};
-use tierway_services::chat::{self, Operation, PartKind, Prompt, Speaker, Tier};
+use tierway_services::chat::{self, Operation, Tier};
 
 const MEDIUM_FROM: f32 = 25.0;
 const COMPLEX_FROM: f32 = 50.0;
@@ -56,7 +56,7 @@ impl Policy for Heuristic {
         }
         match self.names.resolve(&req.body().facts().model)? {
             Wish::Target(_) => None,
-            Wish::Tier(tier) => Some(Decision::new(tier, "asked")),
+            Wish::Tier(tier) => Some(Decision::asked(tier)),
             Wish::Auto => Some(decide(req)),
         }
     }
@@ -72,9 +72,6 @@ impl Policy for Heuristic {
 
 fn decide(req: &chat::Request) -> Decision {
     let facts = req.body().facts();
-    if let Some(side) = side_request(req) {
-        return side;
-    }
     let mut decision = match Prior::shipped() {
         Some(prior) => Grade::of(req.body(), prior).decide(),
         None => Decision::new(Tier::Medium, "no_weights"),
@@ -84,72 +81,6 @@ fn decide(req: &chat::Request) -> Decision {
         decision = Decision::new(Tier::Medium, "image");
     }
     decision
-}
-
-/// A request that a client makes on its own account, beside what its user asked.
-fn side_request(req: &chat::Request) -> Option<Decision> {
-    let facts = req.body().facts();
-    match req
-        .headers()
-        .get("x-claude-code-request-class")
-        .map(http::HeaderValue::as_bytes)
-    {
-        Some(b"auxiliary") => return Some(Decision::new(Tier::Simple, "side_request")),
-        Some(b"compaction") => return Some(compaction()),
-        _ if asks_compaction(req.body()) => return Some(compaction()),
-        _ => {}
-    }
-    if facts.max_tokens.is_some_and(|n| n <= 1) {
-        return Some(Decision::new(Tier::Simple, "probe"));
-    }
-    let naming = facts.tool_count == 0
-        && facts.turns.len() <= 3
-        && (facts.json_output || facts.max_tokens.is_some_and(|n| n <= 100))
-        && names_a_session(req.body());
-    naming.then(|| Decision::new(Tier::Simple, "side_request"))
-}
-
-/// The summary replaces the whole conversation, so a bad one spoils every turn after it: no work for the smallest.
-fn compaction() -> Decision {
-    Decision::new(Tier::Medium, "compaction")
-}
-
-/// Whether the newest part is how Claude Code asks for a summary, where it does not say so in a header.
-fn asks_compaction(prompt: &Prompt) -> bool {
-    let newest = prompt.facts().turns.last().and_then(|t| t.parts.last());
-    newest.is_some_and(|part| {
-        prompt
-            .json(&part.span)
-            .starts_with("\"CRITICAL: Respond with TEXT ONLY. Do NOT call an")
-    })
-}
-
-/// Whether the system prompt begins by asking for a title or a topic.
-fn names_a_session(prompt: &Prompt) -> bool {
-    let facts = prompt.facts();
-    let in_turns = facts
-        .turns
-        .iter()
-        .filter(|t| t.speaker == Speaker::System)
-        .flat_map(|t| &t.parts);
-    facts
-        .system
-        .iter()
-        .chain(in_turns)
-        .filter(|p| p.kind == PartKind::Text)
-        .any(|part| {
-            let json = prompt.json(&part.span);
-            let end = (0..=json.len().min(300))
-                .rev()
-                .find(|i| json.is_char_boundary(*i));
-            let start = json.get(..end.unwrap_or(0)).unwrap_or_default();
-            let mut words = start.split(|c: char| !c.is_ascii_alphanumeric());
-            words.any(|w| {
-                ["title", "titles", "naming", "topic"]
-                    .iter()
-                    .any(|t| t.eq_ignore_ascii_case(w))
-            })
-        })
 }
 
 fn tier_of(score: f32) -> Tier {

@@ -7,7 +7,11 @@
 //! Beside the tier it writes the [`Session`](tierway_services::chat::Session): which conversation the call belongs to, where that can be told
 //! (see [`session`]); and marks what is no part of it as [`Aside`].
 //!
-//! The policy that is shipped is [`Heuristic`]; a closure will do as well.
+//! The policy that is shipped is [`Heuristic`]; a closure will do as well. Around either go, in this order from the inside out:
+//! [`SideRequests`] (what a client asks on its own account), [`Ruled`] (floors, ceilings, forces, wishes, what a tenant may use) and
+//! [`Guarded`] (what the models behind the tiers can take). Each stands alone; whoever speaks after the first leaves a [`Note`].
+//!
+//! Who calls, and for what, is left on the request too, as a [`Client`], where it is known.
 //!
 //! # Example
 //! ```
@@ -33,23 +37,32 @@
 //! # }
 //! ```
 mod ask;
+mod client;
 mod decision;
 mod features;
 mod grade;
+mod guards;
 mod heuristic;
 mod lexicon;
 mod lines;
 pub(crate) mod numbers;
 mod prior;
+mod rules;
+mod said;
 mod session;
+mod side;
 #[cfg(test)]
 mod tests;
 mod tools;
 
+pub use client::{Class, Client, ClientKind, Side};
 pub use decision::{Decision, Note};
 pub use grade::{chance, question, vector};
+pub use guards::{Fit, Fits, Guarded};
 pub use heuristic::Heuristic;
+pub use rules::{Effect, Risk, Rule, Ruled};
 pub use session::session;
+pub use side::SideRequests;
 
 use http::{HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
@@ -182,6 +195,10 @@ where
     }
 
     fn call(&mut self, mut req: chat::Request) -> Self::Future {
+        let client = Client::of(&req);
+        if client != Client::default() {
+            req.extensions_mut().insert(client);
+        }
         // Before the policy, which may want to know of the conversation.
         if let Some(session) = session(&req) {
             req.extensions_mut().insert(session);

@@ -1,5 +1,5 @@
 //! What the heuristic makes of asks that people write, bare and inside what harnesses wrap around them.
-use super::{Decision, Heuristic, Policy};
+use super::{Decision, Heuristic, Policy, SideRequests};
 use crate::{
     names::Names,
     testing::{ask, chat_request, messages_request},
@@ -272,7 +272,8 @@ const ASKS: &[(&[Tier], &str)] = &[
 ];
 
 fn decide(req: &Request) -> Decision {
-    Heuristic::new(Names::default()).classify(req).unwrap()
+    let policy = SideRequests::new(Heuristic::new(Names::default()));
+    policy.classify(req).unwrap()
 }
 
 fn tier(text: &str) -> Tier {

@@ -30,6 +30,8 @@ pub struct Abilities {
     pub max_tokens_field: Option<MaxTokensField>,
     /// The most output that it takes as a limit.
     pub max_output: Option<u64>,
+    /// Tokens of prompt and output together, at most.
+    pub context: Option<u64>,
     /// How it is told how much to think.
     pub reasoning: Option<Reasoning>,
 }
@@ -46,6 +48,7 @@ impl Abilities {
         streaming_usage: None,
         max_tokens_field: None,
         max_output: None,
+        context: None,
         reasoning: None,
     };
     /// It is told by a word.
@@ -76,6 +79,7 @@ impl Abilities {
             streaming_usage: self.streaming_usage.or(before.streaming_usage),
             max_tokens_field: self.max_tokens_field.or(before.max_tokens_field),
             max_output: self.max_output.or(before.max_output),
+            context: self.context.or(before.context),
             reasoning: self.reasoning.or(before.reasoning),
         }
     }

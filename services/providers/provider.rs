@@ -253,6 +253,16 @@ impl Provider {
         }
         caps
     }
+    /// What is known of this model of its, by its kind or by what was told: nothing that is only assumed.
+    #[must_use]
+    pub fn abilities(&self, model: &str) -> Abilities {
+        let of_kind = self.spec().models_can.iter().copied().flatten();
+        of_kind
+            .map(|(p, a)| (*p, a))
+            .chain(self.own_models())
+            .filter(|(pattern, _)| models::fits(pattern, model))
+            .fold(Abilities::UNKNOWN, |known, (_, more)| more.or(known))
+    }
     /// What the user has said of this model, if anything.
     pub(crate) fn said_of(&self, model: &str) -> Option<Abilities> {
         self.own_models()

@@ -1,17 +1,22 @@
-//! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`.
-use crate::metrics::Metrics;
+//! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`, and where a request would go: `/v1/route`.
+mod route;
+
+use crate::{metrics::Metrics, route::Router};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
 use http_body_util::Full;
 use std::{
     convert::Infallible,
-    future::{Ready, ready},
+    future::{Future, ready},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
 };
+use tierway_services::BoxError;
 use tower::Service;
 
 /// Whether the gateway takes new calls: true once it listens, false from the moment it drains.
@@ -35,13 +40,26 @@ impl Readiness {
 pub struct Admin {
     metrics: Metrics,
     readiness: Readiness,
+    /// Who routes, and how many bytes of a request it reads.
+    router: Option<(Router, usize)>,
 }
 
 impl Admin {
     /// A service that shows `metrics` and `readiness`.
     #[must_use]
     pub const fn new(metrics: Metrics, readiness: Readiness) -> Self {
-        Self { metrics, readiness }
+        Self {
+            metrics,
+            readiness,
+            router: None,
+        }
+    }
+
+    /// Tells at `POST /v1/route` where a request would go; one over `max_body` bytes is refused.
+    #[must_use]
+    pub fn router(mut self, router: Router, max_body: usize) -> Self {
+        self.router = Some((router, max_body));
+        self
     }
 
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
@@ -61,21 +79,32 @@ impl Admin {
             _ => respond(
                 StatusCode::NOT_FOUND,
                 TEXT,
-                "try /metrics, /healthz or /readyz\n",
+                "try /metrics, /healthz, /readyz or POST /v1/route\n",
             ),
         }
     }
 }
 
-impl<B> Service<Request<B>> for Admin {
+impl<B> Service<Request<B>> for Admin
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+    // Boxed: a few questions a minute, most of them answered at once.
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        ready(Ok(self.answer(req.method(), req.uri().path())))
+        if let Some((router, max_body)) = &self.router
+            && req.uri().path() == route::PATH
+        {
+            let (router, max_body) = (router.clone(), *max_body);
+            return Box::pin(async move { Ok(route::answer(&router, max_body, req).await) });
+        }
+        Box::pin(ready(Ok(self.answer(req.method(), req.uri().path()))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and one file for each command.
 pub mod check;
 pub mod eval;
+pub mod route;
 pub mod score;
 pub mod serve;
 
@@ -39,6 +40,11 @@ pub enum Command {
     /// Prints every setting with where its value came from: a line of the file, an environment variable, a flag, or the default. Where
     /// something is wrong, prints all of it with what to write instead, and exits with 2.
     Check(CheckArgs),
+    /// Tell where a request would go, why, and what it would cost, without sending it
+    ///
+    /// Reads the body of one request from standard input and prints its tier, the scores, features, rules and guards behind it, and the
+    /// price of each tier for this request.
+    Route(RouteArgs),
     /// Measure how well scores tell which requests need the big model
     ///
     /// Reads labelled rows, one JSON object a line: {id, set, request, small: {model, correct, cost_usd}, big: {..}, signals}. Prints for
@@ -75,6 +81,26 @@ pub struct CheckArgs {
     /// Print the reference of all settings, as Markdown, instead
     #[arg(long)]
     pub reference: bool,
+}
+
+/// Options of `route`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RouteArgs {
+    /// The configuration file, found as `serve` finds it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The path that the request came to, which tells its dialect [otherwise: its fields tell]
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+    /// A header of the request; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub header: Vec<String>,
+    /// For whom the call is made, where keys tell tenants apart
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// Print one JSON object instead
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `eval`.
@@ -123,6 +149,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().into_command() {
         Command::Serve(args) => serve::run(args, &environment),
         Command::Check(args) => check::run(args, &environment),
+        Command::Route(args) => route::run(&args, &environment),
         Command::Eval(args) => eval::run(&args),
         Command::Score => score::run(),
     };
@@ -182,6 +209,7 @@ mod tests {
     fn no_command_is_serve() {
         let listen = |args: &[&str]| match Cli::try_parse_from(args).unwrap().into_command() {
             Command::Serve(args) => args.listen,
+            Command::Check(_) | Command::Route(_) => None,
             _ => None,
         };
         let address = Some("127.0.0.1:1".to_owned());

@@ -13,7 +13,7 @@ use tierway_layers::{
         Draft, Model,
         signals::{self, Told},
     },
-    classify::{Decision, Heuristic, Policy},
+    classify::{Decision, Heuristic, Policy, Rule, Ruled, SideRequests},
     learn::Vector,
     names::{Names, Wish},
 };
@@ -77,7 +77,8 @@ pub fn run() -> io::Result<ExitCode> {
 
 fn score(input: impl BufRead, mut out: impl Write, errors: &mut dyn Write) -> io::Result<ExitCode> {
     // Whichever model was asked, the question is which one should be.
-    let policy = Heuristic::new(Names::default().map("*", Wish::Auto));
+    let heuristic = Heuristic::new(Names::default().map("*", Wish::Auto));
+    let policy = Ruled::new(SideRequests::new(heuristic), Rule::built_in());
     let mut code = ExitCode::SUCCESS;
     for (number, line) in input.lines().enumerate() {
         let line = line?;

@@ -63,7 +63,8 @@ async fn serve(mut loaded: crate::config::Loaded) -> io::Result<()> {
     let readiness = Readiness::default();
     readiness.set(true);
     let (done, drained) = oneshot::channel::<()>();
-    let service = Admin::new(metrics, readiness.clone());
+    let service = Admin::new(metrics, readiness.clone())
+        .router(stack.router().clone(), config.server.max_body);
     // The admin port answers until the very end, so that a drain can be watched.
     let admin = tokio::spawn(async move {
         let limits = Limits {

@@ -9,6 +9,7 @@ use super::{
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use tierway_layers::cascade::StreamMode;
+use tierway_layers::classify::{Class, ClientKind};
 use tierway_services::{
     chat::{Target, Tier, Usd},
     providers::{AuthStyle, Kind, Secret},
@@ -30,6 +31,10 @@ pub(super) struct File {
     pub(super) count_tokens: CountTokens,
     #[serde(deserialize_with = "listed")]
     pub(super) keys: Vec<Named<Key>>,
+    #[serde(deserialize_with = "named")]
+    pub(super) tenants: BTreeMap<String, Named<Tenant>>,
+    #[serde(deserialize_with = "named")]
+    pub(super) rules: BTreeMap<String, Named<Rule>>,
     pub(super) affinity: Affinity,
     pub(super) cascade: Cascade,
     pub(super) cache: Cache,
@@ -104,6 +109,7 @@ pub(super) struct Abilities {
     pub(super) streaming_usage: Set<bool>,
     pub(super) max_tokens_field: Set<MaxTokensField>,
     pub(super) max_output: Set<Count>,
+    pub(super) context: Set<Count>,
     pub(super) reasoning: Set<Reasoning>,
 }
 
@@ -131,6 +137,29 @@ pub(super) struct Key {
     pub(super) key_env: Set<String>,
     pub(super) key_file: Set<PathBuf>,
     pub(super) tenant: Set<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Tenant {
+    pub(super) tiers: Set<Vec<Tier>>,
+    pub(super) models: Set<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Rule {
+    pub(super) enabled: Set<bool>,
+    pub(super) at_least: Set<Tier>,
+    pub(super) at_most: Set<Tier>,
+    pub(super) exactly: Set<Tier>,
+    pub(super) phrases: Set<Vec<String>>,
+    pub(super) paths: Set<Vec<String>>,
+    #[serde(deserialize_with = "named")]
+    pub(super) headers: BTreeMap<String, Named<Typed<String>>>,
+    pub(super) tenants: Set<Vec<String>>,
+    pub(super) clients: Set<Vec<ClientKind>>,
+    pub(super) classes: Set<Vec<Class>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

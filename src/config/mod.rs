@@ -48,7 +48,7 @@ pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
     Affinity, Cache, Cascade, CascadeTier, Config, CountTokens, Embeddings, Key, Log, LogFormat,
-    Provider, Redis, Responses, Route, Savings, Server, SharedBy,
+    Provider, Redis, Responses, Route, Rule, Savings, Server, SharedBy, Tenant,
 };
 
 use environment::Environment;

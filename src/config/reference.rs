@@ -2,6 +2,8 @@
 //!
 //! The README's table is printed from here, unknown keys are found from here, and tests hold the rest of the configuration to it.
 use std::fmt::Write;
+use tierway_layers::classify::{Class, ClientKind};
+use tierway_services::providers::Kind;
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +72,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("providers.*.models.*.streaming_usage", "switch", "", "", "Whether its streams can be asked for their usage."),
     entry("providers.*.models.*.max_tokens_field", "field", "", "", "By which name it takes the limit on output: `\"max_tokens\"` or `\"max_completion_tokens\"`."),
     entry("providers.*.models.*.max_output", "count", "", "", "The most output that it takes as a limit; a higher wish is lowered to it where a request is translated."),
+    entry("providers.*.models.*.context", "count", "", "", "How many tokens of prompt and output it holds together; a call that would not fit goes to a tier whose model holds it. By default as the price list says."),
     entry("providers.*.models.*.reasoning", "style", "", "", "How it is told how much to think: `\"none\"`, `\"effort\"` or `\"budget\"`."),
     entry("providers.*.headers.*", "text", "", "", "A header to send with each call."),
     entry("providers.*.timeouts.connect", "duration", "\"10s\"", "", "How long to wait for a connection, TLS included."),
@@ -86,6 +89,18 @@ pub const ENTRIES: &[Entry] = &[
     entry("keys[].key_env", "text", "", "", "The environment variable that holds the key."),
     entry("keys[].key_file", "path", "", "", "The file that holds the key, from the configuration file's folder."),
     entry("keys[].tenant", "text", "\"default\"", "", "For whom the key calls: caches and bills are kept apart by it."),
+    entry("tenants.*.tiers", "tiers", "", "", "The tiers that this tenant may use; a higher one is lowered to the highest of these."),
+    entry("tenants.*.models", "texts", "", "", "The models that it may use, as `\"provider:model\"` with `*` for anything; another is refused with 403, and tiers bound to another are not used."),
+    entry("rules.*.enabled", "switch", "true", "", "Whether the rule counts. Built in are the floors `secrets`, `payments`, `migrations` and `production`."),
+    entry("rules.*.at_least", "tier", "", "", "A floor: the tier that a call gets at least. A rule has this or one of the next two; the built-in ones have `\"complex\"` here."),
+    entry("rules.*.at_most", "tier", "", "", "A ceiling: the tier that it gets at most."),
+    entry("rules.*.exactly", "tier", "", "", "A force: the tier that it gets, whatever else was decided, ceilings aside."),
+    entry("rules.*.phrases", "texts", "", "", "Holds where the user's ask has one of these as whole words. A built-in floor with phrases looks for these alone."),
+    entry("rules.*.paths", "texts", "", "", "Holds on one of these paths; one may end in `*`."),
+    entry("rules.*.headers.*", "text", "", "", "Holds where one of these headers has its value; it may end in `*`."),
+    entry("rules.*.tenants", "texts", "", "", "Holds for one of these tenants."),
+    entry("rules.*.clients", "texts", "", "", "Holds for one of these clients: {clients}."),
+    entry("rules.*.classes", "texts", "", "", "Holds for calls of one of these classes: {classes}."),
     entry("affinity.enabled", "switch", "true", "", "Lets a conversation keep its model until its task outgrows it, or a cheaper one pays."),
     entry("affinity.ttl", "duration", "\"1h\"", "", "How long a conversation is remembered after its last call."),
     entry("affinity.max_sessions", "count", "100000", "", "How many conversations this process remembers."),
@@ -162,16 +177,23 @@ pub fn markdown() -> String {
             entry.takes,
             code(entry.default),
             variables.join(", "),
-            entry.meaning.replace("{kinds}", &kinds()),
+            meaning(entry),
         );
     }
     table + NOTES
 }
 
-fn kinds() -> String {
-    let kinds: Vec<String> = tierway_services::providers::Kind::ALL
-        .iter()
-        .map(|kind| format!("`\"{kind}\"`"))
-        .collect();
-    kinds.join(", ")
+/// With the names filled in that exist.
+fn meaning(entry: &Entry) -> String {
+    let (kinds, clients, classes) = (Kind::ALL, ClientKind::ALL, Class::ALL);
+    entry
+        .meaning
+        .replace("{kinds}", &list(kinds))
+        .replace("{clients}", &list(clients))
+        .replace("{classes}", &list(classes))
+}
+
+fn list(names: &[impl std::fmt::Display]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`\"{name}\"`")).collect();
+    names.join(", ")
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 use tierway_layers::cascade::StreamMode;
+use tierway_layers::classify::{Class, ClientKind, Effect};
 use tierway_services::{
     chat::{Target, Tier},
     prices::Price,
@@ -31,6 +32,10 @@ pub struct Config {
     pub count_tokens: CountTokens,
     /// Who may call. Empty means everybody, and then the gateway listens on loopback only.
     pub keys: Vec<Key>,
+    /// What tenants may use; one that is not here may use everything.
+    pub tenants: BTreeMap<String, Tenant>,
+    /// What must not be left to a score; the built-in floors are not here unless they are changed.
+    pub rules: BTreeMap<String, Rule>,
     /// Whether conversations keep their models.
     pub affinity: Affinity,
     /// When a small model is tried first.
@@ -123,6 +128,36 @@ pub struct Key {
     pub key: Secret,
     /// For whom it calls. Caches and bills are kept apart by it.
     pub tenant: String,
+}
+
+/// What a tenant may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tenant {
+    /// The tiers; absent means all.
+    pub tiers: Option<Vec<Tier>>,
+    /// The models, as patterns over `provider:model`; absent means all.
+    pub models: Option<Vec<String>>,
+}
+
+/// What must not be left to a score. Conditions of different kinds must all hold; of one kind, one is enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Whether it counts; the built-in ones can be turned off.
+    pub enabled: bool,
+    /// What it does to the tier.
+    pub effect: Effect,
+    /// Words in the user's ask; a built-in rule with these reads nothing else in it.
+    pub phrases: Vec<String>,
+    /// Request paths, or their beginnings.
+    pub paths: Vec<String>,
+    /// Headers and their values, or their beginnings.
+    pub headers: BTreeMap<String, String>,
+    /// For whom the call is made.
+    pub tenants: Vec<String>,
+    /// Who calls.
+    pub clients: Vec<ClientKind>,
+    /// What the call is for.
+    pub classes: Vec<Class>,
 }
 
 /// Whether conversations keep their models.

@@ -1,6 +1,7 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
 use super::{Loaded, Origin, Provider};
 use std::{fmt::Write, time::Duration};
+use tierway_layers::classify::Effect;
 use tierway_services::providers::Abilities;
 use toml::Value;
 
@@ -55,6 +56,8 @@ impl Loaded {
             sheet.row(&path, "tenant", quote(&key.tenant));
             sheet.end("[[keys]]");
         }
+        sheet.tenants();
+        sheet.rules();
         let affinity = &config.affinity;
         sheet.row("affinity", "enabled", affinity.enabled);
         sheet.row("affinity", "ttl", duration(affinity.ttl));
@@ -211,8 +214,55 @@ impl Sheet<'_> {
         if let Some(most) = abilities.max_output {
             self.row(path, "max_output", most);
         }
+        if let Some(most) = abilities.context {
+            self.row(path, "context", most);
+        }
         if let Some(reasoning) = abilities.reasoning {
             self.row(path, "reasoning", quote(reasoning.as_str()));
+        }
+    }
+
+    fn tenants(&mut self) {
+        for (name, tenant) in &self.loaded.config.tenants {
+            let path = format!("tenants.{name}");
+            self.list(&path, "tiers", tenant.tiers.as_deref().unwrap_or_default());
+            self.list(
+                &path,
+                "models",
+                tenant.models.as_deref().unwrap_or_default(),
+            );
+            self.end(&format!("[tenants.{}]", key(name)));
+        }
+    }
+
+    fn rules(&mut self) {
+        for (name, rule) in &self.loaded.config.rules {
+            let path = format!("rules.{name}");
+            self.row(&path, "enabled", rule.enabled);
+            match rule.effect {
+                Effect::AtMost(tier) => self.row(&path, "at_most", quote(tier)),
+                Effect::Exactly(tier) => self.row(&path, "exactly", quote(tier)),
+                Effect::AtLeast(tier) => self.row(&path, "at_least", quote(tier)),
+                _ => {}
+            }
+            self.list(&path, "phrases", &rule.phrases);
+            self.list(&path, "paths", &rule.paths);
+            self.list(&path, "tenants", &rule.tenants);
+            self.list(&path, "clients", &rule.clients);
+            self.list(&path, "classes", &rule.classes);
+            self.end(&format!("[rules.{}]", key(name)));
+            for (header, value) in &rule.headers {
+                self.row(&format!("{path}.headers"), header, quote(value));
+            }
+            self.end(&format!("[rules.{}.headers]", key(name)));
+        }
+    }
+
+    /// A list, where there is something in it.
+    fn list(&mut self, section: &str, name: &str, items: &[impl std::fmt::Display]) {
+        if !items.is_empty() {
+            let items: Vec<String> = items.iter().map(quote).collect();
+            self.row(section, name, format!("[{}]", items.join(", ")));
         }
     }
 

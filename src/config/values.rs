@@ -7,6 +7,7 @@ use super::{
 use bytesize::ByteSize;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tierway_layers::cascade::StreamMode;
+use tierway_layers::classify::{Class, ClientKind};
 use tierway_services::{
     chat::{Target, Tier, Usd},
     providers::{AuthStyle, Kind, Secret},
@@ -222,6 +223,33 @@ impl Read for Vec<Tier> {
     }
 }
 
+impl Read for Vec<String> {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        list(value, String::read).ok_or_else(|| {
+            Complaint::new(
+                "is not a list of texts",
+                r#"write for example ["one", "another"], at least one and none empty"#,
+            )
+        })
+    }
+}
+
+impl Read for Vec<ClientKind> {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        let all = ClientKind::ALL.iter().map(|kind| kind.as_str());
+        words(value, ClientKind::named)
+            .ok_or_else(|| Complaint::new("is not a list of clients", out_of(all)))
+    }
+}
+
+impl Read for Vec<Class> {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        let all = Class::ALL.iter().map(|class| class.as_str());
+        words(value, Class::named)
+            .ok_or_else(|| Complaint::new("is not a list of classes", out_of(all)))
+    }
+}
+
 impl Read for Route {
     fn read(value: &Value) -> Result<Self, Complaint> {
         let route = value.as_str().and_then(|text| {
@@ -383,6 +411,24 @@ impl Read for Ratio {
             )),
         }
     }
+}
+
+/// A list with something in it, all of which reads.
+fn list<T>(value: &Value, read: impl Fn(&Value) -> Result<T, Complaint>) -> Option<Vec<T>> {
+    let items = value.as_array().filter(|items| !items.is_empty())?;
+    items.iter().map(|item| read(item).ok()).collect()
+}
+
+/// A list of words that are names.
+fn words<T>(value: &Value, named: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    let unknown = || Complaint::new("", "");
+    list(value, |item| {
+        item.as_str().and_then(&named).ok_or_else(unknown)
+    })
+}
+
+fn out_of<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    format!("write a list out of {}", all.collect::<Vec<_>>().join(", "))
 }
 
 impl Read for Turns {

@@ -92,6 +92,11 @@ impl Gateway {
             limits,
             std::future::pending(),
         ));
+        Self::at(address)
+    }
+
+    /// A client of what listens there.
+    pub(crate) fn at(address: SocketAddr) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { address, client }
     }

@@ -1,6 +1,7 @@
 //! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
 mod cascade;
 mod providers;
+mod rules;
 mod secrets;
 mod shared;
 
@@ -56,6 +57,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             .map(|typed| typed.origin.clone());
         let admin = file.server.admin.as_ref().map(|typed| typed.origin.clone());
         let nobody_may_call = file.keys.is_empty();
+        let keys = self.keys(file.keys);
         let config = Config {
             server: self.server(file.server),
             providers: self.all_providers(file.providers),
@@ -65,7 +67,9 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 default: self.target("embeddings.default", file.embeddings.default),
             },
             count_tokens: self.count_tokens(file.count_tokens),
-            keys: self.keys(file.keys),
+            tenants: self.tenants(file.tenants, &keys),
+            rules: self.rules(file.rules, &keys),
+            keys,
             affinity: self.affinity(file.affinity),
             cascade: self.cascade(file.cascade),
             cache: self.cache(file.cache),

@@ -288,6 +288,9 @@ impl Resolver<'_, '_> {
                 max_output: self
                     .take(&at("max_output"), value.max_output)
                     .map(|count| count.0 as u64),
+                context: self
+                    .take(&at("context"), value.context)
+                    .map(|count| count.0 as u64),
                 reasoning: self.take(&at("reasoning"), value.reasoning),
             };
             models.insert(name, abilities);

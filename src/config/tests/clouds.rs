@@ -70,7 +70,7 @@ fn a_cloud_of_the_file_uses_what_its_kind_has_in_the_environment() {
 
 #[test]
 fn what_models_can_is_read_and_shown() {
-    let text = "[providers.groq]\napi_key = 'k'\n[providers.groq.models.\"llama-*\"]\ntools = false\nvision = false\nmax_tokens_field = 'max_tokens'\nmax_output = 4096\nreasoning = 'none'";
+    let text = "[providers.groq]\napi_key = 'k'\n[providers.groq.models.\"llama-*\"]\ntools = false\nvision = false\nmax_tokens_field = 'max_tokens'\nmax_output = 4096\ncontext = 8192\nreasoning = 'none'";
     let loaded = sound(text, &[]);
     let provider = loaded.config.providers["groq"].build("groq").unwrap();
     let caps = provider.capabilities("llama-3.3-70b");

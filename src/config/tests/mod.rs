@@ -51,6 +51,21 @@ key = "sk-alice"
 tenant = "alice"
 [[keys]]
 key_env = "BOB_KEY"
+[tenants.alice]
+tiers = ["simple", "complex"]
+models = ["local:*"]
+[rules.payments]
+enabled = false
+[rules.secrets]
+at_least = "reasoning"
+[rules.batch]
+at_most = "medium"
+phrases = ["nightly run"]
+paths = ["/v1/messages*"]
+headers = { x-team = "batch-*" }
+tenants = ["alice"]
+clients = ["aider", "open-webui"]
+classes = ["sub-agent"]
 [affinity]
 enabled = false
 ttl = "2h"
@@ -146,7 +161,7 @@ fn nothing_typed_is_the_default() {
 
 #[test]
 fn the_reference_tells_the_defaults() {
-    let toml = "[providers.p]\nkind = \"ollama\"\n[[keys]]\nkey = \"k\"";
+    let toml = "[providers.p]\nkind = \"ollama\"\n[[keys]]\nkey = \"k\"\n[rules.p]\nat_least = \"complex\"";
     let shown: toml::Table = sound(toml, &[]).show().parse().unwrap();
     for entry in reference::ENTRIES {
         let path: Vec<&str> = entry
@@ -187,6 +202,9 @@ fn the_reference_names_the_keys_of_the_file() {
     add("embeddings.", fields::<file::Embeddings>());
     add("count_tokens.", fields::<file::CountTokens>());
     add("keys[].", fields::<file::Key>());
+    add("tenants.*.", fields::<file::Tenant>());
+    add("rules.*.", fields::<file::Rule>());
+    add("rules.*.headers.", &["*"]);
     add("affinity.", fields::<file::Affinity>());
     add("redis.", fields::<file::Redis>());
     add("cascade.", fields::<file::Cascade>());

@@ -68,6 +68,9 @@ const CASES: &[Case] = &[
     ("open to the network by variable", "", &[("TIERWAY_LISTEN", "[::]:8787")]),
     ("one port for two", "[server]\nlisten = '127.0.0.1:1'\nadmin = '127.0.0.1:1'\n", &[]),
     ("keys", "[[keys]]\ntenant = 'a'\n[[keys]]\nkey = 'sk-1'\ntenant = 'b'\n[[keys]]\nkey = 'sk-1'\ntenant = 'c'\n", &[]),
+    ("rules", "[[keys]]\nkey = 'sk-1'\ntenant = 'interns'\n[rules.'a b']\nat_least = 'complex'\n[rules.two]\nat_least = 'simple'\nat_most = 'medium'\n\
+        [rules.none]\nphrases = []\nclients = ['emacs']\nclasses = ['important']\nheaders = { 'x y' = 'a' }\ntenants = ['intern']\n[rules.off]\nenabled = false\n", &[]),
+    ("tenants of no key", "[[keys]]\nkey = 'sk-1'\ntenant = 'interns'\n[tenants.intrens]\ntiers = ['small']\nmodels = 'a:*'\n", &[]),
     ("a cascade without a small model", "[tiers]\nmedium = 'ollama:m'\n[cascade]\nenabled = true\n", &[]),
     ("a price without a half", "[providers.a]\nkind = 'ollama'\n[prices.'a:m']\ninput = -1\n[prices.m]\ninput = 1\noutput = 1\n", &[]),
     ("a baseline of nobody", "[savings]\nbaseline = 'opnai:gpt-4o'\n", &[]),
