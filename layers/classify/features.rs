@@ -120,18 +120,25 @@ impl Features {
         self.words == 0 && self.code_lines == 0 && self.paths == 0 && self.dense == 0
     }
 
-    /// Whether it only answers what the model asked back: few words, and no work named in them ("option 2", "the blue one").
+    /// Whether it only picks one of what the model offered: few words, and no work named in them ("option 2", "the second one").
     pub(super) const fn is_reply(&self) -> bool {
         let asks = self.verb > 0
             || self.edit
             || self.definitional
             || self.phrase.is_some()
             || self.math > 0;
-        self.words + self.dense / 3 <= 5
+        self.wants.picks > 0
+            && self.words + self.dense / 3 <= 6
             && self.greetings == 0
             && !asks
             && self.code_lines == 0
             && self.paths == 0
+    }
+
+    /// Whether all that it says is where to look.
+    pub(super) const fn only_points(&self) -> bool {
+        let known = self.greetings + self.affirmations + self.fillers;
+        self.paths > 0 && known == self.words && self.code_lines == 0
     }
 
     /// Whether all of it is greeting, consent and filling.
@@ -267,7 +274,7 @@ impl Features {
             Mark::HiddenFault => self.hidden_faults += 1,
             Mark::Elusive => self.elusive += 1,
             Mark::Puzzle => self.puzzles += 1,
-            Mark::Ultrathink => self.phrase = Some("think_hard"),
+            Mark::Ultrathink => self.phrase = Some("ultrathink"),
             Mark::Derive => self.shows = true,
             Mark::Show => self.work(8, id),
             Mark::Security | Mark::Threat => self.security_at = Some(self.words),

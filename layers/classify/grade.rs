@@ -102,12 +102,16 @@ impl Grade {
             let shown = |t: &Turn| t.parts.iter().any(|p| p.kind != PartKind::Text);
             return Self::without_ask(&decisive, !facts.turns.iter().any(shown));
         };
+        if ask.features.only_points() {
+            // "do @TASKS.md": what is asked stands where nobody here can read it.
+            return Self::without_ask(&Decisive::default(), false);
+        }
         let by_hand = heuristic::score(&ask.features);
         let setting = setting(prompt, &ask.features);
         let vector = ask.vector(&setting, by_hand.score);
         let raised = STILL_FAILING * f32::from(decisive.raised);
-        let little = little(&ask.features);
-        let mut suffices = prior.suffices(&vector, |logit| logit + little - raised);
+        let plain = little(&ask.features) - long_inference(&by_hand);
+        let mut suffices = prior.suffices(&vector, |logit| logit + plain - raised);
         // No part of the tier: a harness's tools must not move it.
         let misfit = MISFIT * setting.tool_misfit.unwrap_or(0.0);
         let right = prior.right(&vector, |logit| logit - raised - misfit);
@@ -185,6 +189,18 @@ fn little(f: &Features) -> f32 {
     brief + exact + errand
 }
 
+/// What a phrase that asks for long inference takes from the log-odds of every tier below the last. By hand: a phrase is what a person
+/// writes who wants that tier, and few do. "Think hard" is also written before trifles.
+fn long_inference(by_hand: &Decision) -> f32 {
+    match &*by_hand.reason {
+        _ if by_hand.tier != Tier::Reasoning => 0.0,
+        "think_hard" => 1.5,
+        "mathematics" => 1.0,
+        "security_audit" => 4.3,
+        _ => 4.7,
+    }
+}
+
 /// The share that the tiers have in how demanding a call is; the rest is a small model's chance of being wrong. Chosen on sets that
 /// neither was learned from: there the small model's chance ranks best alone, and with a third of the tiers' hardly worse.
 const TIERS: f32 = 0.3;
@@ -217,8 +233,9 @@ fn cheapest(suffices: &[f32; 4]) -> Tier {
 /// Reads the user's turns, newest first, as far back as they only go on with what was asked before.
 fn decisive(prompt: &Prompt) -> Decisive {
     let mut found = Decisive::default();
-    let mut turns = user_turns(prompt.facts()).peekable();
-    while let Some(turn) = turns.next() {
+    // The newest reply: what it answers may be nothing that anybody asked.
+    let mut reply = None;
+    for turn in user_turns(prompt.facts()) {
         let ask = read(prompt, turn);
         let f = &ask.features;
         if f.is_empty() {
@@ -226,13 +243,15 @@ fn decisive(prompt: &Prompt) -> Decisive {
         }
         let consents = f.is_small_talk() && f.affirmations > 0;
         let fails = f.error_loop && f.words <= MOST_COMPLAINT;
-        // A reply to nothing is an ask.
-        let replies = f.is_reply() && !f.is_small_talk() && turns.peek().is_some();
+        let replies = f.is_reply() && !f.is_small_talk();
         if (consents || fails || replies) && found.later + 1 < MAX_BACK {
             found.later += 1;
             let often = u8::from(fails && f.wants.times > 0);
             found.raised = (found.raised + u8::from(fails) + often).min(MOST_RAISED);
             found.talk = true;
+            if replies {
+                reply.get_or_insert(ask);
+            }
             continue;
         }
         found.ask = Some(ask);
@@ -240,6 +259,10 @@ fn decisive(prompt: &Prompt) -> Decisive {
     }
     // All that is left of what was asked may be the summary that a compaction left behind.
     found.ask = user_turns(prompt.facts()).find_map(|turn| summary(prompt, turn));
+    if found.ask.is_none() && reply.is_some() {
+        // A reply to nothing is an ask.
+        (found.ask, found.later) = (reply, 0);
+    }
     found
 }
 

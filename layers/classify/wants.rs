@@ -14,6 +14,8 @@ pub(super) struct Wants {
     pub(super) becomes: u32,
     /// Things quoted.
     pub(super) quoted: u32,
+    /// Words that pick one of several: "option", "both", "the second".
+    pub(super) picks: u32,
     /// "The fourth time", "every time": how often something is said to have happened.
     pub(super) times: u32,
     last: Last,
@@ -58,6 +60,11 @@ impl Wants {
         };
         self.times +=
             u32::from(self.last == Last::Nth && matches!(word, b"time" | b"times" | b"attempt"));
+        let picks: &[&[u8]] = &[
+            b"option", b"options", b"variant", b"first", b"second", b"third", b"former", b"latter",
+            b"both", b"neither", b"either", b"one",
+        ];
+        self.picks += u32::from(picks.contains(&word));
         self.brief += u32::from(brief);
         self.places += u32::from(place);
         self.becomes += u32::from(becomes);

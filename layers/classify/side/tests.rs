@@ -172,7 +172,8 @@ fn plans_of_real_work_are_complex_and_lookups_are_not() {
             .classify(&messages_request(&body.to_string()))
             .unwrap()
     };
-    let work = planned("Implement a function that reverses a linked list");
+    let work =
+        planned("write unit tests for parse_duration in util/time.py, negative and garbage too");
     assert_eq!(
         (work.tier, work.notes[0].name.as_ref()),
         (Tier::Complex, "plan_mode")
