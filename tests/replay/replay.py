@@ -193,7 +193,10 @@ def replay(rows, upstreams, threshold):
     """Every row in every way through a gateway with this threshold."""
     upstreams.clear()
     done = Replayed(threshold)
-    with Gateway(CONFIGURATION.format(**upstreams.urls, threshold=threshold)) as gateway, ThreadPoolExecutor(WORKERS) as pool:
+    # in a home without anything that was learned
+    with tempfile.TemporaryDirectory() as home, Gateway(
+        CONFIGURATION.format(**upstreams.urls, threshold=threshold), XDG_STATE_HOME=home
+    ) as gateway, ThreadPoolExecutor(WORKERS) as pool:
         client = Client(gateway.url)
 
         def ask(job):
