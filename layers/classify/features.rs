@@ -5,6 +5,7 @@
 use super::{
     lexicon::{LONGEST, Mark, look_up},
     lines::{Line, Lines},
+    wants::Wants,
 };
 use crate::learn::Ngrams;
 
@@ -77,6 +78,8 @@ pub(super) struct Features {
     pub(super) bullets: u32,
     /// Bytes of words in scripts that have no blanks, such as Chinese.
     pub(super) dense: u32,
+    /// How much is wanted.
+    pub(super) wants: Wants,
     /// The words of prose as n-grams, with marks where something stands that is no prose.
     pub(super) grams: Ngrams,
     previous: [Option<Mark>; 2],
@@ -96,6 +99,10 @@ impl Features {
                 // What is quoted is not what is asked.
                 Line::Silent => {}
                 pasted => {
+                    // "format this: {...}"
+                    if let Some(ask) = before_code(line) {
+                        self.prose(ask);
+                    }
                     if self.code_lines == 0 {
                         self.grams.mark("code");
                     }
@@ -130,7 +137,8 @@ impl Features {
     /// Whether all of it is greeting, consent and filling.
     pub(super) const fn is_small_talk(&self) -> bool {
         let known = self.greetings + self.affirmations + self.fillers;
-        self.words > 0 && self.words <= 8 && known == self.words && self.code_lines == 0
+        let shown = self.code_lines > 0 || self.paths > 0;
+        self.words > 0 && self.words <= 8 && known == self.words && !shown
     }
 
     fn prose(&mut self, line: &str) {
@@ -172,6 +180,7 @@ impl Features {
             .take(MAX_QUOTATION)
             .find(|(_, c)| *c == close)?;
         self.previous = [None, None];
+        self.wants.quoted += 1;
         self.grams.mark("quotation");
         inside.get(end + close.len_utf8()..)
     }
@@ -196,6 +205,7 @@ impl Features {
             self.grams.mark("identifier");
             return;
         }
+        self.wants.sign(chunk);
         self.grams.words(chunk);
         let mut word = [0_u8; LONGEST];
         let mut len = 0;
@@ -238,6 +248,7 @@ impl Features {
             return;
         }
         let (mark, id) = word.map_or((Mark::None, usize::MAX), look_up);
+        self.wants.word(word.unwrap_or_default());
         self.words += 1;
         match mark {
             Mark::Greeting => self.greetings += 1,
@@ -332,6 +343,17 @@ impl Features {
             self.phrase = Some("security_audit");
         }
     }
+}
+
+/// What is asked in a line that ends in code, up to the colon before it.
+fn before_code(line: &str) -> Option<&str> {
+    let code = line.find(['{', '[', '(', '<', '=', '`', ';'])?;
+    let (ask, _) = line.get(..code)?.rsplit_once(": ")?;
+    let plain = |w: &str| w.bytes().all(|b| b.is_ascii_alphabetic() || b == b'\'');
+    ask.trim_start()
+        .starts_with(|c: char| c.is_ascii_alphabetic())
+        .then_some(())?;
+    ask.split_ascii_whitespace().all(plain).then_some(ask)
 }
 
 fn is_path(chunk: &str) -> bool {

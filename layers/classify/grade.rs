@@ -106,7 +106,8 @@ impl Grade {
         let setting = setting(prompt, &ask.features);
         let vector = ask.vector(&setting, by_hand.score);
         let raised = STILL_FAILING * f32::from(decisive.raised);
-        let mut suffices = prior.suffices(&vector, |logit| logit - raised);
+        let little = little(&ask.features);
+        let mut suffices = prior.suffices(&vector, |logit| logit + little - raised);
         // No part of the tier: a harness's tools must not move it.
         let misfit = MISFIT * setting.tool_misfit.unwrap_or(0.0);
         let right = prior.right(&vector, |logit| logit - raised - misfit);
@@ -114,7 +115,7 @@ impl Grade {
         if ask.features.is_small_talk() {
             (suffices, score) = ([1.0; 4], 0.0);
         }
-        let tier = cheapest(&suffices);
+        let tier = raise(cheapest(&suffices), decisive.raised);
         let reason = match () {
             () if decisive.raised > 0 => Cow::Borrowed("still_failing"),
             () if decisive.later > 0 => Cow::Borrowed("continued"),
@@ -159,6 +160,31 @@ impl Grade {
     }
 }
 
+/// What plain signs that little is wanted add to the log-odds of every tier. By hand: too few of the asks that the weights were learned
+/// from say so in so many words.
+fn little(f: &Features) -> f32 {
+    const BRIEF: f32 = 1.5;
+    const EXACT: f32 = 1.0;
+    const ERRAND: f32 = 0.7;
+    /// Words beyond which an exact place is one of many things that are said.
+    const MOST_WORDS: u32 = 60;
+    let brief = if f.wants.brief > 0 { BRIEF } else { 0.0 };
+    let exact = f.wants.places > 0 || f.wants.becomes > 0 || (f.edit && f.wants.quoted > 0);
+    let exact = if exact && f.words <= MOST_WORDS && f.phrase.is_none() {
+        EXACT
+    } else {
+        0.0
+    };
+    // "Run the tests and tell me if they pass": an errand.
+    let light = (1..=6).contains(&f.verb) && f.tasks == 0 && f.words <= 20;
+    let errand = if light && f.code_lines == 0 {
+        ERRAND
+    } else {
+        0.0
+    };
+    brief + exact + errand
+}
+
 /// The share that the tiers have in how demanding a call is; the rest is a small model's chance of being wrong. Chosen on sets that
 /// neither was learned from: there the small model's chance ranks best alone, and with a third of the tiers' hardly worse.
 const TIERS: f32 = 0.3;
@@ -168,6 +194,12 @@ fn demand(suffices: &[f32; 4], right: f32) -> f32 {
     let [simple, medium, complex, _] = suffices;
     let tiers = 1.0 - (simple + medium + complex) / 3.0;
     TIERS * tiers + (1.0 - TIERS) * (1.0 - right)
+}
+
+/// What failed on its own tier is tried on the next, and what fails again on the one after.
+fn raise(tier: Tier, by: u8) -> Tier {
+    let mut above = Tier::ALL.into_iter().skip(tier as usize);
+    above.nth(usize::from(by)).unwrap_or(Tier::Reasoning)
 }
 
 /// The chance from which a tier's model is taken to suffice. Above one half where the next tier matters most; chosen by five-fold
@@ -198,7 +230,8 @@ fn decisive(prompt: &Prompt) -> Decisive {
         let replies = f.is_reply() && !f.is_small_talk() && turns.peek().is_some();
         if (consents || fails || replies) && found.later + 1 < MAX_BACK {
             found.later += 1;
-            found.raised = (found.raised + u8::from(fails)).min(MOST_RAISED);
+            let often = u8::from(fails && f.wants.times > 0);
+            found.raised = (found.raised + u8::from(fails) + often).min(MOST_RAISED);
             found.talk = true;
             continue;
         }

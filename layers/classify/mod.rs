@@ -54,6 +54,7 @@ mod side;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod wants;
 
 pub use client::{Class, Client, ClientKind, Side};
 pub use decision::{Decision, Note};

@@ -25,7 +25,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// The share of the first tier where two are accepted.
 const FIRST: f32 = 0.65;
 /// How strongly the tiers' weights are held at zero; chosen by five-fold cross-validation over the asks.
-const TIERS_PENALTY: f64 = 0.5;
+const TIERS_PENALTY: f64 = 1.0;
 /// The same for a small model's being right, chosen by leaving out one set after the other: what transfers is little.
 const RIGHT_PENALTY: f64 = 150.0;
 /// Each file of outcomes counts as this many, however long it is.

@@ -1,7 +1,7 @@
 //! Words, pairs of words and pieces of words, hashed into a fixed number of buckets.
 
-/// How many buckets n-grams are hashed into. With 2^14, an ask of 100 words fills 4 % of them, so that two n-grams rarely meet.
-pub const BUCKETS: usize = 1 << 14;
+/// How many buckets n-grams are hashed into. With 2^15, an ask of 40 words fills 2 % of them, so that two n-grams rarely meet.
+pub const BUCKETS: usize = 1 << 15;
 
 /// Words of one text that are read; what is longer has been told by its beginning.
 const MAX_WORDS: u32 = 400;
@@ -9,8 +9,9 @@ const MAX_WORDS: u32 = 400;
 /// Bytes of a word that are looked at.
 const LONGEST: usize = 32;
 
-/// Letters of a piece of a word. Four tell `migrat-` from `migr-` and survive an ending or a typing error.
-const PIECE: usize = 4;
+/// Bytes of a piece of a word, its two ends counted as one each: they tell `migrat-` from `-grat-`, and survive another ending or a typing
+/// error.
+const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
 
 /// Collects the n-grams of a text, each once. One allocation for all of them, none per word.
 ///
@@ -67,8 +68,13 @@ impl Ngrams {
             self.add(hash(self.previous ^ PAIR, word));
         }
         self.previous = whole;
-        if word.len() > PIECE {
-            for piece in word.windows(PIECE) {
+        let mut ended = [0_u8; LONGEST + 2];
+        let length = word.len().min(LONGEST);
+        if let (Some(room), Some(word)) = (ended.get_mut(1..=length), word.get(..length)) {
+            room.copy_from_slice(word);
+        }
+        for size in PIECES {
+            for piece in ended.get(..length + 2).unwrap_or_default().windows(size) {
                 self.add(hash(START ^ PART ^ self.seed, piece));
             }
         }
