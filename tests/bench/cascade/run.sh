@@ -3,6 +3,7 @@
 #
 #   tests/bench/cascade/run.sh [FILE...]     without files: the fixture that is shipped
 #   CURVES=docs/img tests/bench/cascade/run.sh FILE...     draws a curve for each set, too
+#   DOC=docs/cascade.md ... puts the table where that page has it
 #
 # Needs python3 and $TIERWAY_BIN, or cargo to build it.
 set -euo pipefail
@@ -27,4 +28,11 @@ for file in files:
 for number, lines in enumerate(sets.values()):
     pathlib.Path(folder, f"{number:02}.jsonl").write_text("\n".join(lines) + "\n")
 PYTHON
-python3 tests/bench/cascade/compare.py "$parts"/*.jsonl ${CURVES:+--curves "$CURVES"}
+python3 tests/bench/cascade/compare.py "$parts"/*.jsonl ${CURVES:+--curves "$CURVES"} | tee "$parts/table.md"
+[ -z "${DOC:-}" ] || python3 - "$DOC" "$parts/table.md" <<'PYTHON'
+import pathlib, sys
+page, table = map(pathlib.Path, sys.argv[1:])
+before, rest = page.read_text().split("<!-- tests/bench/cascade/run.sh -->\n", 1)
+after = rest.split("<!-- end -->", 1)[1]
+page.write_text(f"{before}<!-- tests/bench/cascade/run.sh -->\n{table.read_text()}<!-- end -->{after}")
+PYTHON
