@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod discovery;
 pub mod eval;
+pub mod labels;
 pub mod log;
 pub mod metrics;
 pub mod route;

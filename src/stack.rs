@@ -3,7 +3,8 @@
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
 use crate::{
     catalog::Catalog,
-    config::{self, Config, Route, SharedBy},
+    config::{self, Config, Route, SharedBy, Uncertified},
+    labels::model_file,
     log,
     route::Router,
     routes::{ProbesLayer, Routes},
@@ -18,7 +19,7 @@ use tierway_layers::{
     affinity::{self, AffinityLayer},
     auth::{self, AuthLayer},
     bind::{BindLayer, Bindings, RetargetLayer},
-    cascade::{CascadeLayer, Vetoes},
+    cascade::{CascadeLayer, Confidence, Learned, Vetoed, Vetoes},
     classify::ClassifyLayer,
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
@@ -228,18 +229,22 @@ fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {
 }
 
 type Small = tierway_layers::bind::Retarget<Dispatch>;
+/// What is broken is rejected whatever has been learned.
+type Predicate = Vetoed<Learned, Vetoes>;
 
 fn cascade(
     config: &Config,
     dispatch: &Dispatch,
     prices: &PriceList,
-) -> Option<CascadeLayer<Small, Vetoes>> {
+) -> Option<CascadeLayer<Small, Predicate>> {
     let small = config.small().filter(|_| config.cascade.enabled)?;
     let arm = ServiceBuilder::new()
         .layer(RetargetLayer::new(small.clone()))
         .service(dispatch.clone());
     let told = &config.cascade;
-    let mut layer = CascadeLayer::new(arm, Vetoes::default())
+    let learned = Learned::new(model_file::read_or_prior(told.model.as_deref()))
+        .uncertified_defers(told.uncertified == Uncertified::Defer);
+    let mut layer = CascadeLayer::new(arm, learned.vetoed_by(Vetoes::default()))
         .tiers(told.tiers.iter().copied())
         .threshold(told.threshold)
         .streams(told.streams)

@@ -37,6 +37,7 @@ codex    | 600  | Codex through the gateway
 vendor   | 600  | the anthropic and openai SDKs'\'' own API tests through the gateway
 schema   | 120  | what is written to upstreams and callers, by the vendors'\'' own schemas
 conform  | 300  | the conformance suite, 41 cases, on the gateway
+replay   | 120  | labelled rows through the running cascade: the offline curve, to the row
 clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aider through the gateway
 fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS
 real     | 900  | llama.cpp with two small models behind the gateway
@@ -227,6 +228,7 @@ step_vendor() {
 }
 step_schema() { need_python; pytest tests/schema; }
 step_conform() { need_python; need_binary; "$VENV/bin/python" tests/conformance/run.py; }
+step_replay() { need_python; need_binary; pytest tests/replay; }
 step_clients() { need_python; need_node; need_frameworks; need_aider; need_binary; pytest -n 2 tests/clients/test_frameworks.py; }
 # No sanitizer (there is no unsafe code here to look into), and so no nightly toolchain. What a run has found interesting is kept for the next.
 step_fuzz() {

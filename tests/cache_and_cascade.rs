@@ -150,7 +150,7 @@ async fn what_failed_or_broke_is_not_stored() {
 
 fn cascade(up: &Upstream, small: &str) -> String {
     let extra = format!(
-        "[cascade]\nenabled = true\ntiers = [\"medium\", \"complex\", \"reasoning\"]\nsmall = \"o:{small}\"\n"
+        "[cascade]\nenabled = true\ntiers = [\"medium\", \"complex\", \"reasoning\"]\nsmall = \"o:{small}\"\nstay_big = 0\n"
     );
     two_formats(up, &extra)
 }

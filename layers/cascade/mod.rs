@@ -82,6 +82,7 @@ mod model;
 mod recorded;
 mod schemas;
 mod settings;
+mod sight;
 pub mod signals;
 mod stay;
 mod vetoes;
@@ -101,6 +102,7 @@ pub use self::{
     learned::Learned,
     model::{Labelled, Model, Operating},
     settings::{ParseStreamModeError, StreamMode},
+    sight::{Sight, Sighted},
     vetoes::Vetoes,
 };
 

@@ -36,6 +36,7 @@ pub struct Model {
     heads: Option<Heads>,
     operating: BTreeMap<&'static str, Operating>,
     labels: usize,
+    revision: u64,
 }
 
 /// Where a family's drafts are kept, and what is promised of those that are.
@@ -90,6 +91,7 @@ impl Model {
             }),
             operating: BTreeMap::new(),
             labels: labels.len(),
+            revision: 0,
         }
     }
 
@@ -107,6 +109,28 @@ impl Model {
     pub fn operating(mut self, family: Family, operating: Operating) -> Self {
         self.operating.insert(family.as_str(), operating);
         self
+    }
+
+    /// The same operating point without its promise, where there was one: what was certified no longer holds.
+    #[must_use]
+    pub fn uncertified(mut self, family: Family) -> Self {
+        if let Some(operating) = self.operating.get_mut(family.as_str()) {
+            operating.certified = None;
+        }
+        self
+    }
+
+    /// With this revision: how often it was learned or calibrated anew.
+    #[must_use]
+    pub const fn with_revision(mut self, revision: u64) -> Self {
+        self.revision = revision;
+        self
+    }
+
+    /// How often it was learned or calibrated anew.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Where this family's drafts are kept, if it was calibrated.
@@ -140,6 +164,16 @@ impl Model {
         f64::from((small - contrast * big + contrast) / (1.0 + contrast))
     }
 
+    /// The chance that a draft is good, from 0 to 1, whatever the big model's is: a probability, where [`score`](Self::score) is a rank.
+    #[must_use]
+    pub fn good(&self, vector: &Vector, prior: f32, family: Family) -> f64 {
+        let head = self
+            .heads
+            .as_ref()
+            .and_then(|h| h.small.get(family as usize));
+        f64::from(sigmoid(prior + head.map_or(0.0, |h| h.logit(vector))))
+    }
+
     /// What each thing that was seen adds to the log-odds that the draft is good, the strongest first, at most `most` of them.
     #[must_use]
     pub fn explain(
@@ -167,7 +201,7 @@ impl Model {
     /// Writes the model as text, see [`Model::from_text`].
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut sections = vec![format!("{VERSION} {}", self.labels)];
+        let mut sections = vec![format!("{VERSION} {} {}", self.labels, self.revision)];
         for (family, operating) in &self.operating {
             let certified = operating
                 .certified
@@ -185,12 +219,9 @@ impl Model {
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let mut sections = text.split(NEXT).peekable();
-        let labels = sections
-            .next()?
-            .strip_prefix(VERSION)?
-            .trim()
-            .parse()
-            .ok()?;
+        let mut counts = sections.next()?.strip_prefix(VERSION)?.split_whitespace();
+        let labels = counts.next()?.parse().ok()?;
+        let revision = counts.next().map_or(Some(0), |n| n.parse().ok())?;
         let mut operating = BTreeMap::new();
         while let Some(keep) = sections.next_if(|s| s.starts_with("keep ")) {
             let mut fields = keep.split(' ').skip(1);
@@ -229,6 +260,7 @@ impl Model {
             heads,
             operating,
             labels,
+            revision,
         })
     }
 }
@@ -285,12 +317,18 @@ mod tests {
             threshold: 0.625,
             certified: Promise::new(0.05, 0.1),
         };
-        let model = Model::learn(&labels, 10.0, 0.5).operating(Family::Math, operating);
+        let model = Model::learn(&labels, 10.0, 0.5)
+            .operating(Family::Math, operating)
+            .with_revision(3);
         let read = Model::from_text(&model.to_text()).unwrap();
         assert_eq!(
             (read.labels(), read.operating_of(Family::Math)),
             (60, Some(operating))
         );
+        assert_eq!(read.revision(), 3);
+        let gone = read.clone().uncertified(Family::Math);
+        let left = gone.operating_of(Family::Math).unwrap();
+        assert_eq!((left.threshold, left.certified), (0.625, None));
         assert!((read.confidence(&labels[1]) - model.confidence(&labels[1])).abs() < 0.02);
         assert_eq!(
             Model::from_text(&Model::prior().to_text()).map(|m| m.labels()),

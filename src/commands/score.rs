@@ -10,11 +10,10 @@ use std::{
 };
 use tierway_layers::{
     cascade::{
-        Draft, Model,
+        Draft,
         signals::{self, Told},
     },
     classify::{Decision, Heuristic, Policy, Rule, Ruled, SideRequests},
-    learn::Vector,
     names::{Names, Wish},
 };
 use tierway_services::{
@@ -135,8 +134,8 @@ fn confidence(row: &Row<'_>, request: &chat::Request) -> Option<f64> {
     };
     let draft = Draft::new(&answer, request, Duration::ZERO);
     let prior = signals::prior(&answer, request.body(), &draft.question(), &told);
-    let model = Model::prior().score(&Vector::default(), prior, draft.family());
-    Some(model)
+    // As the gateway has it, so that a threshold means the same to both.
+    Some(signals::unlabelled(&answer, prior, &told))
 }
 
 fn scored<'a>(row: &'a Row<'_>, decision: Option<Decision>, confidence: Option<f64>) -> Scored<'a> {

@@ -2,9 +2,9 @@
 //!
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
 use super::{
-    settings::{LogFormat, Route, SharedBy},
+    settings::{LogFormat, Route, SharedBy, Uncertified},
     typed::{Named, Typed, listed, named},
-    values::{BaseUrl, Count, LogLevel, Pause, Ratio, Share, Size, Turns},
+    values::{BaseUrl, Count, Dollars, LogLevel, Pause, Ratio, Share, Size, Turns},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -37,6 +37,7 @@ pub(super) struct File {
     pub(super) rules: BTreeMap<String, Named<Rule>>,
     pub(super) affinity: Affinity,
     pub(super) cascade: Cascade,
+    pub(super) labels: Labels,
     pub(super) cache: Cache,
     pub(super) responses: Responses,
     pub(super) redis: Redis,
@@ -195,6 +196,8 @@ pub(super) struct Cascade {
     pub(super) logprobs: Set<bool>,
     pub(super) hedge_share: Set<Share>,
     pub(super) hedge_after: Set<Share>,
+    pub(super) model: Set<PathBuf>,
+    pub(super) uncertified: Set<Uncertified>,
     #[serde(deserialize_with = "named")]
     pub(super) tier: BTreeMap<String, Named<CascadeTier>>,
 }
@@ -204,6 +207,22 @@ pub(super) struct Cascade {
 pub(super) struct CascadeTier {
     pub(super) streams: Set<StreamMode>,
     pub(super) max_added_latency: Set<Pause>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Labels {
+    pub(super) enabled: Set<bool>,
+    pub(super) file: Set<PathBuf>,
+    pub(super) max_bytes: Set<Size>,
+    pub(super) shadow_share: Set<Share>,
+    pub(super) shadow_usd_per_day: Set<Dollars>,
+    pub(super) shadow_in_flight: Set<Count>,
+    pub(super) judge: Set<Target>,
+    pub(super) learn_every: Set<Count>,
+    pub(super) alpha: Set<Share>,
+    pub(super) delta: Set<Share>,
+    pub(super) feedback_ttl: Set<Duration>,
 }
 
 #[derive(Debug, Default, Deserialize)]

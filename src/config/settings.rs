@@ -1,11 +1,14 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
+mod cascade;
+
+pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
+
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
-use tierway_layers::cascade::StreamMode;
 use tierway_layers::classify::{Class, ClientKind, Effect};
 use tierway_services::{
     chat::{Target, Tier},
@@ -40,6 +43,8 @@ pub struct Config {
     pub affinity: Affinity,
     /// When a small model is tried first.
     pub cascade: Cascade,
+    /// What is learned about it.
+    pub labels: Labels,
     /// The exact prompt cache.
     pub cache: Cache,
     /// The answers of Responses that no provider keeps.
@@ -190,46 +195,6 @@ pub enum SharedBy {
     Memory,
     /// The gateways that use the same Redis.
     Redis,
-}
-
-/// When a small model is tried first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cascade {
-    /// Whether it ever is.
-    pub enabled: bool,
-    /// The small model; absent means the simple tier's.
-    pub small: Option<Target>,
-    /// The tiers whose requests may be answered by it.
-    pub tiers: Vec<Tier>,
-    /// The confidence from which on its answer is kept.
-    pub threshold: f64,
-    /// What becomes of streams.
-    pub streams: StreamMode,
-    /// Whether it may answer requests with tools.
-    pub tools: bool,
-    /// How long the big model may be kept waiting; absent means as long as it takes.
-    pub max_added_latency: Option<Duration>,
-    /// The price ratio, small to big, from which on it is not tried.
-    pub max_price_ratio: f64,
-    /// For how many calls a session stays with the big model after that had to answer.
-    pub stay_big: u32,
-    /// Whether it is asked for log-probabilities.
-    pub logprobs: bool,
-    /// The most drafts beside which the big model is started, as a share.
-    pub hedge_share: f64,
-    /// The share of `max_added_latency` after which it is.
-    pub hedge_after: f64,
-    /// What is different for single tiers.
-    pub tier: BTreeMap<Tier, CascadeTier>,
-}
-
-/// What is different for one tier; absent means as for all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CascadeTier {
-    /// What becomes of streams.
-    pub streams: Option<StreamMode>,
-    /// How long the big model may be kept waiting; zero means as long as it takes.
-    pub max_added_latency: Option<Duration>,
 }
 
 /// The exact prompt cache.
@@ -392,26 +357,6 @@ impl Default for Redis {
         Self {
             url: None,
             timeout: Duration::from_millis(50),
-        }
-    }
-}
-
-impl Default for Cascade {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            small: None,
-            tiers: vec![Tier::Medium, Tier::Complex],
-            threshold: 0.85,
-            streams: StreamMode::Off,
-            tools: false,
-            max_added_latency: None,
-            max_price_ratio: 1.0,
-            stay_big: 3,
-            logprobs: true,
-            hedge_share: 0.05,
-            hedge_after: 0.5,
-            tier: BTreeMap::new(),
         }
     }
 }

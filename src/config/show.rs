@@ -82,6 +82,14 @@ impl Loaded {
         sheet.row("cascade", "logprobs", cascade.logprobs);
         sheet.row("cascade", "hedge_share", cascade.hedge_share);
         sheet.row("cascade", "hedge_after", cascade.hedge_after);
+        if let Some(model) = &cascade.model {
+            sheet.row("cascade", "model", quote(model.display()));
+        }
+        sheet.row(
+            "cascade",
+            "uncertified",
+            quote(cascade.uncertified.as_str()),
+        );
         sheet.end("[cascade]");
         for (tier, own) in &cascade.tier {
             let path = format!("cascade.tier.{tier}");
@@ -93,6 +101,24 @@ impl Loaded {
             }
             sheet.end(&format!("[{path}]"));
         }
+        let labels = &config.labels;
+        sheet.row("labels", "enabled", labels.enabled);
+        if let Some(file) = &labels.file {
+            sheet.row("labels", "file", quote(file.display()));
+        }
+        sheet.row("labels", "max_bytes", size(labels.max_bytes));
+        sheet.row("labels", "shadow_share", labels.shadow_share);
+        let a_day = labels.shadow_usd_per_day.as_dollars();
+        sheet.row("labels", "shadow_usd_per_day", a_day);
+        sheet.row("labels", "shadow_in_flight", labels.shadow_in_flight);
+        if let Some(judge) = &labels.judge {
+            sheet.row("labels", "judge", quote(judge));
+        }
+        sheet.row("labels", "learn_every", labels.learn_every);
+        sheet.row("labels", "alpha", labels.alpha);
+        sheet.row("labels", "delta", labels.delta);
+        sheet.row("labels", "feedback_ttl", duration(labels.feedback_ttl));
+        sheet.end("[labels]");
         let cache = &config.cache;
         sheet.row("cache", "enabled", cache.enabled);
         sheet.row("cache", "max_bytes", size(cache.max_bytes));

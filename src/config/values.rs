@@ -1,4 +1,8 @@
 //! What each kind of value looks like when typed, and what to write where it does not.
+mod cascade;
+
+pub(super) use cascade::Dollars;
+
 use super::{
     settings::{LogFormat, Route, SharedBy},
     shape::closest,

@@ -23,6 +23,30 @@ const CUT: f32 = 3.0;
 /// How much of what was believed of the question before stays: [`classify`]'s chance that a small model gets it right.
 const QUESTION: f32 = 1.0;
 
+/// How far, in log-odds, what is known of the question alone, or the look of a call, may move a draft of which nothing else is known.
+const SWAY: f32 = 0.45;
+
+/// The confidence in a draft before any label, from 0 to 1, made of its [`prior`].
+///
+/// Where the draft itself speaks (log-probabilities, samples, the model's own "true", a wrong sum, a cut end), it is the prior's probability.
+/// Where it does not, the prior ranks but must not reject: that a question is hard, or that a call's arguments are not in the ask, is no
+/// evidence against *this* answer, and no label has said yet how much it weighs. Such drafts have .85 to .93, in the prior's order, so that
+/// the usual threshold keeps what is not broken.
+#[must_use]
+pub fn unlabelled(answer: &Answer, prior: f32, told: &Told) -> f64 {
+    let speaks = !answer.logprobs.is_empty()
+        || told.p_true.is_some()
+        || told.agreement.is_some()
+        || answer.stop == Some(StopReason::MaxTokens)
+        || arithmetic::check(&answer.text).1 > 0;
+    let odds = if speaks {
+        prior
+    } else {
+        SWAY.mul_add(((prior - NOTHING_KNOWN) / 4.0).tanh(), NOTHING_KNOWN)
+    };
+    f64::from(crate::learn::sigmoid(odds))
+}
+
 /// The log-odds that the draft is good enough.
 #[must_use]
 pub fn prior(answer: &Answer, prompt: &Prompt, question: &str, told: &Told) -> f32 {

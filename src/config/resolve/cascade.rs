@@ -3,13 +3,14 @@ use super::{
     super::{
         file,
         origin::Origin,
-        settings::{Cascade, CascadeTier, Config},
-        typed::Named,
-        values::{Pause, Ratio, Share, Turns},
+        settings::{Cascade, CascadeTier, Config, Labels},
+        typed::{Named, Typed},
+        values::{Dollars, Pause, Ratio, Share, Size, Turns},
     },
     Resolver,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
+use tierway_layers::cascade::Promise;
 use tierway_services::chat::Tier;
 
 impl Resolver<'_, '_> {
@@ -49,7 +50,111 @@ impl Resolver<'_, '_> {
             hedge_after: self
                 .take("cascade.hedge_after", typed.hedge_after)
                 .map_or(default.hedge_after, |Share(share)| share),
+            model: self.file_of("cascade.model", typed.model),
+            uncertified: self
+                .take("cascade.uncertified", typed.uncertified)
+                .unwrap_or(default.uncertified),
             tier: self.cascade_tiers(typed.tier),
+        }
+    }
+
+    pub(super) fn labels(&mut self, typed: file::Labels) -> Labels {
+        let default = Labels::default();
+        let mut share = |path: &str, typed, default| {
+            let share = self.take(path, typed);
+            share.map_or(default, |Share(share)| share)
+        };
+        let (alpha, delta, shadow_share) = (
+            share("labels.alpha", typed.alpha, default.alpha),
+            share("labels.delta", typed.delta, default.delta),
+            share(
+                "labels.shadow_share",
+                typed.shadow_share,
+                default.shadow_share,
+            ),
+        );
+        Labels {
+            enabled: self
+                .take("labels.enabled", typed.enabled)
+                .unwrap_or(default.enabled),
+            file: self.file_of("labels.file", typed.file),
+            max_bytes: self
+                .take("labels.max_bytes", typed.max_bytes)
+                .map_or(default.max_bytes, |Size(bytes)| bytes),
+            shadow_share,
+            shadow_usd_per_day: self
+                .take("labels.shadow_usd_per_day", typed.shadow_usd_per_day)
+                .map_or(default.shadow_usd_per_day, |Dollars(sum)| sum),
+            shadow_in_flight: self
+                .take("labels.shadow_in_flight", typed.shadow_in_flight)
+                .map_or(default.shadow_in_flight, |count| count.0),
+            judge: self.target("labels.judge", typed.judge),
+            learn_every: self
+                .take("labels.learn_every", typed.learn_every)
+                .map_or(default.learn_every, |count| count.0),
+            alpha,
+            delta,
+            feedback_ttl: self
+                .take("labels.feedback_ttl", typed.feedback_ttl)
+                .unwrap_or(default.feedback_ttl),
+        }
+    }
+
+    /// A file, from the configuration file's folder.
+    fn file_of(&mut self, path: &str, typed: Option<Typed<PathBuf>>) -> Option<PathBuf> {
+        Some(self.folder.join(self.take(path, typed)?))
+    }
+
+    /// Where model and labels are where nobody says: in the state folder of the XDG base directories. It is looked up for those alone who
+    /// have a cascade.
+    pub(super) fn state_files(&mut self, config: &mut Config) {
+        if !config.cascade.enabled {
+            return;
+        }
+        let state = self.environment.get("XDG_STATE_HOME").map(PathBuf::from);
+        let state = state.or_else(|| {
+            let home = self.environment.get("HOME")?;
+            Some(PathBuf::from(home).join(".local/state"))
+        });
+        let Some(folder) = state.map(|state| state.join("tierway")) else {
+            return;
+        };
+        let usual = |file: &mut Option<PathBuf>, name: &str| {
+            if file.is_none() {
+                *file = Some(folder.join(name));
+            }
+        };
+        usual(&mut config.cascade.model, "cascade.model");
+        if config.labels.enabled {
+            usual(&mut config.labels.file, "labels.jsonl");
+        }
+    }
+
+    /// Labels without a file would be lost, and a promise needs numbers between 0 and 1.
+    pub(super) fn check_labels(&mut self, config: &Config) {
+        let labels = &config.labels;
+        let at = |resolver: &Self, path: &str| {
+            let origin = resolver.origins.get(path).cloned();
+            origin.unwrap_or(Origin::Default)
+        };
+        if labels.enabled && config.cascade.enabled && labels.file.is_none() {
+            self.refuse(
+                at(self, "labels.enabled"),
+                "`labels.file` is not set, and neither HOME nor XDG_STATE_HOME tells a folder for it",
+                "add labels.file = \"path\"",
+            );
+        }
+        for (path, share) in [
+            ("labels.alpha", labels.alpha),
+            ("labels.delta", labels.delta),
+        ] {
+            if Promise::new(share, share).is_none() {
+                self.refuse(
+                    at(self, path),
+                    format!("`{path}` promises nothing: {share}"),
+                    "write a number above 0 and below 1, for example 0.05",
+                );
+            }
         }
     }
 

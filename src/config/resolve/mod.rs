@@ -58,7 +58,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
         let admin = file.server.admin.as_ref().map(|typed| typed.origin.clone());
         let nobody_may_call = file.keys.is_empty();
         let keys = self.keys(file.keys);
-        let config = Config {
+        let mut config = Config {
             server: self.server(file.server),
             providers: self.all_providers(file.providers),
             tiers: self.tiers(file.tiers),
@@ -72,6 +72,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             keys,
             affinity: self.affinity(file.affinity),
             cascade: self.cascade(file.cascade),
+            labels: self.labels(file.labels),
             cache: self.cache(file.cache),
             responses: self.responses(file.responses),
             redis: self.redis(file.redis),
@@ -96,7 +97,9 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 "write two different ports",
             );
         }
+        self.state_files(&mut config);
         self.check_small(&config);
+        self.check_labels(&config);
         self.check_redis(&config);
         config
     }

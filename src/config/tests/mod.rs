@@ -87,9 +87,23 @@ stay_big = 0
 logprobs = false
 hedge_share = 0.1
 hedge_after = 0.25
+model = "/var/lib/tierway/judge"
+uncertified = "defer"
 [cascade.tier.complex]
 streams = "hedged"
 max_added_latency = "0s"
+[labels]
+enabled = true
+file = "/var/lib/tierway/labels"
+max_bytes = "1MiB"
+shadow_share = 0.5
+shadow_usd_per_day = 2.5
+shadow_in_flight = 2
+judge = "cloud:claude"
+learn_every = 10
+alpha = 0.1
+delta = 0.2
+feedback_ttl = "2h"
 [cache]
 enabled = false
 max_bytes = 1000
@@ -209,6 +223,7 @@ fn the_reference_names_the_keys_of_the_file() {
     add("redis.", fields::<file::Redis>());
     add("cascade.", fields::<file::Cascade>());
     add("cascade.tier.*.", fields::<file::CascadeTier>());
+    add("labels.", fields::<file::Labels>());
     add("cache.", fields::<file::Cache>());
     add("responses.", fields::<file::Responses>());
     add("prices.*.", fields::<file::Price>());
