@@ -18,7 +18,7 @@ from pathlib import Path
 from curve import overlay
 from peers import SCORERS, seen
 
-DRAWN = ("Lynkr, confidence scorer (its default)", "cascadeflow, estimator")
+DRAWN = ("Lynkr, confidence scorer (its default)",)
 FIGURES = ("apgr", "auroc", "cost_apgr")
 
 
