@@ -1,8 +1,5 @@
 //! The learned scorer, measured: what the gateway would learn from a deployment's labels, from the rows it may see.
-use super::{
-    Row, Scorer, folds,
-    measures::{Outcome, Ranked, Way},
-};
+use super::{Row, Scorer};
 use std::{collections::HashMap, sync::Arc};
 use tierway_layers::{
     cascade::{
@@ -19,12 +16,13 @@ use tierway_services::{
     translate,
 };
 
-/// How strongly weights may be held, and how much of the big model's chance may be set against the small one's: the pair is chosen anew in
-/// each fold, by cross-validation within what is to be learned from.
-const PENALTIES: [f64; 3] = [10.0, 33.0, 100.0];
-const CONTRASTS: [f32; 3] = [1.0, 0.5, 0.0];
-/// Folds of that choice.
-const INNER: usize = 3;
+/// How strongly weights are held where they were, worth about so many labels. One value for all sets: chosen anew for each fold, by folds
+/// within it, it made the scores of different folds incomparable and every set worse.
+const PENALTY: f64 = 10.0;
+/// How much of the big model's chance is set against the small one's. Before the call all of it: what deferring gains is all that is known.
+/// After it less, for the draft itself says more of the small one's.
+const ROUTE_CONTRAST: f32 = 1.0;
+const CASCADE_CONTRAST: f32 = 0.75;
 
 /// Learns route and cascade from rows; before it has learned anything, scores by what is shipped.
 #[derive(Debug, Default)]
@@ -43,6 +41,8 @@ struct Seen {
     cascade: Option<Labelled>,
     /// How undemanding the shipped weights find the request, from 0 to 1.
     shipped: f64,
+    /// The confidence in the draft before any label.
+    unlabelled: Option<f64>,
 }
 
 impl Learned {
@@ -77,12 +77,11 @@ impl Scorer for Learned {
             .max(1);
         let train: Vec<&Row> = train.iter().copied().step_by(step).collect();
         let seen: Vec<Arc<Seen>> = train.iter().map(|row| self.learn_from(row)).collect();
-        let questions = folds::questions(&train);
         let route: Vec<Labelled> = seen.iter().map(|s| s.route.clone()).collect();
-        self.route = Some(choose(&route, &questions, Way::Route));
+        self.route = Some(Model::learn(&route, PENALTY, ROUTE_CONTRAST));
         let cascade: Vec<Labelled> = seen.iter().filter_map(|s| s.cascade.clone()).collect();
         self.cascade = if cascade.len() == seen.len() {
-            choose(&cascade, &questions, Way::Cascade)
+            Model::learn(&cascade, PENALTY, CASCADE_CONTRAST)
         } else {
             Model::prior()
         };
@@ -97,7 +96,11 @@ impl Scorer for Learned {
     }
 
     fn cascade(&self, row: &Row) -> Option<f64> {
-        Some(self.cascade.confidence(self.see(row).cascade.as_ref()?))
+        let seen = self.see(row);
+        if self.route.is_none() {
+            return seen.unlabelled;
+        }
+        Some(self.cascade.confidence(seen.cascade.as_ref()?))
     }
 }
 
@@ -120,6 +123,7 @@ impl Seen {
                 route: nothing(row),
                 cascade: None,
                 shipped: 0.5,
+                unlabelled: None,
             };
         };
         let answer = row.small.response.as_ref().and_then(|response| {
@@ -129,6 +133,11 @@ impl Seen {
             p_true: row.signals.p_true,
             agreement: row.signals.sc3,
         };
+        let unlabelled = answer.as_ref().map(|answer| {
+            let question = classify::question(&prompt);
+            let prior = signals::prior(answer, &prompt, &question, &told);
+            signals::unlabelled(answer, prior, &told)
+        });
         let cascade = answer.map(|answer| labelled(&answer, &prompt, &told, nothing(row)));
         let policy = Heuristic::new(Names::default().map("*", Wish::Auto));
         let decision = policy.classify(&chat::Request::new(prompt.clone()));
@@ -139,6 +148,7 @@ impl Seen {
             route,
             cascade,
             shipped: decision.map_or(0.5, |d| 1.0 - f64::from(d.score)),
+            unlabelled,
         }
     }
 }
@@ -149,46 +159,9 @@ fn labelled(answer: &Answer, prompt: &Prompt, told: &Told, row: Labelled) -> Lab
     let draft = Draft::new(answer, &request, std::time::Duration::ZERO);
     Labelled {
         vector: signals::see(answer, prompt, told),
-        prior: signals::prior(answer, prompt, &draft.question(), told),
+        // Not what was believed of the question: that was learned, perhaps from these very rows.
+        prior: signals::evidence(answer, prompt, &draft.question(), told),
         family: draft.family(),
         ..row
     }
-}
-
-/// The model whose settings rank best on folds of `labels` that it was not learned from.
-fn choose(labels: &[Labelled], questions: &[usize], way: Way) -> Model {
-    let fold_of = folds::folds(questions, INNER, 0);
-    let outcomes: Vec<Outcome> = labels
-        .iter()
-        .map(|l| Outcome {
-            small: f64::from(l.small),
-            big: f64::from(l.big),
-            ..Outcome::default()
-        })
-        .collect();
-    let mut best = (f64::NEG_INFINITY, PENALTIES[0], CONTRASTS[0]);
-    for penalty in PENALTIES {
-        let mut scores = [(); CONTRASTS.len()].map(|()| vec![0.0; labels.len()]);
-        for fold in 0..INNER {
-            let (test, rest): (Vec<usize>, Vec<usize>) =
-                (0..labels.len()).partition(|i| fold_of[*i] == fold);
-            let train: Vec<Labelled> = rest.iter().map(|i| labels[*i].clone()).collect();
-            let model = Model::learn(&train, penalty, 1.0);
-            for (contrast, scores) in CONTRASTS.into_iter().zip(&mut scores) {
-                let model = model.clone().with_contrast(contrast);
-                for i in &test {
-                    scores[*i] = model.confidence(&labels[*i]);
-                }
-            }
-        }
-        for (contrast, scores) in CONTRASTS.into_iter().zip(&scores) {
-            let ranked = Ranked::new(scores, &outcomes);
-            let ones = vec![1.0; outcomes.len()];
-            let apgr = ranked.curve(way, &ones).apgr().unwrap_or(f64::NEG_INFINITY);
-            if apgr > best.0 {
-                best = (apgr, penalty, contrast);
-            }
-        }
-    }
-    Model::learn(labels, best.1, best.2)
 }

@@ -9,7 +9,7 @@ mod prior;
 mod text;
 
 pub use calls::plausibility;
-pub use prior::{prior, unlabelled};
+pub use prior::{evidence, prior, unlabelled};
 
 use crate::{classify, learn::Vector};
 use tierway_services::chat::{Answer, Prompt};

@@ -47,9 +47,20 @@ pub fn unlabelled(answer: &Answer, prior: f32, told: &Told) -> f64 {
     f64::from(crate::learn::sigmoid(odds))
 }
 
-/// The log-odds that the draft is good enough.
+/// The log-odds that the draft is good enough: what it shows of itself, and what was believed of the question before.
 #[must_use]
 pub fn prior(answer: &Answer, prompt: &Prompt, question: &str, told: &Told) -> f32 {
+    let shown = evidence(answer, prompt, question, told);
+    // Tools are judged by their calls: a question says nothing more about those.
+    if prompt.facts().tool_count > 0 {
+        return shown;
+    }
+    classify::chance(prompt).map_or(shown, |chance| shown + QUESTION * logit(f64::from(chance)))
+}
+
+/// The part of [`prior`] that rests on the draft alone, and on nothing that was ever learned.
+#[must_use]
+pub fn evidence(answer: &Answer, prompt: &Prompt, question: &str, told: &Told) -> f32 {
     let mut odds = 0.0;
     let mut known = false;
     let mut add = |weight: f32, value: f32| {
@@ -76,12 +87,6 @@ pub fn prior(answer: &Answer, prompt: &Prompt, question: &str, told: &Told) -> f
     odds -= WRONG_SUM * wrong;
     if answer.stop == Some(StopReason::MaxTokens) {
         odds -= CUT;
-    }
-    // Tools are judged by their calls: a question says nothing more about those.
-    if plausible.is_none()
-        && let Some(chance) = classify::chance(prompt)
-    {
-        odds += QUESTION * logit(f64::from(chance));
     }
     odds
 }
