@@ -63,7 +63,7 @@ metrics! {
     SAVED = "tierway_saved_usd_total", Money, ["cause"],
         "Savings against the baseline, by cause: tier, cascade, prompt_cache.";
     EXTRA_COST = "tierway_extra_cost_usd_total", Money, ["cause"],
-        "Costs beyond the baseline, by cause: tier, deferral. Baseline and extra cost are cost and savings.";
+        "Costs beyond the baseline, by cause: tier, deferral, shadow. Baseline and extra cost are cost and savings.";
     AFFINITY = "tierway_affinity_total", Counter, ["outcome"],
         "What became of conversations' models: new, same, kept, escalated, deescalated, forced, aside.";
     CACHE = "tierway_cache_total", Counter, ["status"],
