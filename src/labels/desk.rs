@@ -93,6 +93,7 @@ impl Desk {
             tracing::warn!(%error, "nothing is learned: no thread for it");
             return None;
         }
+        announce();
         Some(Self {
             seen: Cache::builder()
                 .max_capacity(CALLS)
@@ -184,6 +185,20 @@ impl Desk {
             big_cost: cost(call.target.as_ref(), comparison.big).unwrap_or(0.0),
             ..label(call, source)?
         })
+    }
+}
+
+/// Makes the series there from the start, at zero, for whoever draws them.
+fn announce() {
+    use Source::{Agreement, Feedback, Judge, Overlap, Unlabelled};
+    for source in [Agreement, Overlap, Judge, Feedback, Unlabelled] {
+        names::labels(source.as_str()).increment(0);
+    }
+    for reason in ["full", "disk"] {
+        names::labels_lost(reason).increment(0);
+    }
+    for reason in ["over_budget", "busy", "unpriced", "failed", "unreadable"] {
+        names::shadow_skipped(reason).increment(0);
     }
 }
 
