@@ -193,37 +193,31 @@ pub(super) fn cascade(
 }
 
 /// Counts [`LABELS`]; the source is of a closed set.
-#[must_use]
 pub fn labels(source: &'static str) -> Counter {
     metrics::counter!(LABELS, "source" => source)
 }
 
 /// Counts [`LABELS_LOST`]; the reason is of a closed set.
-#[must_use]
 pub fn labels_lost(reason: &'static str) -> Counter {
     metrics::counter!(LABELS_LOST, "reason" => reason)
 }
 
 /// Counts [`SHADOW_SKIPPED`]; the reason is of a closed set.
-#[must_use]
 pub fn shadow_skipped(reason: &'static str) -> Counter {
     metrics::counter!(SHADOW_SKIPPED, "reason" => reason)
 }
 
 /// Shows [`MODEL_REVISION`].
-#[must_use]
 pub fn model_revision() -> Gauge {
     metrics::gauge!(MODEL_REVISION)
 }
 
 /// Shows [`MODEL_LABELS`].
-#[must_use]
 pub fn model_labels() -> Gauge {
     metrics::gauge!(MODEL_LABELS)
 }
 
 /// Shows [`CERTIFIED`].
-#[must_use]
 pub fn certified(family: &'static str) -> Gauge {
     metrics::gauge!(CERTIFIED, "family" => family)
 }

@@ -218,7 +218,7 @@ mod tests {
     /// Sums, one in eight of which the small model gets wrong, and shows it by a wrong sum of its own.
     fn rows(n: usize) -> String {
         let row = |i: usize| {
-            let wrong = i % 8 == 0;
+            let wrong = i.is_multiple_of(8);
             let said = format!("{i} + 1 = {}", if wrong { i + 2 } else { i + 1 });
             serde_json::json!({
                 "id": format!("q{i}"), "request": {"model": "s", "messages": [{"role": "user", "content": format!("How much is {i} plus one?")}]},

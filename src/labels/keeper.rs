@@ -117,7 +117,7 @@ impl Keeper {
         self.labels = newest(one_a_call(std::mem::take(&mut self.labels)));
         let before = self.learned.model();
         let learnt = learn(&self.labels, &self.settings);
-        if learnt.fitted < before.labels().min(MANY).max(1) {
+        if learnt.fitted < before.labels().clamp(1, MANY) {
             return;
         }
         let model = learnt.model.with_revision(before.revision() + 1);
