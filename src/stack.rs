@@ -260,9 +260,7 @@ fn learned(config: &Config) -> Learned {
     let told = &config.cascade;
     let model = told.model.as_deref().filter(|_| told.enabled);
     let model = model_file::read_or_prior(model);
-    if told.enabled {
-        labels::show(&model);
-    }
+    labels::announce(&model);
     Learned::new(model).uncertified_defers(told.uncertified == Uncertified::Defer)
 }
 

@@ -1,7 +1,7 @@
 //! The gateway's side of labels: what calls tell, and what callers tell about them. Nothing here waits for anything.
 use super::{
     Fitting, Label, Quality, Settings, Source,
-    keeper::{Keeper, Message},
+    keeper::{self, Keeper, Message},
     store::Store,
 };
 use crate::config::Config;
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tierway_layers::{
-    cascade::{Learned, Promise},
+    cascade::{Learned, Model, Promise},
     shadow::{By, Call, Comparison, Event},
     telemetry::{Meter, names},
 };
@@ -93,7 +93,6 @@ impl Desk {
             tracing::warn!(%error, "nothing is learned: no thread for it");
             return None;
         }
-        announce();
         Some(Self {
             seen: Cache::builder()
                 .max_capacity(CALLS)
@@ -188,8 +187,9 @@ impl Desk {
     }
 }
 
-/// Makes the series there from the start, at zero, for whoever draws them.
-fn announce() {
+/// Makes the series of all this there from the start, for whoever draws them, with the model that the cascade starts with.
+pub fn announce(model: &Model) {
+    keeper::show(model);
     use Source::{Agreement, Feedback, Judge, Overlap, Unlabelled};
     for source in [Agreement, Overlap, Judge, Feedback, Unlabelled] {
         names::labels(source.as_str()).increment(0);

@@ -156,7 +156,7 @@ fn certified(model: &Model, family: Family) -> bool {
 }
 
 /// Puts the model into metrics.
-pub fn show(model: &Model) {
+pub(super) fn show(model: &Model) {
     names::model_revision().set(model.revision() as f64);
     names::model_labels().set(model.labels() as f64);
     for family in Family::ALL {
