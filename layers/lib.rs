@@ -36,6 +36,8 @@ pub mod redis;
 pub mod rescue;
 #[cfg(feature = "responses")]
 pub mod responses;
+#[cfg(feature = "shadow")]
+pub mod shadow;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
 #[cfg(any(feature = "bind", feature = "classify"))]

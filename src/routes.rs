@@ -13,12 +13,13 @@ use tierway_layers::{
     responses::{Desk, Memory},
 };
 use tierway_services::{
+    BoxError,
     chat::{self, Kind, Refusal, Reply},
     dialect::Dialect,
 };
 use tower::{Layer, Service};
 
-use crate::catalog::Catalog;
+use crate::{catalog::Catalog, labels};
 
 /// Answers what clients ask before they have shown a key: `GET /`, `HEAD /`, `GET` and `HEAD /api/hello`.
 ///
@@ -38,15 +39,22 @@ pub struct Routes<C> {
     chat: C,
     catalog: Catalog,
     kept: Desk<Memory>,
+    labels: Option<labels::Desk>,
 }
 
 impl<C> Routes<C> {
-    /// Model calls go to `chat`, lists of models to `catalog`, answers that are kept to `kept`.
-    pub const fn new(chat: C, catalog: Catalog, kept: Desk<Memory>) -> Self {
+    /// Model calls go to `chat`, lists of models to `catalog`, answers that are kept to `kept`, and what callers say of answers to `labels`.
+    pub const fn new(
+        chat: C,
+        catalog: Catalog,
+        kept: Desk<Memory>,
+        labels: Option<labels::Desk>,
+    ) -> Self {
         Self {
             chat,
             catalog,
             kept,
+            labels,
         }
     }
 }
@@ -102,6 +110,8 @@ impl<C, B> Service<Request<B>> for Routes<C>
 where
     C: Service<Request<B>, Response = chat::Response>,
     C::Error: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
     type Response = chat::Response;
     type Error = C::Error;
@@ -132,6 +142,15 @@ where
                     })))
                 }
                 _ => done(not_allowed(here, "GET")),
+            },
+            labels::feedback::PATH => match *req.method() {
+                Method::POST => {
+                    let desk = self.labels.clone();
+                    Either::Right(Either::Left(Box::pin(async move {
+                        Ok(labels::feedback::answer(desk.as_ref(), req).await)
+                    })))
+                }
+                _ => done(not_allowed(here, "POST")),
             },
             _ if path.starts_with(RESPONSE) => {
                 let kept = self.kept.clone();
@@ -187,7 +206,7 @@ fn json(body: String) -> chat::Response {
 }
 
 fn no_route(dialect: Dialect, path: &str) -> chat::Response {
-    const ROUTES: &str = "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/responses/input_tokens, /v1/completions, /v1/embeddings, /v1/models";
+    const ROUTES: &str = "/v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/responses/input_tokens, /v1/completions, /v1/embeddings, /v1/models, /v1/feedback";
     Refusal::new(
         Kind::NotFound,
         format!("no route {path}: this gateway serves {ROUTES}"),

@@ -4,7 +4,7 @@
 use crate::{
     catalog::Catalog,
     config::{self, Config, Route, SharedBy, Uncertified},
-    labels::model_file,
+    labels::{self, model_file},
     log,
     route::Router,
     routes::{ProbesLayer, Routes},
@@ -14,12 +14,12 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use std::{any::Any, convert::Infallible};
+use std::{any::Any, convert::Infallible, time::Duration};
 use tierway_layers::{
     affinity::{self, AffinityLayer},
     auth::{self, AuthLayer},
     bind::{BindLayer, Bindings, RetargetLayer},
-    cascade::{CascadeLayer, Confidence, Learned, Vetoed, Vetoes},
+    cascade::{CascadeLayer, Confidence, Judge, Learned, Vetoed, Vetoes},
     classify::ClassifyLayer,
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
@@ -28,7 +28,8 @@ use tierway_layers::{
     redis::Redis,
     rescue::RescueLayer,
     responses::{self, ResponsesLayer},
-    telemetry::TelemetryLayer,
+    shadow::ShadowLayer,
+    telemetry::{Meter, TelemetryLayer},
 };
 use tierway_services::{
     BoxError, Dispatch,
@@ -58,6 +59,8 @@ const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
 /// Tells what the cascade did.
 const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
 
+/// How long writing down what has been learned may take.
+const CLOSING: Duration = Duration::from_secs(5);
 /// So many tokens an answer has where nobody can know: with the prompt's own, enough to weigh two models' prices.
 const USUAL_OUTPUT: u64 = 500;
 
@@ -67,6 +70,7 @@ pub struct Stack {
     gateway: Gateway,
     dispatch: Dispatch,
     router: Router,
+    labels: Option<labels::Desk>,
 }
 
 impl Stack {
@@ -87,6 +91,11 @@ impl Stack {
             names.clone(),
             config.tiers.values().map(ToString::to_string),
         );
+
+        let telemetry = telemetry(config, prices.clone());
+        let learned = learned(config);
+        let labels = config.small().filter(|_| config.cascade.enabled);
+        let labels = labels.and_then(|s| labels::Desk::open(config, &learned, s, &prices));
 
         let responses = ResponsesLayer::new(responses::Memory::new(
             config.responses.max_bytes,
@@ -117,8 +126,14 @@ impl Stack {
             .layer(KeepAliveLayer::new(config.server.keep_alive))
             // A hit must cost no model.
             .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
+            // Sees both what was drafted and what the caller got, and nothing that was answered before.
+            .option_layer(
+                labels
+                    .clone()
+                    .map(|desk| shadow(config, desk, telemetry.meter(), &dispatch, &prices)),
+            )
             // Asks the small model first; each arm below it is an attempt of its own.
-            .option_layer(cascade(config, &dispatch, &prices))
+            .option_layer(cascade(config, learned, &dispatch, &prices))
             // The leaf: encode, send, decode.
             .service(dispatch.clone());
 
@@ -129,18 +144,19 @@ impl Stack {
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             .layer(PropagateRequestIdLayer::x_request_id())
             // Counts refusals and departures too, so above whatever may refuse.
-            .layer(telemetry(config, prices.clone()))
+            .layer(telemetry)
             // Below Telemetry, so that the statuses it makes are counted; above all that can err.
             .layer(RescueLayer::new().on_error(log::error))
             // Clients probe before they show a key.
             .layer(ProbesLayer)
             // Before a byte of the body is read.
             .layer(auth(&config.keys))
-            .service(Routes::new(chat, catalog, responses.desk()));
+            .service(Routes::new(chat, catalog, responses.desk(), labels.clone()));
         Ok(Self {
             gateway: BoxCloneSyncService::new(gateway),
             dispatch,
             router,
+            labels,
         })
     }
 
@@ -148,6 +164,13 @@ impl Stack {
     #[must_use]
     pub fn service(&self) -> Gateway {
         self.gateway.clone()
+    }
+
+    /// Writes down what has been learned; to be called when no more calls will come.
+    pub fn close(&self) {
+        if let Some(labels) = &self.labels {
+            labels.close(CLOSING);
+        }
     }
 
     /// Who tells where a call would go, without making it.
@@ -232,8 +255,45 @@ type Small = tierway_layers::bind::Retarget<Dispatch>;
 /// What is broken is rejected whatever has been learned.
 type Predicate = Vetoed<Learned, Vetoes>;
 
+/// What judges drafts, with what it has learned so far.
+fn learned(config: &Config) -> Learned {
+    let told = &config.cascade;
+    let model = told.model.as_deref().filter(|_| told.enabled);
+    let model = model_file::read_or_prior(model);
+    labels::announce(&model);
+    Learned::new(model).uncertified_defers(told.uncertified == Uncertified::Defer)
+}
+
+fn shadow(
+    config: &Config,
+    desk: labels::Desk,
+    meter: Meter,
+    dispatch: &Dispatch,
+    prices: &PriceList,
+) -> ShadowLayer<Dispatch> {
+    let told = &config.labels;
+    let judge = told.judge.as_ref().map(|judge| {
+        let model = ServiceBuilder::new()
+            .layer(RetargetLayer::new(judge.clone()))
+            .service(dispatch.clone());
+        Judge::new(model)
+    });
+    let prices = prices.clone();
+    let spawn = |comparison| {
+        tokio::spawn(comparison);
+    };
+    ShadowLayer::new(dispatch.clone(), spawn)
+        .share(told.shadow_share)
+        .a_day(told.shadow_usd_per_day)
+        .in_flight(told.shadow_in_flight)
+        .judge(judge)
+        .prices(move |target| prices.price(target))
+        .on_event(move |event| desk.hear(event, &meter))
+}
+
 fn cascade(
     config: &Config,
+    learned: Learned,
     dispatch: &Dispatch,
     prices: &PriceList,
 ) -> Option<CascadeLayer<Small, Predicate>> {
@@ -242,8 +302,6 @@ fn cascade(
         .layer(RetargetLayer::new(small.clone()))
         .service(dispatch.clone());
     let told = &config.cascade;
-    let learned = Learned::new(model_file::read_or_prior(told.model.as_deref()))
-        .uncertified_defers(told.uncertified == Uncertified::Defer);
     let mut layer = CascadeLayer::new(arm, learned.vetoed_by(Vetoes::default()))
         .tiers(told.tiers.iter().copied())
         .threshold(told.threshold)

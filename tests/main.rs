@@ -12,6 +12,7 @@ mod bad_input;
 mod cache_and_cascade;
 mod cascade;
 mod claude_code;
+mod labels;
 mod passthrough;
 mod policies;
 mod responses;

@@ -1,6 +1,6 @@
 //! Linear models over what a gateway can see of a call: named numbers and hashed n-grams.
 //!
-//! A [`Vector`] is what was seen; a [`Head`] turns it into a log-odds, and [`fit`] learns heads from labelled vectors. It is ridge-penalised
+//! A [`Vector`] is what was seen; a [`Head`] turns it into a log-odds, and [`Fit`] learns heads from labelled vectors. It is ridge-penalised
 //! logistic regression and nothing more: on 50 to 2,000 labels of one deployment it reaches what larger models reach, costs microseconds,
 //! and tells for each decision which numbers made it.
 //!

@@ -62,5 +62,5 @@ pub use self::{
     money::{Bill, Extra, Saved},
     names::describe,
     outcome::Outcome,
-    service::{Telemetry, TelemetryLayer},
+    service::{Meter, Telemetry, TelemetryLayer},
 };

@@ -45,6 +45,8 @@ pub enum Extra {
     Tier,
     /// Drafts were thrown away, or calls repeated.
     Deferral,
+    /// Answers were compared with the big model's, for nobody but the cascade to learn from.
+    Shadow,
 }
 
 /// What prices a call.
@@ -72,13 +74,14 @@ impl Saved {
 
 impl Extra {
     /// All causes.
-    pub const ALL: [Self; 2] = [Self::Tier, Self::Deferral];
+    pub const ALL: [Self; 3] = [Self::Tier, Self::Deferral, Self::Shadow];
     /// The name in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tier => "tier",
             Self::Deferral => "deferral",
+            Self::Shadow => "shadow",
         }
     }
 }
@@ -136,6 +139,18 @@ struct Plan {
 }
 
 impl Books {
+    /// The bill for what was done beside a call, which nobody has asked for.
+    pub(super) fn beside(
+        &self,
+        entries: &JournalEntries,
+        each: impl FnMut(&Attempt, &Usage, Option<Usd>),
+    ) -> Bill {
+        let mut bill = self.bill(entries, Outcome::Cancelled, each);
+        bill.baseline = Usd::ZERO;
+        bill.extra[Extra::Shadow as usize] = bill.cost;
+        bill
+    }
+
     /// The bill for a call. `each` is shown every upstream call that used tokens, with its cost where the price is known.
     pub(super) fn bill(
         &self,

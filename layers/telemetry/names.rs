@@ -63,7 +63,7 @@ metrics! {
     SAVED = "tierway_saved_usd_total", Money, ["cause"],
         "Savings against the baseline, by cause: tier, cascade, prompt_cache.";
     EXTRA_COST = "tierway_extra_cost_usd_total", Money, ["cause"],
-        "Costs beyond the baseline, by cause: tier, deferral. Baseline and extra cost are cost and savings.";
+        "Costs beyond the baseline, by cause: tier, deferral, shadow. Baseline and extra cost are cost and savings.";
     AFFINITY = "tierway_affinity_total", Counter, ["outcome"],
         "What became of conversations' models: new, same, kept, escalated, deescalated, forced, aside.";
     CACHE = "tierway_cache_total", Counter, ["status"],
@@ -72,6 +72,18 @@ metrics! {
         "What the cascade did with small models' drafts: accepted, deferred, or skipped where nobody drafted; and whether the decision is certified: yes, no.";
     CASCADE_SECONDS = "tierway_cascade_seconds", Histogram, ["part"],
         "Times of calls that got a draft: small, big (to its head), and total (to the answer that was chosen).";
+    LABELS = "tierway_labels_total", Counter, ["source"],
+        "Drafts judged to learn from, by source: agreement, overlap, judge, feedback, or unlabelled where nobody could tell.";
+    LABELS_LOST = "tierway_labels_lost_total", Counter, ["reason"],
+        "Labels that were not kept: full (too many were waiting), disk.";
+    SHADOW_SKIPPED = "tierway_shadow_skipped_total", Counter, ["reason"],
+        "Comparisons with the big model that were not made: over_budget, busy, unpriced, failed, unreadable.";
+    MODEL_REVISION = "tierway_cascade_model_revision", Gauge, [],
+        "How often the model that judges drafts was learned or calibrated anew.";
+    MODEL_LABELS = "tierway_cascade_model_labels", Gauge, [],
+        "From how many labels it was learned.";
+    CERTIFIED = "tierway_cascade_certified", Gauge, ["family"],
+        "Whether a promise about kept drafts stands, by kind of task: 1 or 0.";
     REQUEST_SECONDS = "tierway_request_seconds", Histogram, ["dialect", "tier"],
         "From a call to the end of its answer.";
     TIME_TO_FIRST_BYTE_SECONDS = "tierway_time_to_first_byte_seconds", Histogram, ["dialect", "tier"],
@@ -178,6 +190,36 @@ pub(super) fn cascade(
     certified: &'static str,
 ) -> Counter {
     metrics::counter!(CASCADE, "outcome" => outcome, "reason" => reason, "certified" => certified)
+}
+
+/// Counts [`LABELS`]; the source is of a closed set.
+pub fn labels(source: &'static str) -> Counter {
+    metrics::counter!(LABELS, "source" => source)
+}
+
+/// Counts [`LABELS_LOST`]; the reason is of a closed set.
+pub fn labels_lost(reason: &'static str) -> Counter {
+    metrics::counter!(LABELS_LOST, "reason" => reason)
+}
+
+/// Counts [`SHADOW_SKIPPED`]; the reason is of a closed set.
+pub fn shadow_skipped(reason: &'static str) -> Counter {
+    metrics::counter!(SHADOW_SKIPPED, "reason" => reason)
+}
+
+/// Shows [`MODEL_REVISION`].
+pub fn model_revision() -> Gauge {
+    metrics::gauge!(MODEL_REVISION)
+}
+
+/// Shows [`MODEL_LABELS`].
+pub fn model_labels() -> Gauge {
+    metrics::gauge!(MODEL_LABELS)
+}
+
+/// Shows [`CERTIFIED`].
+pub fn certified(family: &'static str) -> Gauge {
+    metrics::gauge!(CERTIFIED, "family" => family)
 }
 
 pub(super) fn request_seconds(road: &'static str, tier: &'static str) -> Histogram {

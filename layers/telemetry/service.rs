@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 use tierway_services::{
-    chat::{Operation, Target},
+    chat::{Journal, Operation, Target},
     dialect::Dialect,
     prices::PriceList,
 };
@@ -29,6 +29,31 @@ pub struct TelemetryLayer {
 pub struct Telemetry<S> {
     inner: S,
     shared: Arc<Shared>,
+}
+
+/// Counts upstream calls that no caller has asked for: time, tokens, and their cost as an extra one.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    shared: Shared,
+}
+
+// === impl Meter ===
+
+impl Meter {
+    /// Counts all that `journal` holds. It must be the journal of no call.
+    pub fn count(&self, journal: &Journal) {
+        let series = &self.shared.series;
+        journal.read(|entries| {
+            for attempt in &entries.attempts {
+                series.attempt(attempt);
+            }
+            let books = &self.shared.books;
+            let bill = books.beside(entries, |attempt, usage, cost| {
+                series.usage(attempt, usage, cost);
+            });
+            series.bill(&bill);
+        });
+    }
 }
 
 // === impl TelemetryLayer ===
@@ -69,6 +94,13 @@ impl TelemetryLayer {
     pub const fn dialect(mut self, dialect: Dialect) -> Self {
         self.shared.dialect = Some(dialect);
         self
+    }
+    /// Who counts what is done beside the calls of this layer.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        Meter {
+            shared: self.shared.clone(),
+        }
     }
     /// Shows every call that has ended to `hear`: to log it, or to write it down. It runs where the call ended, often within a `drop`, so
     /// it must neither block nor panic.

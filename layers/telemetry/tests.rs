@@ -370,3 +370,26 @@ fn every_name_is_described() {
         }
     });
 }
+
+#[tokio::test]
+async fn what_is_done_beside_a_call_is_an_extra_cost() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let layer = layer();
+    let journal = Journal::default();
+    journal.write(|e| {
+        e.attempts
+            .push(attempt("cloud:big", Role::Shadow, 1000, 100));
+    });
+    layer.meter().count(&journal);
+    let all = recorder.handle().render();
+    let value = |name: &str| {
+        let line = all.lines().find(|l| l.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let cost = value(r#"tierway_cost_usd_total{provider="cloud",role="shadow"}"#);
+    assert!(cost > 0.0, "{all}");
+    let extra = value(r#"tierway_extra_cost_usd_total{cause="shadow"}"#);
+    assert!((cost - extra).abs() < 1e-12);
+    assert!(value("tierway_baseline_usd_total").abs() < 1e-12);
+}

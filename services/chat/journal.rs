@@ -78,6 +78,8 @@ pub enum Role {
     Big,
     /// A model that was asked whether a draft is good enough.
     Judge,
+    /// The big model, asked beside a kept draft so that both can be compared; nobody waits for it.
+    Shadow,
 }
 
 impl Role {
@@ -89,6 +91,7 @@ impl Role {
             Self::Small => "small",
             Self::Big => "big",
             Self::Judge => "judge",
+            Self::Shadow => "shadow",
         }
     }
 }

@@ -1,4 +1,5 @@
 //! The command line: what can be said, and one file for each command.
+pub mod calibrate;
 pub mod check;
 pub mod eval;
 pub mod route;
@@ -51,6 +52,12 @@ pub enum Command {
     /// the route, the cascade and both: APGR, cost-APGR, CPT50, CPT80 and AUROC, with 95 % bootstrap intervals, and the threshold that can
     /// be promised.
     Eval(EvalArgs),
+    /// Find the thresholds at which the small model's answers may be kept, with a guarantee
+    ///
+    /// Learns from one half of the labels and certifies on the other: the share of calls whose draft is kept although the big model would
+    /// have been better is at most ALPHA, said with confidence 1 - DELTA (Learn then Test, arXiv 2110.01052). Prints for each kind of task
+    /// the threshold, what it keeps and saves, or how many labels are missing.
+    Calibrate(CalibrateArgs),
     /// Read recorded requests and print the tier of each, without calling a model
     ///
     /// Reads one JSON object a line from standard input: an id, a request, perhaps the small model's response. Writes one for each:
@@ -139,6 +146,26 @@ pub struct EvalArgs {
     pub delta: f64,
 }
 
+/// Options of `calibrate`.
+#[derive(Args, Clone, Debug)]
+pub struct CalibrateArgs {
+    /// A file of labels, or of labelled rows as `eval` reads them; may be given several times [otherwise: labels.file]
+    #[arg(long, value_name = "FILE")]
+    pub labels: Vec<PathBuf>,
+    /// The harm to be certified: the share of calls kept although the big model would have been better
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub alpha: f64,
+    /// The probability with which a certificate may be wrong
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    pub delta: f64,
+    /// Write the model with its thresholds to cascade.model, for the gateway's next start
+    #[arg(long)]
+    pub write: bool,
+    /// The configuration file, found as `serve` finds it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// The exit code for a configuration or a file that cannot be used.
 pub(crate) const WRONG: u8 = 2;
 
@@ -151,6 +178,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(args, &environment),
         Command::Route(args) => route::run(&args, &environment),
         Command::Eval(args) => eval::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args, &environment),
         Command::Score => score::run(),
     };
     done.unwrap_or_else(|error| {

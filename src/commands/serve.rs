@@ -92,6 +92,7 @@ async fn serve(mut loaded: crate::config::Loaded) -> io::Result<()> {
             "dropped at the drain deadline (server.drain_timeout)"
         );
     }
+    stack.close();
     drop(done);
     let _ = admin.await;
     tracing::info!("stopped");

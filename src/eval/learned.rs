@@ -153,6 +153,20 @@ impl Seen {
     }
 }
 
+/// A row as the cascade's model learns from it; `None` where the small model's answer is not known.
+pub(crate) fn cascade_label(row: &Row) -> Option<Labelled> {
+    Seen::of(row).cascade
+}
+
+/// The model of `labels` whose settings rank best in cross-validation.
+pub(crate) fn best(labels: &[Labelled]) -> Model {
+    if labels.len() < 10 * INNER {
+        return Model::learn(labels, PENALTIES[1], CONTRASTS[1]);
+    }
+    let questions: Vec<usize> = (0..labels.len()).collect();
+    choose(labels, &questions, Way::Cascade)
+}
+
 /// What is seen of a draft, beside its judgement in `row`.
 fn labelled(answer: &Answer, prompt: &Prompt, told: &Told, row: Labelled) -> Labelled {
     let request = chat::Request::new(prompt.clone());

@@ -1,2 +1,18 @@
 //! What is learned about the cascade: labels and where they are kept, the model that they make, and what may be promised of it.
+//!
+//! A [`Label`] is a draft that has been compared with the big model's answer, or told about by a caller. It holds no word of either: what a
+//! predicate saw of them as numbers and hashed n-grams, the outcome, and what both cost. [`learn()`] makes of them a model and, for each kind
+//! of task, the promise that they allow.
+pub mod desk;
+pub mod feedback;
+mod keeper;
+pub mod label;
+pub mod learn;
 pub mod model_file;
+pub mod store;
+
+pub use self::{
+    desk::{Desk, announce},
+    label::{Label, Quality, Source},
+    learn::{FamilyReport, Fitting, Learnt, Settings, learn},
+};

@@ -45,9 +45,11 @@ def metric(name):
 
 
 @pytest.fixture(scope="module")
-def scrape():
+def scrape(tmp_path_factory):
     """What `/metrics` says after calls that touch everything: tiers, cache, cascade, prices known and unknown, streams, faults."""
-    extra = '[cascade]\nenabled = true\ntiers = ["medium", "complex", "reasoning"]\n[cache]\nenabled = true\n'
+    extra = '[cascade]\nenabled = true\nstay_big = 0\ntiers = ["medium", "complex", "reasoning"]\n[cache]\nenabled = true\n'
+    state = tmp_path_factory.mktemp("state")
+    extra += f'[labels]\nenabled = true\nshadow_share = 1\nfile = "{state}/labels.jsonl"\n'
     with Upstream(key=UPSTREAM_KEY) as upstream:
         toml = configuration(upstream.url, "o:gpt-4o-mini", "o:gpt-4o", "a:claude-sonnet-4-5", "a:claude-opus-4-5", extra=extra)
         with Gateway(toml) as gateway:

@@ -1,0 +1,256 @@
+//! From labels to a model and its promises.
+//!
+//! Calls are divided by a hash of their ids: from one half the model is learned, on the other its thresholds are certified, so that no
+//! label is on both sides, now or when more have come. What is certified must be a random sample of all calls that got a judged draft; kept
+//! drafts are compared with a small probability and deferred ones always, so each label stays in the sample with the smallest of these
+//! probabilities over its own, decided by the hash. What remains was drawn evenly, and the exact binomial test of
+//! [`certify`](tierway_layers::cascade::certify()) applies to it (Angelopoulos and others, "Learn then Test", arXiv 2110.01052).
+use super::{Label, Source};
+use std::collections::BTreeMap;
+use tierway_layers::cascade::{
+    self, Certificate, Family, Labelled, Model, Operating, Promise, Shortfall, certify, even_grid,
+    least_deferred, quantile_grid,
+};
+
+/// How many thresholds are tried at most.
+const STEPS: usize = 100;
+
+/// How labels become a model.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What is to be promised.
+    pub promise: Promise,
+    /// On how many of a family's newest labels a promise stands at most.
+    pub recent: usize,
+    /// Promises of these families stand on labels from this second on: before it something else was true.
+    pub since: BTreeMap<&'static str, u64>,
+    /// How the weights are found.
+    pub fitting: Fitting,
+}
+
+/// How a model is fitted to labels.
+#[derive(Clone, Copy, Debug)]
+pub enum Fitting {
+    /// Once, with settings that do for most: what a gateway does beside its work.
+    Once,
+    /// With the settings that rank best in cross-validation.
+    Best,
+}
+
+/// A model, and what became of each family.
+#[derive(Clone, Debug)]
+pub struct Learnt {
+    /// The model with its operating points.
+    pub model: Model,
+    /// From how many labels it was learned.
+    pub fitted: usize,
+    /// Families of which there are labels.
+    pub families: Vec<FamilyReport>,
+}
+
+/// What can be promised of one family.
+#[derive(Clone, Debug)]
+pub struct FamilyReport {
+    /// Which.
+    pub family: Family,
+    /// How many labels the promise stands on, or could.
+    pub labels: usize,
+    /// The certificate, or what it lacks.
+    pub outcome: Result<Certificate, Shortfall>,
+    /// The least share of calls that any score would have to defer.
+    pub least_deferred: f64,
+}
+
+/// Learns from `labels`, one a call and the newest last.
+#[must_use]
+pub fn learn(labels: &[Label], settings: &Settings) -> Learnt {
+    let (fit, held): (Vec<&Label>, Vec<&Label>) = labels
+        .iter()
+        .partition(|l| l.propensity.is_none() || is_fitted(&l.id));
+    // Of two texts the same words tell that both are good, but others do not tell that one is bad: learned from, all texts would be good.
+    let fit: Vec<Labelled> = fit
+        .iter()
+        .filter(|l| l.source != Source::Overlap)
+        .filter_map(|l| l.labelled())
+        .collect();
+    let mut model = match settings.fitting {
+        Fitting::Once => Model::learn(&fit, 33.0, 0.5),
+        Fitting::Best => crate::eval::learned::best(&fit),
+    };
+    let mut families = Vec::new();
+    for family in Family::ALL {
+        let since = settings.since.get(family.as_str()).copied();
+        let of_family: Vec<&Label> = held
+            .iter()
+            .copied()
+            .filter(|l| l.family == family && since.is_none_or(|since| l.at >= since))
+            .collect();
+        let sample = even_sample(&of_family, settings.recent);
+        let fitted = fit.iter().filter(|l| l.family == family);
+        let scores: Vec<f64> = fitted.map(|l| model.confidence(l)).collect();
+        if sample.is_empty() && scores.is_empty() {
+            continue;
+        }
+        let report = promise(family, &sample, &scores, &model, settings.promise);
+        if let Ok(found) = &report.outcome {
+            let operating = Operating {
+                threshold: found.threshold,
+                certified: Some(found.promise),
+            };
+            model = model.operating(family, operating);
+        }
+        families.push(report);
+    }
+    Learnt {
+        model,
+        fitted: fit.len(),
+        families,
+    }
+}
+
+fn promise(
+    family: Family,
+    sample: &[&Label],
+    other_scores: &[f64],
+    model: &Model,
+    promise: Promise,
+) -> FamilyReport {
+    let labels: Vec<cascade::Label> = sample
+        .iter()
+        .map(|l| cascade::Label {
+            score: model.score(&l.vector, l.prior, family),
+            harm: l.is_harm(),
+            small_cost: l.small_cost,
+            big_cost: l.big_cost,
+        })
+        .collect();
+    // Fixed without a look at these labels.
+    let grid = match other_scores {
+        [] => even_grid(STEPS),
+        scores => quantile_grid(scores, STEPS),
+    };
+    let harms = labels.iter().filter(|l| l.harm).count() as f64;
+    FamilyReport {
+        family,
+        labels: labels.len(),
+        outcome: certify(&labels, &grid, promise),
+        least_deferred: least_deferred(harms / labels.len().max(1) as f64, promise),
+    }
+}
+
+/// The newest of those labels that are left when all have had the same chance to be there.
+fn even_sample<'a>(labels: &[&'a Label], recent: usize) -> Vec<&'a Label> {
+    let chance = |label: &&Label| label.propensity.unwrap_or(1.0);
+    let least = labels.iter().map(chance).fold(1.0, f64::min);
+    let stays = |label: &&Label| unit(&label.id) * chance(label) < least;
+    let left: Vec<&Label> = labels.iter().copied().filter(stays).collect();
+    let old = left.len().saturating_sub(recent);
+    left.into_iter().skip(old).collect()
+}
+
+/// Whether a call's label is there to learn from, rather than to certify on.
+#[must_use]
+pub fn is_fitted(id: &str) -> bool {
+    hash(question(id)) & 1 == 0
+}
+
+/// What comes after a `#` does not count: rows of one question, which would give each other away, have ids that differ there.
+fn question(id: &str) -> &str {
+    id.split_once('#').map_or(id, |(question, _)| question)
+}
+
+/// From 0 to 1, and another number than the half that the id is in.
+pub(super) fn unit(id: &str) -> f64 {
+    (hash(id) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The same on every machine: FNV-1a, stirred so that each bit depends on all.
+fn hash(id: &str) -> u64 {
+    let mut z = id.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::label::tests::label, *};
+
+    fn settings() -> Settings {
+        Settings {
+            promise: Promise::new(0.05, 0.1).unwrap(),
+            recent: 400,
+            since: BTreeMap::new(),
+            fitting: Fitting::Once,
+        }
+    }
+
+    /// `x` from 0 to 9 is the chance in ten that the draft is good.
+    fn labels(n: usize, propensity: f64) -> Vec<Label> {
+        (0..n)
+            .map(|i| {
+                let x = i % 10;
+                let good = (i * 7919) % 89 < x * 10;
+                let mut label = label(&format!("id{i}"), x as f32, f32::from(u8::from(good)));
+                label.propensity = Some(propensity);
+                label
+            })
+            .collect()
+    }
+
+    #[test]
+    fn enough_labels_certify_and_few_do_not() {
+        let learnt = learn(&labels(1000, 0.1), &settings());
+        let [math] = &learnt.families[..] else {
+            panic!("{:?}", learnt.families)
+        };
+        let found = math.outcome.as_ref().unwrap();
+        assert!(found.bound <= 0.05 && found.kept > 0.1, "{found:?}");
+        let operating = learnt.model.operating_of(Family::Math).unwrap();
+        assert_eq!(operating.certified, Some(settings().promise));
+        assert!((400..600).contains(&learnt.fitted));
+        assert_eq!(math.labels, 400);
+
+        let learnt = learn(&labels(40, 0.1), &settings());
+        let short = learnt.families[0].outcome.as_ref().unwrap_err();
+        assert!(short.missing.unwrap() > 20, "{short:?}");
+        assert_eq!(learnt.model.operating_of(Family::Math), None);
+    }
+
+    #[test]
+    fn the_sample_is_even() {
+        let mut all = labels(4000, 0.1);
+        // Deferred calls are always compared, and here they are the bad ones.
+        all.extend(labels(4000, 1.0).into_iter().map(|mut l| {
+            l.id.push('d');
+            l
+        }));
+        let refs: Vec<&Label> = all.iter().collect();
+        let sample = even_sample(&refs, usize::MAX);
+        let of = |p: f64| sample.iter().filter(|l| l.propensity == Some(p)).count();
+        assert_eq!(of(0.1), 4000);
+        assert!((320..480).contains(&of(1.0)), "{}", of(1.0));
+    }
+
+    #[test]
+    fn what_nobody_could_compare_is_harm_and_nothing_to_learn_from() {
+        let mut all = labels(600, 1.0);
+        for label in &mut all {
+            (label.quality, label.source) = (None, Source::Unlabelled);
+        }
+        let learnt = learn(&all, &settings());
+        assert_eq!(learnt.fitted, 0);
+        assert!(learnt.families[0].outcome.is_err());
+    }
+
+    #[test]
+    fn after_an_alarm_only_newer_labels_count() {
+        let mut settings = settings();
+        settings.since.insert("math", 2);
+        let learnt = learn(&labels(1000, 0.1), &settings);
+        assert_eq!(learnt.families[0].labels, 0);
+        assert!(learnt.families[0].outcome.is_err());
+    }
+}
