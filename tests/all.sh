@@ -42,6 +42,7 @@ clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aid
 fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS
 real     | 900  | llama.cpp with two small models behind the gateway
 redis    | 120  | two gateways that share a real Redis
+routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
 '
@@ -243,6 +244,13 @@ step_fuzz() {
 }
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
 step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
+# The rows that were looked at must be nearly all right; of the others this tells how many are.
+step_routing() {
+  need_binary
+  python3 tests/routing/build.py --verify || return 1
+  "$TIERWAY_BIN" score <tests/routing/held_out.jsonl | python3 tests/routing/check.py held_out
+  "$TIERWAY_BIN" score <tests/routing/open.jsonl | python3 tests/routing/check.py open
+}
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
 step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }
 

@@ -3,9 +3,7 @@ use super::{CalibrateArgs, WRONG};
 use crate::{
     config::{Config, Flags, Strings, load},
     eval::{folds, learned, rows},
-    labels::{
-        FamilyReport, Fitting, Label, Learnt, Quality, Settings, Source, label, learn, model_file,
-    },
+    labels::{FamilyReport, Label, Learnt, Quality, Settings, Source, label, learn, model_file},
 };
 use std::{
     collections::BTreeMap,
@@ -111,7 +109,6 @@ fn learnt(args: &CalibrateArgs, config: &Config) -> Result<(Learnt, usize), Stri
         promise,
         recent: usize::MAX,
         since: BTreeMap::new(),
-        fitting: Fitting::Best,
     };
     Ok((learn(&labels, &settings), labels.len()))
 }

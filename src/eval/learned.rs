@@ -16,13 +16,8 @@ use tierway_services::{
     translate,
 };
 
-/// How strongly weights are held where they were, worth about so many labels. One value for all sets: chosen anew for each fold, by folds
-/// within it, it made the scores of different folds incomparable and every set worse.
-const PENALTY: f64 = 10.0;
-/// How much of the big model's chance is set against the small one's. Before the call all of it: what deferring gains is all that is known.
-/// After it less, for the draft itself says more of the small one's.
+/// Before the call all of the big model's chance is set against the small one's: what deferring gains is all that is known.
 const ROUTE_CONTRAST: f32 = 1.0;
-const CASCADE_CONTRAST: f32 = 0.75;
 
 /// Learns route and cascade from rows; before it has learned anything, scores by what is shipped.
 #[derive(Debug, Default)]
@@ -78,10 +73,10 @@ impl Scorer for Learned {
         let train: Vec<&Row> = train.iter().copied().step_by(step).collect();
         let seen: Vec<Arc<Seen>> = train.iter().map(|row| self.learn_from(row)).collect();
         let route: Vec<Labelled> = seen.iter().map(|s| s.route.clone()).collect();
-        self.route = Some(Model::learn(&route, PENALTY, ROUTE_CONTRAST));
+        self.route = Some(Model::learn(&route, Model::PENALTY, ROUTE_CONTRAST));
         let cascade: Vec<Labelled> = seen.iter().filter_map(|s| s.cascade.clone()).collect();
         self.cascade = if cascade.len() == seen.len() {
-            Model::learn(&cascade, PENALTY, CASCADE_CONTRAST)
+            Model::learn(&cascade, Model::PENALTY, Model::CONTRAST)
         } else {
             Model::prior()
         };
@@ -156,15 +151,6 @@ impl Seen {
 /// A row as the cascade's model learns from it; `None` where the small model's answer is not known.
 pub(crate) fn cascade_label(row: &Row) -> Option<Labelled> {
     Seen::of(row).cascade
-}
-
-/// The model of `labels` whose settings rank best in cross-validation.
-pub(crate) fn best(labels: &[Labelled]) -> Model {
-    if labels.len() < 10 * INNER {
-        return Model::learn(labels, PENALTIES[1], CONTRASTS[1]);
-    }
-    let questions: Vec<usize> = (0..labels.len()).collect();
-    choose(labels, &questions, Way::Cascade)
 }
 
 /// What is seen of a draft, beside its judgement in `row`.

@@ -1,6 +1,6 @@
 //! The gateway's side of labels: what calls tell, and what callers tell about them. Nothing here waits for anything.
 use super::{
-    Fitting, Label, Quality, Settings, Source,
+    Label, Quality, Settings, Source,
     keeper::{self, Keeper, Message},
     store::Store,
 };
@@ -76,7 +76,6 @@ impl Desk {
                 promise,
                 recent: 400,
                 since: BTreeMap::new(),
-                fitting: Fitting::Once,
             },
             every: told.learn_every,
             labels: Vec::new(),

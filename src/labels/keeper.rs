@@ -168,7 +168,6 @@ pub(super) fn show(model: &Model) {
 #[cfg(test)]
 mod tests {
     use super::{super::label::tests::label, *};
-    use crate::labels::Fitting;
     use tierway_layers::cascade::Promise;
 
     fn keeper(folder: &std::path::Path, every: usize) -> Keeper {
@@ -180,7 +179,6 @@ mod tests {
                 promise: Promise::new(0.1, 0.1).unwrap(),
                 recent: 400,
                 since: BTreeMap::new(),
-                fitting: Fitting::Once,
             },
             every,
             labels: Vec::new(),

@@ -24,17 +24,6 @@ pub struct Settings {
     pub recent: usize,
     /// Promises of these families stand on labels from this second on: before it something else was true.
     pub since: BTreeMap<&'static str, u64>,
-    /// How the weights are found.
-    pub fitting: Fitting,
-}
-
-/// How a model is fitted to labels.
-#[derive(Clone, Copy, Debug)]
-pub enum Fitting {
-    /// Once, with settings that do for most: what a gateway does beside its work.
-    Once,
-    /// With the settings that rank best in cross-validation.
-    Best,
 }
 
 /// A model, and what became of each family.
@@ -73,10 +62,7 @@ pub fn learn(labels: &[Label], settings: &Settings) -> Learnt {
         .filter(|l| l.source != Source::Overlap)
         .filter_map(|l| l.labelled())
         .collect();
-    let mut model = match settings.fitting {
-        Fitting::Once => Model::learn(&fit, 33.0, 0.5),
-        Fitting::Best => crate::eval::learned::best(&fit),
-    };
+    let mut model = Model::learn(&fit, Model::PENALTY, Model::CONTRAST);
     let mut families = Vec::new();
     for family in Family::ALL {
         let since = settings.since.get(family.as_str()).copied();
@@ -183,7 +169,6 @@ mod tests {
             promise: Promise::new(0.05, 0.1).unwrap(),
             recent: 400,
             since: BTreeMap::new(),
-            fitting: Fitting::Once,
         }
     }
 

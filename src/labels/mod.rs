@@ -14,5 +14,5 @@ pub mod store;
 pub use self::{
     desk::{Desk, announce},
     label::{Label, Quality, Source},
-    learn::{FamilyReport, Fitting, Learnt, Settings, learn},
+    learn::{FamilyReport, Learnt, Settings, learn},
 };
