@@ -3,6 +3,10 @@
 //! ```sh
 //! cargo bench -p tierway-layers --bench classify
 //! ```
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark whose input is wrong should stop"
+)]
 use std::hint::black_box;
 use tierway_layers::{
     classify::{Heuristic, Policy, Rule, Ruled, SideRequests},
@@ -35,7 +39,11 @@ fn agent(bytes: usize) -> Request {
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": filler}]},
         ],
     });
-    let prompt = Prompt::parse(Dialect::Messages, Operation::Generate, body.to_string().into());
+    let prompt = Prompt::parse(
+        Dialect::Messages,
+        Operation::Generate,
+        body.to_string().into(),
+    );
     Request::new(prompt.expect("a request that was just written"))
 }
 
@@ -53,5 +61,11 @@ fn decide(bencher: divan::Bencher<'_, '_>, bytes: usize) {
 #[divan::bench(args = [1 << 10, 16 << 10, 200 << 10])]
 fn parse(bencher: divan::Bencher<'_, '_>, bytes: usize) {
     let raw = agent(bytes).body().raw().clone();
-    bencher.bench(|| Prompt::parse(Dialect::Messages, Operation::Generate, black_box(raw.clone())));
+    bencher.bench(|| {
+        Prompt::parse(
+            Dialect::Messages,
+            Operation::Generate,
+            black_box(raw.clone()),
+        )
+    });
 }
