@@ -1,11 +1,11 @@
-//! The policy that is shipped: structure and whole words, no model, no network.
+//! The policy that is shipped: the user's own ask, graded by hand-made and by learned weights; no network.
 //!
-//! It scores what the user asked, from 0 to 100: the weightiest verb, then what adds to it (further tasks, length, reach, hard matters,
-//! code, files, list items). Under 25 is simple, under 50 medium, above that complex. Long inference cannot be told from size, so
-//! *reasoning* is chosen by phrases alone: a proof, a root cause, a race, a security audit, "think hard".
+//! [`Grade`] decides, by linear heads over named numbers and n-grams. One of the numbers is made here by hand, from structure and whole words:
+//! the weightiest verb, then what adds to it (further tasks, length, reach, hard matters, code, files, list items), from 0 to 100. Under 25 is
+//! simple, under 50 medium, above that complex; *reasoning* is told by phrases alone: a proof, a root cause, a race, a security audit.
 //!
 //! What does **not** count: the system prompt, the number of tools, `thinking`, and whatever else a harness adds to every request; the
-//! same ask is in the same tier bare and wrapped. These weights are a prior, put down by hand, not learned from outcomes.
+//! same ask is in the same tier bare and wrapped.
 use super::{
     Decision, Explanation, Policy,
     features::Features,

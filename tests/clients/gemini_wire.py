@@ -1,10 +1,10 @@
-"""How the scripted upstream speaks Google's Gemini: `generateContent` and `streamGenerateContent`."""
+"""How the scripted upstream speaks Google's Gemini: `generateContent`, `streamGenerateContent` and `countTokens`."""
 import json
 import re
 
 from plan import Plan, Tool, identifier, words
 
-ROUTE = re.compile(r"/v1beta/models/(.+):(generateContent|streamGenerateContent)$")
+ROUTE = re.compile(r"/v1beta/models/(.+):(generateContent|streamGenerateContent|countTokens)$")
 ERRORS = {
     400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL",
     503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
@@ -19,6 +19,7 @@ PARTS = {"text", "inlineData", "fileData", "functionCall", "functionResponse"}
 
 def refused(body):
     """Why Google would refuse this request, if it would."""
+    body = counted(body)
     for name, known, given in (("", FIELDS, body), ("generation_config.", CONFIG, body.get("generationConfig") or {})):
         if unknown := sorted(set(given) - known):
             return f'Invalid JSON payload received. Unknown name "{name}{unknown[0]}": Cannot find field.'
@@ -43,6 +44,18 @@ def refused(body):
             if not re.fullmatch(r"[A-Za-z_][\w.:-]{0,63}", function.get("name") or ""):
                 return "GenerateContentRequest.tools[0].function_declarations[0].name: Invalid function name."
     return None
+
+
+def counted(body):
+    """The request within a request to count it, which names its model again; any other as it is."""
+    inner = body.get("generateContentRequest")
+    return {name: value for name, value in inner.items() if name != "model"} if inner else body
+
+
+def count(body):
+    """The answer to `countTokens`: some number that grows with the request."""
+    tokens = 1 + len(json.dumps(counted(body))) // 4
+    return {"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]}
 
 
 def plan(said, model, body):

@@ -5,7 +5,7 @@ loopback only.
     Anthropic   POST /v1/messages, /v1/messages/count_tokens    GET /v1/models[/id]
     OpenAI      POST /v1/chat/completions, /v1/responses, /v1/embeddings    GET /v1/models[/id]
     Bedrock     POST /model/{id}/converse, /converse-stream, /invoke, /invoke-with-response-stream
-    Gemini      POST /v1beta/models/{id}:generateContent, :streamGenerateContent    GET /v1beta/models
+    Gemini      POST /v1beta/models/{id}:generateContent, :streamGenerateContent, :countTokens    GET /v1beta/models
     Ollama      GET /api/tags, /api/version     LM Studio  GET /api/v0/models     llama.cpp  GET /health, /props
 
 If tools are offered and the newest turn answers none, it calls one (a shell-like one first, arguments filled from the schema), so a
@@ -544,6 +544,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return self.end_stream()
 
     def generate(self, body):
+        if self.google[2] == "countTokens":
+            return self.send(200, gemini_wire.count(body))
         plan = gemini_wire.plan(self.said, self.model, body)
         if self.google[2] == "generateContent":
             return self.send(200, gemini_wire.events(plan, whole=True)[0])
