@@ -39,7 +39,7 @@ schema   | 120  | what is written to upstreams and callers, by the vendors'\'' o
 conform  | 300  | the conformance suite, 41 cases, on the gateway
 replay   | 120  | labelled rows through the running cascade: the offline curve, to the row
 clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aider through the gateway
-fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS
+fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS (where cargo-fuzz is installed)
 real     | 900  | llama.cpp with two small models behind the gateway
 redis    | 120  | two gateways that share a real Redis
 routing  | 60   | the tiers of 434 labelled requests of coding clients
@@ -137,15 +137,6 @@ need_promtool() {
   command -v promtool >/dev/null
 }
 
-need_fuzz() {
-  export PATH=$CACHE/cargo/bin:$PATH
-  once get_fuzz
-}
-get_fuzz() {
-  command -v cargo-fuzz >/dev/null && return
-  cargo install --quiet --locked --root "$CACHE/cargo" cargo-fuzz@0.13.2 || die "cargo install cargo-fuzz failed"
-}
-
 # Redis without a service around it: the packages are unpacked, with the libraries that are not there.
 need_redis() {
   command -v redis-server >/dev/null && return
@@ -234,7 +225,10 @@ step_clients() { need_python; need_node; need_frameworks; need_aider; need_binar
 # No sanitizer (there is no unsafe code here to look into), and so no nightly toolchain. What a run has found interesting is kept for the next.
 step_fuzz() {
   local bad=0 target seeds=services/translate/fixtures
-  need_fuzz; export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET/fuzz
+  # It takes minutes to build, so it runs where it is there: cargo install cargo-fuzz.
+  export PATH=$CACHE/cargo/bin:$PATH
+  command -v cargo-fuzz >/dev/null || return 77
+  export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET/fuzz
   for target in $(cargo fuzz list --fuzz-dir tests/fuzz); do
     mkdir -p "$CACHE/fuzz/$target"
     cargo fuzz run --sanitizer none --fuzz-dir tests/fuzz "$target" "$CACHE/fuzz/$target" "$seeds" -- \
