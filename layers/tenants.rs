@@ -3,7 +3,7 @@
 //! [`Ruled`](crate::classify::Ruled) keeps the routing within it, [`Bind`](crate::bind::Bind) refuses what was asked for by name. A tenant
 //! that is not listed may use everything.
 use std::{collections::BTreeMap, sync::Arc};
-use tierway_services::chat::{Target, Tenant, Tier};
+use tierway_services::chat::{Target, Tenant, Tier, fits};
 
 /// What each tenant may use. A clone costs one reference count.
 ///
@@ -109,25 +109,6 @@ impl Allowance {
         let name = target.to_string();
         models.iter().any(|pattern| fits(pattern, &name))
     }
-}
-
-/// Whether a name fits a pattern, in which `*` stands for anything.
-fn fits(pattern: &str, name: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else {
-        return pattern == name;
-    };
-    let Some(mut name) = name.strip_prefix(head) else {
-        return false;
-    };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let tail = parts.pop().unwrap_or_default();
-    for part in parts {
-        let Some(at) = name.find(part) else {
-            return false;
-        };
-        name = name.get(at + part.len()..).unwrap_or_default();
-    }
-    name.ends_with(tail)
 }
 
 #[cfg(test)]

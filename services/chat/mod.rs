@@ -23,6 +23,7 @@ mod facts;
 mod journal;
 mod logprobs;
 mod money;
+mod pattern;
 mod prompt;
 mod refusal;
 mod reply;
@@ -37,6 +38,7 @@ pub use journal::{
 };
 pub use logprobs::Logprobs;
 pub use money::Usd;
+pub use pattern::fits;
 pub use prompt::{Edit, Prompt};
 pub use refusal::{Kind, Refusal};
 pub use reply::Reply;

@@ -4,12 +4,12 @@ use super::bedrock;
 use super::{
     Abilities, AuthStyle, Kind, Secret, Setting, Settings,
     address::Address,
-    google, models,
+    google,
     spec::{Ask, Auth, Native, Path, Spec},
     token::Token,
 };
 use crate::{
-    chat::{Operation, Prompt},
+    chat::{Operation, Prompt, fits},
     dialect::Dialect,
     translate::{self, Capabilities},
 };
@@ -247,7 +247,7 @@ impl Provider {
             .flatten()
             .map(|(p, a)| (*p, a));
         for (pattern, abilities) in of_kind.chain(self.own_models()) {
-            if models::fits(pattern, model) {
+            if fits(pattern, model) {
                 abilities.apply(&mut caps);
             }
         }
@@ -260,13 +260,13 @@ impl Provider {
         of_kind
             .map(|(p, a)| (*p, a))
             .chain(self.own_models())
-            .filter(|(pattern, _)| models::fits(pattern, model))
+            .filter(|(pattern, _)| fits(pattern, model))
             .fold(Abilities::UNKNOWN, |known, (_, more)| more.or(known))
     }
     /// What the user has said of this model, if anything.
     pub(crate) fn said_of(&self, model: &str) -> Option<Abilities> {
         self.own_models()
-            .filter(|(pattern, _)| models::fits(pattern, model))
+            .filter(|(pattern, _)| fits(pattern, model))
             .fold(None, |said, (_, more)| {
                 Some(more.or(said.unwrap_or_default()))
             })
@@ -286,7 +286,7 @@ impl Provider {
     pub(crate) fn own(&self, model: &str) -> Option<&'static Native> {
         let only = || {
             let mut patterns = self.spec().own_models.iter();
-            patterns.any(|pattern| models::fits(pattern, model))
+            patterns.any(|pattern| fits(pattern, model))
         };
         let own = self.spec().own;
         own.filter(|_| self.settings.native_chat || only())
