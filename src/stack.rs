@@ -1,14 +1,18 @@
 //! `Config` in, service out: the one place where the order of layers exists.
 //!
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
+mod cascade;
+mod sessions;
+mod upstreams;
+
+pub(crate) use upstreams::{bindings, names, prices, providers};
+
 use crate::{
     catalog::Catalog,
-    config::{self, Config, Route, SharedBy, Uncertified},
-    labels::{self, model_file},
-    log,
+    config::{self, Config},
+    labels, log,
     route::Router,
     routes::{ProbesLayer, Routes},
-    routing,
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
@@ -16,33 +20,20 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{any::Any, convert::Infallible, time::Duration};
 use tierway_layers::{
-    affinity::{self, AffinityLayer},
     auth::{self, AuthLayer},
-    bind::{BindLayer, Bindings, RetargetLayer},
-    cascade::{CascadeLayer, Confidence, Judge, Learned, Vetoed, Vetoes},
+    bind::BindLayer,
     classify::ClassifyLayer,
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
-    names::{Names, Wish},
     prompt_cache::{Memory, PromptCacheLayer},
-    redis::Redis,
     rescue::RescueLayer,
     responses::{self, ResponsesLayer},
-    shadow::ShadowLayer,
-    telemetry::{Meter, TelemetryLayer},
+    telemetry::TelemetryLayer,
 };
 use tierway_services::{
-    BoxError, Dispatch,
-    chat::{self, Target, Tier, Usage, Usd},
-    prices::PriceList,
-    providers::{Provider, ProviderError},
-    tokens,
-    upstream::Client,
+    BoxError, Dispatch, chat::Tier, prices::PriceList, providers::ProviderError, upstream::Client,
 };
-use tower::{
-    ServiceBuilder,
-    util::{BoxCloneSyncService, Either},
-};
+use tower::{ServiceBuilder, util::BoxCloneSyncService};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
@@ -61,8 +52,6 @@ const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
 
 /// How long writing down what has been learned may take.
 const CLOSING: Duration = Duration::from_secs(5);
-/// So many tokens an answer has where nobody can know: with the prompt's own, enough to weigh two models' prices.
-const USUAL_OUTPUT: u64 = 500;
 
 /// The assembled gateway.
 #[derive(Clone, Debug)]
@@ -93,7 +82,7 @@ impl Stack {
         );
 
         let telemetry = telemetry(config, prices.clone());
-        let learned = learned(config);
+        let learned = cascade::learned(config);
         let labels = config.small().filter(|_| config.cascade.enabled);
         let labels = labels.and_then(|s| labels::Desk::open(config, &learned, s, &prices));
 
@@ -102,40 +91,39 @@ impl Stack {
             config.responses.ttl,
         ));
         // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
-        let chat = ServiceBuilder::new()
-            // The only door from bytes to a Prompt: limit and parse once, and refuse before anything is spent.
-            .layer(DecodeLayer::new(config.server.max_body))
-            // What a call goes on from is part of what it asks, so above whatever judges it.
-            .layer(responses.clone())
-            // Cache key and cascade depend on the tier.
-            .layer(ClassifyLayer::new(router.policy().clone()))
-            // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
-            .option_layer(affinity(config, &bindings, &prices))
-            // The cache key names the upstream, so the target is chosen above the cache.
-            .layer(BindLayer::new(bindings))
-            // Said by the layers below where they are on; every answer says something.
-            .layer(SetResponseHeaderLayer::if_not_present(
-                CACHE,
-                HeaderValue::from_static("bypass"),
-            ))
-            .layer(SetResponseHeaderLayer::if_not_present(
-                CASCADE,
-                HeaderValue::from_static("off"),
-            ))
-            // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
-            .layer(KeepAliveLayer::new(config.server.keep_alive))
-            // A hit must cost no model.
-            .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
-            // Sees both what was drafted and what the caller got, and nothing that was answered before.
-            .option_layer(
-                labels
-                    .clone()
-                    .map(|desk| shadow(config, desk, telemetry.meter(), &dispatch, &prices)),
-            )
-            // Asks the small model first; each arm below it is an attempt of its own.
-            .option_layer(cascade(config, learned, &dispatch, &prices))
-            // The leaf: encode, send, decode.
-            .service(dispatch.clone());
+        let chat =
+            ServiceBuilder::new()
+                // The only door from bytes to a Prompt: limit and parse once, and refuse before anything is spent.
+                .layer(DecodeLayer::new(config.server.max_body))
+                // What a call goes on from is part of what it asks, so above whatever judges it.
+                .layer(responses.clone())
+                // Cache key and cascade depend on the tier.
+                .layer(ClassifyLayer::new(router.policy().clone()))
+                // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
+                .option_layer(sessions::affinity(config, &bindings, &prices))
+                // The cache key names the upstream, so the target is chosen above the cache.
+                .layer(BindLayer::new(bindings))
+                // Said by the layers below where they are on; every answer says something.
+                .layer(SetResponseHeaderLayer::if_not_present(
+                    CACHE,
+                    HeaderValue::from_static("bypass"),
+                ))
+                .layer(SetResponseHeaderLayer::if_not_present(
+                    CASCADE,
+                    HeaderValue::from_static("off"),
+                ))
+                // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
+                .layer(KeepAliveLayer::new(config.server.keep_alive))
+                // A hit must cost no model.
+                .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
+                // Sees both what was drafted and what the caller got, and nothing that was answered before.
+                .option_layer(labels.clone().map(|desk| {
+                    cascade::shadow(config, desk, telemetry.meter(), &dispatch, &prices)
+                }))
+                // Asks the small model first; each arm below it is an attempt of its own.
+                .option_layer(cascade::cascade(config, learned, &dispatch, &prices))
+                // The leaf: encode, send, decode.
+                .service(dispatch.clone());
 
         let gateway = ServiceBuilder::new()
             // Sees everything: a panic below becomes an answer, not a broken connection.
@@ -215,190 +203,8 @@ fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
     }
 }
 
-type Sessions = Either<affinity::Memory, affinity::Shared>;
-
-fn affinity(
-    config: &Config,
-    bindings: &Bindings,
-    prices: &PriceList,
-) -> Option<AffinityLayer<Sessions>> {
-    let settings = &config.affinity;
-    if !settings.enabled {
-        return None;
-    }
-    let near = affinity::Memory::new(settings.max_sessions as u64, settings.ttl);
-    let shared = settings.store == SharedBy::Redis;
-    let store = match redis(&config.redis).filter(|_| shared) {
-        Some(redis) => Either::Right(affinity::Shared::new(redis, settings.ttl, near)),
-        None => Either::Left(near),
-    };
-    let (bindings, prices) = (bindings.clone(), prices.clone());
-    let layer = AffinityLayer::new(store)
-        .targets(move |tier| bindings.target(tier).cloned())
-        .prices(move |target| prices.price(target))
-        // It bounds its own time, and more exactly.
-        .patience(config.redis.timeout * 2);
-    Some(layer)
-}
-
-/// The one connection for all that is shared; the configuration has made sure that the address is one.
-fn redis(settings: &config::Redis) -> Option<Redis> {
-    let redis = Redis::new(settings.url.as_ref()?.expose()).ok()?;
-    Some(redis.timeout(settings.timeout).on_fault(log::redis))
-}
-
 fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {
     PromptCacheLayer::new(Memory::new(cache.max_bytes, cache.ttl)).sampled(cache.sampled)
-}
-
-type Small = tierway_layers::bind::Retarget<Dispatch>;
-/// What is broken is rejected whatever has been learned.
-type Predicate = Vetoed<Learned, Vetoes>;
-
-/// What judges drafts, with what it has learned so far.
-fn learned(config: &Config) -> Learned {
-    let told = &config.cascade;
-    let model = told.model.as_deref().filter(|_| told.enabled);
-    let model = model_file::read_or_prior(model);
-    labels::announce(&model);
-    Learned::new(model).uncertified_defers(told.uncertified == Uncertified::Defer)
-}
-
-fn shadow(
-    config: &Config,
-    desk: labels::Desk,
-    meter: Meter,
-    dispatch: &Dispatch,
-    prices: &PriceList,
-) -> ShadowLayer<Dispatch> {
-    let told = &config.labels;
-    let judge = told.judge.as_ref().map(|judge| {
-        let model = ServiceBuilder::new()
-            .layer(RetargetLayer::new(judge.clone()))
-            .service(dispatch.clone());
-        Judge::new(model)
-    });
-    let prices = prices.clone();
-    let spawn = |comparison| {
-        tokio::spawn(comparison);
-    };
-    ShadowLayer::new(dispatch.clone(), spawn)
-        .share(told.shadow_share)
-        .a_day(told.shadow_usd_per_day)
-        .in_flight(told.shadow_in_flight)
-        .judge(judge)
-        .prices(move |target| prices.price(target))
-        .on_event(move |event| desk.hear(event, &meter))
-}
-
-fn cascade(
-    config: &Config,
-    learned: Learned,
-    dispatch: &Dispatch,
-    prices: &PriceList,
-) -> Option<CascadeLayer<Small, Predicate>> {
-    let small = config.small().filter(|_| config.cascade.enabled)?;
-    let arm = ServiceBuilder::new()
-        .layer(RetargetLayer::new(small.clone()))
-        .service(dispatch.clone());
-    let told = &config.cascade;
-    let mut layer = CascadeLayer::new(arm, learned.vetoed_by(Vetoes::default()))
-        .tiers(told.tiers.iter().copied())
-        .threshold(told.threshold)
-        .streams(told.streams)
-        .tools(told.tools)
-        .max_added_latency(told.max_added_latency)
-        .stay_big(told.stay_big)
-        .logprobs(told.logprobs)
-        .hedge(told.hedge_share, told.hedge_after, 0.5)
-        // Where the tier is bound to the small model anyway, there is nothing to try first.
-        .unless_bound_to(small.clone())
-        // Nor where it is hardly cheaper.
-        .skip_when(too_dear(
-            small.clone(),
-            told.max_price_ratio,
-            prices.clone(),
-        ));
-    for (tier, own) in &told.tier {
-        if let Some(streams) = own.streams {
-            layer = layer.streams_of(*tier, streams);
-        }
-        if let Some(limit) = own.max_added_latency {
-            layer = layer.max_added_latency_of(*tier, Some(limit).filter(|l| !l.is_zero()));
-        }
-    }
-    Some(layer)
-}
-
-/// A draft costs its price whether it is kept or not, so of the big model's cost it saves the share of drafts that are kept, less the ratio
-/// of the prices: from `ratio` on it is not tried. Where a price is not known, or both are nothing, there is no saying.
-fn too_dear(
-    small: Target,
-    ratio: f64,
-    prices: PriceList,
-) -> impl Fn(&chat::Request) -> Option<&'static str> + Send + Sync + 'static {
-    move |req| {
-        let (drafting, answering) = (prices.price(&small)?, prices.price(Target::of(req)?)?);
-        let usage = Usage {
-            input: tokens::estimate(req.body()),
-            output: USUAL_OUTPUT,
-            ..Usage::default()
-        };
-        let (drafting, answering) = (drafting.cost(&usage), answering.cost(&usage));
-        let dear = drafting > Usd::ZERO && drafting.as_dollars() >= ratio * answering.as_dollars();
-        dear.then_some("price")
-    }
-}
-
-pub(crate) fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
-    config
-        .providers
-        .iter()
-        .map(|(name, provider)| provider.build(name))
-        .collect()
-}
-
-pub(crate) fn names(config: &Config) -> Names {
-    let mut names = Names::new(config.providers.keys().cloned());
-    for (name, route) in &config.models {
-        names = names.map(
-            name,
-            match route {
-                Route::Auto => Wish::Auto,
-                Route::Tier(tier) => Wish::Tier(*tier),
-                Route::Target(target) => Wish::Target(target.clone()),
-            },
-        );
-    }
-    for target in config.tiers.values() {
-        names = names.serves(&target.model, target.clone());
-    }
-    names
-}
-
-pub(crate) fn bindings(config: &Config, names: &Names) -> Bindings {
-    let mut bindings = Bindings::new(names.clone()).tenants(routing::tenants(config));
-    for (tier, target) in &config.tiers {
-        bindings = bindings.tier(*tier, target.clone());
-    }
-    match &config.embeddings.default {
-        Some(target) => bindings.embeddings(target.clone()),
-        None => bindings,
-    }
-}
-
-pub(crate) fn prices(config: &Config) -> PriceList {
-    let mut list = PriceList::embedded();
-    for (name, provider) in &config.providers {
-        if provider.kind.is_local() {
-            list = list.with_free_provider(name);
-        }
-        list = list.with_listed_as(name, provider.kind.priced_as());
-    }
-    for (target, price) in &config.prices {
-        list = list.with_override(target, *price);
-    }
-    list
 }
 
 /// The answer after a panic. It cannot know the caller's dialect any more, so its body has the fields of both.

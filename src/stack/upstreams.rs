@@ -1,0 +1,64 @@
+//! Whom the gateway can ask, by which names, and at what prices.
+use crate::{
+    config::{Config, Route},
+    routing,
+};
+use tierway_layers::{
+    bind::Bindings,
+    names::{Names, Wish},
+};
+use tierway_services::{
+    prices::PriceList,
+    providers::{Provider, ProviderError},
+};
+
+pub(crate) fn providers(config: &Config) -> Result<Vec<Provider>, ProviderError> {
+    config
+        .providers
+        .iter()
+        .map(|(name, provider)| provider.build(name))
+        .collect()
+}
+
+pub(crate) fn names(config: &Config) -> Names {
+    let mut names = Names::new(config.providers.keys().cloned());
+    for (name, route) in &config.models {
+        names = names.map(
+            name,
+            match route {
+                Route::Auto => Wish::Auto,
+                Route::Tier(tier) => Wish::Tier(*tier),
+                Route::Target(target) => Wish::Target(target.clone()),
+            },
+        );
+    }
+    for target in config.tiers.values() {
+        names = names.serves(&target.model, target.clone());
+    }
+    names
+}
+
+pub(crate) fn bindings(config: &Config, names: &Names) -> Bindings {
+    let mut bindings = Bindings::new(names.clone()).tenants(routing::tenants(config));
+    for (tier, target) in &config.tiers {
+        bindings = bindings.tier(*tier, target.clone());
+    }
+    match &config.embeddings.default {
+        Some(target) => bindings.embeddings(target.clone()),
+        None => bindings,
+    }
+}
+
+pub(crate) fn prices(config: &Config) -> PriceList {
+    let mut list = PriceList::embedded();
+    for (name, provider) in &config.providers {
+        if provider.kind.is_local() {
+            list = list.with_free_provider(name);
+        }
+        list = list.with_listed_as(name, provider.kind.priced_as());
+    }
+    for (target, price) in &config.prices {
+        list = list.with_override(target, *price);
+    }
+    list
+}
