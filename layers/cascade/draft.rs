@@ -1,5 +1,9 @@
 //! What a predicate gets to see.
-use super::{Family, Judge, family, schemas::Tools};
+use super::{
+    Family, Judge,
+    schemas::{Schema, Tools},
+};
+use crate::{classify, learn::Vector};
 use std::{borrow::Cow, sync::OnceLock, time::Duration};
 use tierway_services::chat::{self, Answer, Logprob, ToolCall};
 
@@ -20,9 +24,10 @@ pub struct Draft<'a> {
 pub struct Asked<'r> {
     request: &'r chat::Request,
     question: OnceLock<String>,
+    vector: OnceLock<Option<Vector>>,
     family: OnceLock<Family>,
     tools: OnceLock<Tools>,
-    schema: OnceLock<Option<super::schemas::Schema>>,
+    schema: OnceLock<Option<Schema>>,
     judge: Option<&'r Judge>,
 }
 
@@ -87,7 +92,7 @@ impl<'a> Draft<'a> {
     pub fn question(&self) -> Cow<'a, str> {
         match self.asked {
             Some(asked) => Cow::Borrowed(asked.question()),
-            None => Cow::Owned(family::question(self.request)),
+            None => Cow::Owned(classify::question(self.request.body())),
         }
     }
     /// What kind of task it is.
@@ -121,6 +126,7 @@ impl<'r> Asked<'r> {
         Self {
             request,
             question: OnceLock::new(),
+            vector: OnceLock::new(),
             family: OnceLock::new(),
             tools: OnceLock::new(),
             schema: OnceLock::new(),
@@ -136,7 +142,13 @@ impl<'r> Asked<'r> {
     /// See [`Draft::question`].
     #[must_use]
     pub fn question(&self) -> &str {
-        self.question.get_or_init(|| family::question(self.request))
+        self.question
+            .get_or_init(|| classify::question(self.request.body()))
+    }
+    /// What a model reads of the question, see [`classify::vector`].
+    pub(super) fn vector(&self) -> Option<&Vector> {
+        let read = || classify::vector(self.request.body());
+        self.vector.get_or_init(read).as_ref()
     }
     /// See [`Draft::family`].
     #[must_use]
@@ -151,8 +163,8 @@ impl<'r> Asked<'r> {
             .get_or_init(|| Tools::offered(self.request.body()))
     }
     /// The schema that the answer is to keep to.
-    pub(super) fn schema(&self) -> Option<&super::schemas::Schema> {
-        let read = || super::schemas::Schema::demanded(self.request.body());
+    pub(super) fn schema(&self) -> Option<&Schema> {
+        let read = || Schema::demanded(self.request.body());
         self.schema.get_or_init(read).as_ref()
     }
 }

@@ -1,5 +1,5 @@
 //! What kind of task a request is.
-use tierway_services::chat::{self, PartKind};
+use tierway_services::chat;
 
 /// A kind of task, coarse on purpose: scores are comparable within one, and each needs labels of its own.
 ///
@@ -67,52 +67,6 @@ impl Family {
             Self::Prose
         }
     }
-}
-
-/// Blocks that harnesses write into the user's turns.
-const WRAPPED: &[(&str, &str)] = &[
-    ("<system-reminder>", "</system-reminder>"),
-    ("<environment_context>", "</environment_context>"),
-    ("<user_instructions>", "</user_instructions>"),
-    ("<environment_details>", "</environment_details>"),
-    ("<command-name>", "</command-name>"),
-    ("<command-message>", "</command-message>"),
-    ("<local-command-stdout>", "</local-command-stdout>"),
-    ("<ide_selection>", "</ide_selection>"),
-    ("<ide_opened_file>", "</ide_opened_file>"),
-];
-
-/// The last words that are the user's, without what a harness wrapped around them.
-pub(super) fn question(request: &chat::Request) -> String {
-    let prompt = request.body();
-    let facts = prompt.facts();
-    let user = |turn: &&chat::Turn| turn.speaker == chat::Speaker::User && turn.has(PartKind::Text);
-    let turns = facts.turns.iter().rev().filter(user);
-    for turn in turns {
-        let texts = turn.parts.iter().filter(|p| p.kind == PartKind::Text);
-        let words: Vec<String> = texts
-            .map(|part| unwrapped(&prompt.text(part)))
-            .filter(|text| !text.is_empty())
-            .collect();
-        if !words.is_empty() {
-            return words.join("\n");
-        }
-    }
-    String::new()
-}
-
-fn unwrapped(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (begin, end) in WRAPPED {
-        while let Some(from) = text.find(begin) {
-            let to = text
-                .get(from..)
-                .and_then(|rest| rest.find(end))
-                .map_or(text.len(), |at| from + at + end.len());
-            text.replace_range(from..to, "");
-        }
-    }
-    text.trim().to_owned()
 }
 
 /// Whether lines or words of the question are marked A, B, C as answers to pick from.
@@ -195,7 +149,10 @@ fn has_word(text: &str, words: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ask, chat_request};
+    use crate::{
+        classify::question,
+        testing::{ask, chat_request},
+    };
 
     #[test]
     fn families_are_told_apart() {
@@ -214,7 +171,7 @@ mod tests {
             ("Summarise the summary of the totality.", Family::Prose),
         ] {
             let req = ask("m", text);
-            assert_eq!(Family::of(&req, &question(&req)), family, "{text}");
+            assert_eq!(Family::of(&req, &question(req.body())), family, "{text}");
         }
         let tools = chat_request(
             r#"{"model":"m","tools":[{}],"messages":[{"role":"user","content":"hi"}]}"#,
@@ -224,14 +181,5 @@ mod tests {
             r#"{"model":"m","response_format":{"type":"json_object"},"messages":[{"role":"user","content":"hi"}]}"#,
         );
         assert_eq!(Family::of(&json, "hi"), Family::Json);
-    }
-
-    #[test]
-    fn the_question_is_the_users_own() {
-        let req = chat_request(
-            r#"{"model":"m","messages":[{"role":"user","content":"First?"},{"role":"assistant","content":"Yes."},
-            {"role":"user","content":[{"type":"text","text":"<system-reminder>be brief</system-reminder>"},{"type":"text","text":"Second? "}]}]}"#,
-        );
-        assert_eq!(question(&req), "Second?");
     }
 }

@@ -62,17 +62,16 @@ impl Learned {
 impl Confidence for Learned {
     fn judge(&self, draft: &Draft<'_>) -> impl Future<Output = Verdict> + Send {
         let model = self.model();
-        let prompt = draft.request().body();
         let told = signals::Told::default();
-        let vector = signals::see(draft.answer(), prompt, &told);
-        let prior = signals::prior(draft.answer(), prompt, &draft.question(), &told);
+        let vector = signals::see(draft, &told);
+        let prior = signals::prior(draft, &told);
         let family = draft.family();
         let operating = model.operating_of(family);
         // A threshold that was calibrated is on the scale of the score; one that was configured is a probability.
         let confidence = match operating {
             Some(_) => model.score(&vector, prior, family),
             None if model.labels() > 0 => model.good(&vector, prior, family),
-            None => signals::unlabelled(draft.answer(), prior, &told),
+            None => signals::unlabelled(draft, prior, &told),
         };
         let reason = if model.labels() > 0 {
             "learned"

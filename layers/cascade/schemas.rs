@@ -1,7 +1,7 @@
 //! The tools that a request offers and the schema that it demands, read and compiled once a request.
 use jsonschema::Validator;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{fmt, sync::OnceLock};
 use tierway_services::chat::{PartKind, Prompt};
 
@@ -61,6 +61,11 @@ impl Tools {
         }
     }
 
+    /// Those that could be read.
+    pub(super) fn list(&self) -> &[Tool] {
+        &self.list
+    }
+
     /// The tool of this name; `Err` where there is none.
     pub(super) fn find(&self, name: &str) -> Result<Option<&Tool>, ()> {
         match self.list.iter().find(|tool| tool.name == name) {
@@ -91,16 +96,50 @@ impl Tool {
         })
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The arguments that must be given.
+    fn required(&self) -> impl Iterator<Item = &str> {
+        let schema = self.parameters.as_ref();
+        let required = schema.and_then(|s| s.get("required")?.as_array());
+        required.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// The arguments that may be given, with their schemas.
+    fn properties(&self) -> Option<&Map<String, Value>> {
+        self.parameters.as_ref()?.get("properties")?.as_object()
+    }
+
+    /// How much is wrong with these arguments: missing, unknown, of another type, not among the choices. A measure where
+    /// [`fault`](Self::fault) is a verdict, so it makes do with schemas that are none: types such as `dict` fit anything.
+    pub(super) fn faults(&self, arguments: &Map<String, Value>) -> usize {
+        let missing = self.required().filter(|r| !arguments.contains_key(*r));
+        let unknown = |name: &str| match self.properties() {
+            None => None,
+            Some(properties) if properties.is_empty() => None,
+            Some(properties) => Some(properties.get(name)),
+        };
+        let wrong = arguments
+            .iter()
+            .filter(|(name, value)| match unknown(name) {
+                None => false,
+                Some(None) => true,
+                Some(Some(schema)) => {
+                    !fits_type(value, schema.get("type")) || !is_choice(value, schema.get("enum"))
+                }
+            });
+        missing.count() + wrong.count()
+    }
+
     /// What is wrong with `arguments`, if anything is.
     pub(super) fn fault(&self, arguments: &Value) -> Option<Fault> {
         let schema = self.parameters.as_ref()?;
         let given = arguments.as_object()?;
-        let required = schema.get("required").and_then(Value::as_array);
-        let mut required = required.into_iter().flatten().filter_map(Value::as_str);
-        if required.any(|name| !given.contains_key(name)) {
+        if self.required().any(|name| !given.contains_key(name)) {
             return Some(Fault::Missing);
         }
-        let properties = schema.get("properties").and_then(Value::as_object);
         // Without a word on others, JSON Schema allows them; a model that makes one up has misread the tool all the same.
         let closed = matches!(
             schema.get("additionalProperties"),
@@ -110,7 +149,7 @@ impl Tool {
                 .iter()
                 .all(|key| schema.get(*key).is_none());
         if closed
-            && let Some(properties) = properties
+            && let Some(properties) = self.properties()
             && given.keys().any(|name| !properties.contains_key(name))
         {
             return Some(Fault::Unknown);
@@ -118,6 +157,33 @@ impl Tool {
         let validator = self.compiled.get_or_init(|| compile(schema)).as_ref()?;
         let error = validator.iter_errors(arguments).next()?;
         Some(fault_of(&error))
+    }
+}
+
+fn is_choice(value: &Value, choices: Option<&Value>) -> bool {
+    choices
+        .and_then(Value::as_array)
+        .is_none_or(|c| c.contains(value))
+}
+
+/// Whether `value` is of the type that a schema names; one that JSON Schema does not know fits anything.
+fn fits_type(value: &Value, schema: Option<&Value>) -> bool {
+    let fits = |name: &str| match name {
+        "string" => value.is_string(),
+        "integer" => {
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|f| f.fract() == 0.0)
+        }
+        "number" | "float" | "double" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" | "dict" => value.is_object(),
+        "null" => value.is_null(),
+        _ => true,
+    };
+    match schema {
+        Some(Value::String(name)) => fits(name),
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).any(fits),
+        _ => true,
     }
 }
 

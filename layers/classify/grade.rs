@@ -50,6 +50,9 @@ pub fn question(prompt: &Prompt) -> String {
     let mut question = String::new();
     for turn in user_turns(prompt.facts()) {
         for part in turn.parts.iter().filter(|p| p.kind == PartKind::Text) {
+            if !question.is_empty() && !question.ends_with('\n') {
+                question.push('\n');
+            }
             clean(&prompt.text(part), |words| question.push_str(words));
         }
         if !question.trim().is_empty() {
@@ -59,10 +62,10 @@ pub fn question(prompt: &Prompt) -> String {
     question
 }
 
-/// How probably a small model gets this right, by the shipped weights; `None` where nothing was asked.
+/// How probably a small model gets right what was asked so, by the shipped weights.
 #[must_use]
-pub fn chance(prompt: &Prompt) -> Option<f32> {
-    Some(Prior::shipped()?.right(&vector(prompt)?, |logit| logit))
+pub fn chance(vector: &Vector) -> Option<f32> {
+    Some(Prior::shipped()?.right(vector, |logit| logit))
 }
 
 /// What a model reads of a conversation: its deciding ask as numbers and n-grams; `None` where nothing was asked.

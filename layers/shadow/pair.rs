@@ -5,7 +5,7 @@ use super::{
     purse::Aside,
 };
 use crate::cascade::{
-    Draft, Sighted,
+    Asked, Draft, Sighted,
     signals::{self, Told},
 };
 use crate::wire;
@@ -78,12 +78,12 @@ impl Kept {
     /// What is seen of an answer that no cascade has looked at.
     pub(super) fn see(&self, answer: Answer) -> Sighted {
         let told = Told::default();
-        let draft = Draft::new(&answer, &self.req, Duration::ZERO);
-        let (family, question) = (draft.family(), draft.question().into_owned());
+        let asked = Asked::new(&self.req);
+        let draft = Draft::new(&answer, &self.req, Duration::ZERO).with(&asked);
         Sighted {
-            vector: signals::see(&answer, self.req.body(), &told),
-            prior: signals::prior(&answer, self.req.body(), &question, &told),
-            family,
+            vector: signals::see(&draft, &told),
+            prior: signals::prior(&draft, &told),
+            family: draft.family(),
             confidence: 0.0,
             answer,
         }

@@ -10,7 +10,7 @@ use std::{
 };
 use tierway_layers::{
     cascade::{
-        Draft,
+        Asked, Draft,
         signals::{self, Told},
     },
     classify::{Decision, Heuristic, Policy, Rule, Ruled, SideRequests},
@@ -132,10 +132,11 @@ fn confidence(row: &Row<'_>, request: &chat::Request) -> Option<f64> {
         p_true: row.signals.p_true,
         agreement: row.signals.sc3,
     };
-    let draft = Draft::new(&answer, request, Duration::ZERO);
-    let prior = signals::prior(&answer, request.body(), &draft.question(), &told);
+    let asked = Asked::new(request);
+    let draft = Draft::new(&answer, request, Duration::ZERO).with(&asked);
+    let prior = signals::prior(&draft, &told);
     // As the gateway has it, so that a threshold means the same to both.
-    Some(signals::unlabelled(&answer, prior, &told))
+    Some(signals::unlabelled(&draft, prior, &told))
 }
 
 fn scored<'a>(row: &'a Row<'_>, decision: Option<Decision>, confidence: Option<f64>) -> Scored<'a> {

@@ -1,9 +1,9 @@
 //! The learned scorer, measured: what the gateway would learn from a deployment's labels, from the rows it may see.
 use super::{Row, Scorer};
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tierway_layers::{
     cascade::{
-        Draft, Labelled, Model,
+        Asked, Draft, Labelled, Model,
         signals::{self, Told},
     },
     classify::{self, Heuristic, Policy},
@@ -11,7 +11,7 @@ use tierway_layers::{
     names::{Names, Wish},
 };
 use tierway_services::{
-    chat::{self, Answer, Operation, Prompt},
+    chat::{self, Operation, Prompt},
     dialect::Dialect,
     translate,
 };
@@ -128,14 +128,18 @@ impl Seen {
             p_true: row.signals.p_true,
             agreement: row.signals.sc3,
         };
-        let unlabelled = answer.as_ref().map(|answer| {
-            let question = classify::question(&prompt);
-            let prior = signals::prior(answer, &prompt, &question, &told);
-            signals::unlabelled(answer, prior, &told)
+        let request = chat::Request::new(prompt.clone());
+        let asked = Asked::new(&request);
+        let draft = answer
+            .as_ref()
+            .map(|answer| Draft::new(answer, &request, Duration::ZERO).with(&asked));
+        let unlabelled = draft.map(|draft| {
+            let prior = signals::prior(&draft, &told);
+            signals::unlabelled(&draft, prior, &told)
         });
-        let cascade = answer.map(|answer| labelled(&answer, &prompt, &told, nothing(row)));
+        let cascade = draft.map(|draft| labelled(&draft, &told, nothing(row)));
         let policy = Heuristic::new(Names::default().map("*", Wish::Auto));
-        let decision = policy.classify(&chat::Request::new(prompt.clone()));
+        let decision = policy.classify(&request);
         let mut route = nothing(row);
         route.vector = classify::vector(&prompt).unwrap_or_default();
         route.vector.numbers.resize(classify::NUMBERS, f32::NAN);
@@ -154,13 +158,11 @@ pub(crate) fn cascade_label(row: &Row) -> Option<Labelled> {
 }
 
 /// What is seen of a draft, beside its judgement in `row`.
-fn labelled(answer: &Answer, prompt: &Prompt, told: &Told, row: Labelled) -> Labelled {
-    let request = chat::Request::new(prompt.clone());
-    let draft = Draft::new(answer, &request, std::time::Duration::ZERO);
+fn labelled(draft: &Draft<'_>, told: &Told, row: Labelled) -> Labelled {
     Labelled {
-        vector: signals::see(answer, prompt, told),
+        vector: signals::see(draft, told),
         // Not what was believed of the question: that was learned, perhaps from these very rows.
-        prior: signals::evidence(answer, prompt, &draft.question(), told),
+        prior: signals::evidence(draft, told),
         family: draft.family(),
         ..row
     }

@@ -2,21 +2,12 @@
 //!
 //! A call that is wrong is mostly one of three kinds: to a tool that has nothing to do with the ask, with arguments that nobody named, or
 //! against the tool's own schema. All three can be seen before anything is executed.
-use super::{log, share};
+use super::{
+    super::{Draft, schemas::Tool},
+    log, share,
+};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
-use tierway_services::chat::{Answer, Prompt};
-
-/// Tools of more bytes than this are not looked at: who judges a draft must be faster than who writes it.
-const MOST_BYTES: usize = 256 << 10;
-
-/// A tool on offer.
-#[derive(Debug)]
-struct Tool {
-    name: String,
-    parameters: Map<String, Value>,
-    required: Vec<String>,
-}
 
 /// What is seen of a draft's calls.
 #[derive(Debug, Default)]
@@ -40,8 +31,8 @@ struct Seen {
 /// Half is the share of arguments that the ask names, half how far the called tool's name is made of its words; a call against the tool's
 /// schema costs three tenths. A draft that calls nothing is as plausible as no tool fits.
 #[must_use]
-pub fn plausibility(answer: &Answer, prompt: &Prompt, question: &str) -> Option<f64> {
-    let seen = Seen::of(answer, prompt, question)?;
+pub fn plausibility(draft: &Draft<'_>) -> Option<f64> {
+    let seen = Seen::of(draft)?;
     if seen.calls == 0 {
         return Some(0.1 + 0.9 * f64::from(1.0 - seen.best_fit));
     }
@@ -67,8 +58,8 @@ pub(super) const NAMES: &[&str] = &[
 ];
 
 /// The numbers of a draft's calls, in a fixed order; NaN where no tools were offered.
-pub(super) fn read(answer: &Answer, prompt: &Prompt, question: &str) -> Vec<f32> {
-    let Some(s) = Seen::of(answer, prompt, question) else {
+pub(super) fn read(draft: &Draft<'_>) -> Vec<f32> {
+    let Some(s) = Seen::of(draft) else {
         return vec![f32::NAN; 11];
     };
     let called = |x: f32| if s.calls == 0 { f32::NAN } else { x };
@@ -93,16 +84,15 @@ pub(super) fn read(answer: &Answer, prompt: &Prompt, question: &str) -> Vec<f32>
 }
 
 impl Seen {
-    fn of(answer: &Answer, prompt: &Prompt, question: &str) -> Option<Self> {
-        let span = prompt.facts().tools_span.as_ref()?;
-        if span.len() > MOST_BYTES {
-            return None;
-        }
-        let offers: Vec<Value> = serde_json::from_str(prompt.json(span)).ok()?;
-        let tools: Vec<Tool> = offers.into_iter().filter_map(Tool::read).collect();
+    fn of(draft: &Draft<'_>) -> Option<Self> {
+        draft.asked(|asked| Self::between(draft, asked.question(), asked.tools().list()))
+    }
+
+    fn between(draft: &Draft<'_>, question: &str, tools: &[Tool]) -> Option<Self> {
         if tools.is_empty() {
             return None;
         }
+        let answer = draft.answer();
         let asked = stems(question);
         let text = plain(question);
         let numbers = numbers(question);
@@ -114,7 +104,7 @@ impl Seen {
         let mut seen = Self {
             offered: tools.len(),
             calls: answer.tool_calls.len(),
-            best_fit: tools.iter().map(|t| fit(&t.name)).fold(0.0, f32::max),
+            best_fit: tools.iter().map(|t| fit(t.name())).fold(0.0, f32::max),
             grounded: f32::NAN,
             least_grounded: f32::NAN,
             ..Self::default()
@@ -124,7 +114,7 @@ impl Seen {
         for call in &answer.tool_calls {
             fits.push(fit(&call.name));
             seen.twice += usize::from(!made.insert((&call.name, &call.arguments)));
-            let tool = tools.iter().find(|t| t.name == call.name);
+            let tool = tools.iter().find(|t| t.name() == call.name);
             let arguments = match call.arguments.trim() {
                 "" => Ok(Map::new()),
                 json => serde_json::from_str::<Map<String, Value>>(json),
@@ -145,76 +135,6 @@ impl Seen {
             seen.least_grounded = grounds.iter().copied().fold(1.0, f32::min);
         }
         Some(seen)
-    }
-}
-
-impl Tool {
-    /// Reads an offer in whichever dialect.
-    fn read(mut offer: Value) -> Option<Self> {
-        let mut tool = match offer.get_mut("function") {
-            Some(function) => function.take(),
-            None => offer,
-        };
-        let schema = ["parameters", "input_schema"]
-            .iter()
-            .find_map(|key| tool.get_mut(key).map(Value::take))
-            .unwrap_or_default();
-        let name = tool.get("name")?.as_str()?.to_owned();
-        let required = schema.get("required").and_then(Value::as_array);
-        let required = required.into_iter().flatten().filter_map(|r| r.as_str());
-        Some(Self {
-            name,
-            required: required.map(str::to_owned).collect(),
-            parameters: match schema.get("properties") {
-                Some(Value::Object(properties)) => properties.clone(),
-                _ => Map::new(),
-            },
-        })
-    }
-
-    /// What is wrong with these arguments: missing, unknown, of another type, not among the choices.
-    fn faults(&self, arguments: &Map<String, Value>) -> usize {
-        let missing = self
-            .required
-            .iter()
-            .filter(|r| !arguments.contains_key(*r))
-            .count();
-        let wrong = arguments
-            .iter()
-            .filter(|(name, value)| match self.parameters.get(*name) {
-                None => !self.parameters.is_empty(),
-                Some(schema) => {
-                    !fits_type(value, schema.get("type")) || !is_choice(value, schema.get("enum"))
-                }
-            });
-        missing + wrong.count()
-    }
-}
-
-fn is_choice(value: &Value, choices: Option<&Value>) -> bool {
-    choices
-        .and_then(Value::as_array)
-        .is_none_or(|c| c.contains(value))
-}
-
-/// Whether `value` is of the type that a schema names; one that JSON Schema does not know fits anything.
-fn fits_type(value: &Value, schema: Option<&Value>) -> bool {
-    let fits = |name: &str| match name {
-        "string" => value.is_string(),
-        "integer" => {
-            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|f| f.fract() == 0.0)
-        }
-        "number" | "float" | "double" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        "array" => value.is_array(),
-        "object" | "dict" => value.is_object(),
-        "null" => value.is_null(),
-        _ => true,
-    };
-    match schema {
-        Some(Value::String(name)) => fits(name),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).any(fits),
-        _ => true,
     }
 }
 

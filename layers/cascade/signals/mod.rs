@@ -13,8 +13,8 @@ pub(crate) use arithmetic::last_number;
 pub use calls::plausibility;
 pub use prior::{evidence, prior, unlabelled};
 
+use super::Draft;
 use crate::{classify, learn::Vector};
-use tierway_services::chat::{Answer, Prompt};
 
 /// What was found out about a draft by asking further, where anything was.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -27,17 +27,15 @@ pub struct Told {
 
 /// The vector of a question and a draft of its answer: what [`classify`] sees of the question, then what the draft shows.
 #[must_use]
-pub fn see(answer: &Answer, prompt: &Prompt, told: &Told) -> Vector {
-    let asked = classify::vector(prompt);
-    let question = classify::question(prompt);
-    let (text, grams) = text::read(answer, &question);
+pub fn see(draft: &Draft<'_>, told: &Told) -> Vector {
+    let answer = draft.answer();
+    let (asked, (text, grams)) =
+        draft.asked(|a| (a.vector().cloned(), text::read(answer, a.question())));
     let mut vector = asked.unwrap_or_default();
     vector.numbers.resize(classify::NUMBERS, f32::NAN);
     vector.numbers.extend(text);
     vector.numbers.extend(arithmetic::read(&answer.text));
-    vector
-        .numbers
-        .extend(calls::read(answer, prompt, &question));
+    vector.numbers.extend(calls::read(draft));
     vector.numbers.extend(logprobs::read(&answer.logprobs));
     vector.numbers.extend([
         told.p_true.map_or(f32::NAN, logit),
@@ -90,12 +88,14 @@ mod tests {
     use super::*;
     use crate::testing::ask;
     use std::collections::HashSet;
+    use tierway_services::chat::Answer;
 
     #[test]
     fn every_number_has_a_name_of_its_own() {
         let request = ask("m", "What is 3 times 60?");
         let answer = Answer::default();
-        let vector = see(&answer, request.body(), &Told::default());
+        let draft = Draft::new(&answer, &request, std::time::Duration::ZERO);
+        let vector = see(&draft, &Told::default());
         assert_eq!(vector.numbers.len(), names().count());
         assert_eq!(names().collect::<HashSet<_>>().len(), names().count());
         assert!(vector.numbers.iter().all(|n| !n.is_infinite()));

@@ -3,9 +3,9 @@
 //! Put down by hand, from what holds in every published set: a token's probability, a model's own "true", the agreement of samples and the
 //! plausibility of calls say most; sums that are wrong say much; the words of an answer say next to nothing, so they are left out. It is
 //! a log-odds to start from, and no probability of anything until labels have calibrated it.
-use super::{Told, arithmetic, calls, logit, logprobs};
+use super::{super::Draft, Told, arithmetic, calls, logit, logprobs};
 use crate::classify;
-use tierway_services::chat::{Answer, Prompt, StopReason};
+use tierway_services::chat::StopReason;
 
 /// The log-odds of a draft of which nothing is known: what [`Vetoes`](crate::cascade::Vetoes) give one that nothing is wrong with.
 const NOTHING_KNOWN: f32 = 2.2;
@@ -33,7 +33,8 @@ const SWAY: f32 = 0.45;
 /// evidence against *this* answer, and no label has said yet how much it weighs. Such drafts have .85 to .93, in the prior's order, so that
 /// the usual threshold keeps what is not broken.
 #[must_use]
-pub fn unlabelled(answer: &Answer, prior: f32, told: &Told) -> f64 {
+pub fn unlabelled(draft: &Draft<'_>, prior: f32, told: &Told) -> f64 {
+    let answer = draft.answer();
     let speaks = !answer.logprobs.is_empty()
         || told.p_true.is_some()
         || told.agreement.is_some()
@@ -49,18 +50,20 @@ pub fn unlabelled(answer: &Answer, prior: f32, told: &Told) -> f64 {
 
 /// The log-odds that the draft is good enough: what it shows of itself, and what was believed of the question before.
 #[must_use]
-pub fn prior(answer: &Answer, prompt: &Prompt, question: &str, told: &Told) -> f32 {
-    let shown = evidence(answer, prompt, question, told);
+pub fn prior(draft: &Draft<'_>, told: &Told) -> f32 {
+    let shown = evidence(draft, told);
     // Tools are judged by their calls: a question says nothing more about those.
-    if prompt.facts().tool_count > 0 {
+    if draft.request().body().facts().tool_count > 0 {
         return shown;
     }
-    classify::chance(prompt).map_or(shown, |chance| shown + QUESTION * logit(f64::from(chance)))
+    let chance = draft.asked(|asked| classify::chance(asked.vector()?));
+    chance.map_or(shown, |chance| shown + QUESTION * logit(f64::from(chance)))
 }
 
 /// The part of [`prior`] that rests on the draft alone, and on nothing that was ever learned.
 #[must_use]
-pub fn evidence(answer: &Answer, prompt: &Prompt, question: &str, told: &Told) -> f32 {
+pub fn evidence(draft: &Draft<'_>, told: &Told) -> f32 {
+    let answer = draft.answer();
     let mut odds = 0.0;
     let mut known = false;
     let mut add = |weight: f32, value: f32| {
@@ -76,7 +79,7 @@ pub fn evidence(answer: &Answer, prompt: &Prompt, question: &str, told: &Told) -
         AGREEMENT,
         told.agreement.map_or(f32::NAN, |a| a as f32 - 0.5),
     );
-    let plausible = calls::plausibility(answer, prompt, question);
+    let plausible = calls::plausibility(draft);
     add(PLAUSIBLE, plausible.map_or(f32::NAN, |p| p as f32 - 0.5));
     if !known {
         odds = NOTHING_KNOWN;
