@@ -10,6 +10,10 @@ const SECONDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0,
     600.0,
 ];
+/// From an answer that was just given to one of last week.
+const AGES: [f64; 8] = [
+    1.0, 10.0, 60.0, 300.0, 1_800.0, 7_200.0, 86_400.0, 604_800.0,
+];
 /// How often histograms are drained into their buckets; without it they grow between scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -62,5 +66,6 @@ impl Metrics {
 fn recorder() -> Result<PrometheusRecorder, BuildError> {
     Ok(PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(names::CACHE_AGE_SECONDS.into()), &AGES)?
         .build_recorder())
 }

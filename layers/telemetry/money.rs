@@ -8,7 +8,8 @@ use tierway_services::{
 ///
 /// Three prices are put on the tokens of the answer that the caller got: the *baseline*, that of the model that was asked for; the
 /// *plan*, that of the model that the tier is bound to; and the *cost*, of all upstream calls that were really made. From baseline to plan
-/// is the tier's doing. From plan to cost is the cascade's where a small model's answer was kept, or the prompt cache's on a hit; and
+/// is the tier's doing. From plan to cost is the cascade's where a small model's answer was kept, or the prompt cache's on a hit, or where
+/// another call paid for the same answer; and
 /// where it cost more than planned, for drafts thrown away and calls repeated, deferral's. So always, to the picodollar:
 ///
 /// > baseline + extra costs = cost + savings
@@ -33,7 +34,7 @@ pub enum Saved {
     Tier,
     /// A small model's answer was kept.
     Cascade,
-    /// It had been answered before.
+    /// It had been answered before, or the same call was being answered.
     PromptCache,
 }
 
@@ -199,7 +200,11 @@ impl Books {
             let price = self.prices.price(entries.target.as_ref()?)?;
             Some(price.cost(usage))
         };
-        if let (Some(CacheStatus::Hit), Some((_, usage))) = (entries.cache, &entries.replayed) {
+        let shared = matches!(
+            entries.cache,
+            Some(CacheStatus::Hit | CacheStatus::Coalesced)
+        );
+        if let Some((_, usage)) = entries.replayed.as_ref().filter(|_| shared) {
             return Some(Plan {
                 usage: *usage,
                 cost: planned(usage)?,

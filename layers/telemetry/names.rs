@@ -67,7 +67,17 @@ metrics! {
     AFFINITY = "tierway_affinity_total", Counter, ["outcome"],
         "What became of conversations' models: new, same, kept, escalated, deescalated, forced, aside.";
     CACHE = "tierway_cache_total", Counter, ["status"],
-        "What the prompt cache did: hit, miss, bypass.";
+        "What the prompt cache did: hit, miss, coalesced (shared the upstream call of the same request, then under way), bypass.";
+    CACHE_STORED = "tierway_cache_stored_total", Counter, ["store"],
+        "Answers that were kept, by store: memory, disk, redis.";
+    CACHE_EVICTED = "tierway_cache_evicted_total", Counter, ["store", "cause"],
+        "Kept answers that were dropped, by cause: size, expired. Redis counts its own.";
+    CACHE_BYTES = "tierway_cache_bytes", Gauge, ["store"],
+        "What kept answers take up, bookkeeping included, by store: memory, disk.";
+    CACHE_ENTRIES = "tierway_cache_entries", Gauge, ["store"],
+        "How many answers are kept, by store: memory, disk.";
+    CACHE_AGE_SECONDS = "tierway_cache_age_seconds", Histogram, [],
+        "How old answers were when they were replayed.";
     CASCADE = "tierway_cascade_total", Counter, ["outcome", "reason", "certified"],
         "What the cascade did with small models' drafts: accepted, deferred, or skipped where nobody drafted; and whether the decision is certified: yes, no.";
     CASCADE_SECONDS = "tierway_cascade_seconds", Histogram, ["part"],
@@ -178,6 +188,31 @@ pub(super) fn affinity(status: AffinityStatus) -> Counter {
 
 pub(super) fn cache(status: CacheStatus) -> Counter {
     metrics::counter!(CACHE, "status" => status.as_str())
+}
+
+/// Counts [`CACHE_STORED`]; the store is of a closed set.
+pub fn cache_stored(store: &'static str) -> Counter {
+    metrics::counter!(CACHE_STORED, "store" => store)
+}
+
+/// Counts [`CACHE_EVICTED`]; store and cause are of closed sets.
+pub fn cache_evicted(store: &'static str, cause: &'static str) -> Counter {
+    metrics::counter!(CACHE_EVICTED, "store" => store, "cause" => cause)
+}
+
+/// Shows [`CACHE_BYTES`].
+pub fn cache_bytes(store: &'static str) -> Gauge {
+    metrics::gauge!(CACHE_BYTES, "store" => store)
+}
+
+/// Shows [`CACHE_ENTRIES`].
+pub fn cache_entries(store: &'static str) -> Gauge {
+    metrics::gauge!(CACHE_ENTRIES, "store" => store)
+}
+
+/// Records [`CACHE_AGE_SECONDS`].
+pub fn cache_age_seconds() -> Histogram {
+    metrics::histogram!(CACHE_AGE_SECONDS)
 }
 
 pub(super) fn cascade_seconds(part: &'static str) -> Histogram {

@@ -57,7 +57,7 @@ pub struct JournalEntries {
     pub affinity: Option<AffinityStatus>,
     /// What the prompt cache did.
     pub cache: Option<CacheStatus>,
-    /// What the answer that a cache hit replayed had cost in tokens, and from whom.
+    /// What the answer that a cache hit replayed, or that another call paid for, had cost in tokens, and from whom.
     pub replayed: Option<(Target, Usage)>,
     /// What the cascade did.
     pub cascade: Option<CascadeStatus>,
@@ -157,6 +157,8 @@ pub enum CacheStatus {
     Hit,
     /// Looked, not found.
     Miss,
+    /// Looked, not found, and answered with another call's upstream answer while that was under way.
+    Coalesced,
     /// Not looked: the call is not safe to replay.
     Bypass,
 }
@@ -168,6 +170,7 @@ impl CacheStatus {
         match self {
             Self::Hit => "hit",
             Self::Miss => "miss",
+            Self::Coalesced => "coalesced",
             Self::Bypass => "bypass",
         }
     }

@@ -113,6 +113,21 @@ fn a_hit_saves_what_it_did_not_ask_for() {
 }
 
 #[test]
+fn of_calls_that_share_an_upstream_call_one_pays_and_the_others_save() {
+    let payer = entries("auto", vec![attempt("big", Role::Only, usage(U.0, U.1))]);
+    assert_eq!(ok(&payer), [15_000, 0, 0, 3_000, 12_000, 0, 0]);
+    let mut other = entries("auto", vec![]);
+    other.cache = Some(CacheStatus::Coalesced);
+    assert_eq!(
+        ok(&other),
+        [0; 7],
+        "nothing is claimed until the answer is there"
+    );
+    other.replayed = Some((Target::new("cloud", "small"), usage(U.0, U.1)));
+    assert_eq!(ok(&other), [15_000, 0, 0, 0, 12_000, 0, 3_000]);
+}
+
+#[test]
 fn nothing_is_claimed_that_is_not_sure() {
     let served = attempt("big", Role::Only, usage(U.0, U.1));
     let e = entries("auto", vec![served.clone()]);
