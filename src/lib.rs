@@ -18,3 +18,4 @@ pub mod routes;
 pub mod routing;
 pub mod server;
 pub mod stack;
+pub mod wrap;

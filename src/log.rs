@@ -1,21 +1,26 @@
 //! What is logged: one line per call, for people on a terminal and as JSON otherwise.
 use crate::config::{self, LogFormat};
 use std::{
+    fs::{self, OpenOptions},
     io::{self, IsTerminal},
+    path::Path,
+    sync::Arc,
     time::Duration,
 };
 use tierway_layers::telemetry::CallRecord;
-use tierway_services::chat::{CascadeStatus, Tier};
+use tierway_services::{
+    BoxError,
+    chat::{CascadeStatus, Tier},
+};
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error.
 ///
 /// # Errors
 /// Where the level is no valid filter, or logging has been started already.
-pub fn init(log: &config::Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&log.level))?;
+pub fn init(log: &config::Log) -> Result<(), BoxError> {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(log)?)
         .with_writer(io::stderr)
         .with_target(false);
     let terminal = io::stderr().is_terminal();
@@ -26,6 +31,28 @@ pub fn init(log: &config::Log) -> Result<(), Box<dyn std::error::Error + Send + 
             .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
             .try_init(),
     }
+}
+
+/// Starts logging as JSON to the end of `file`: for whoever leaves the terminal to another program.
+///
+/// # Errors
+/// As [`init`], and where the file cannot be written.
+pub fn init_file(log: &config::Log, file: &Path) -> Result<(), BoxError> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let file = OpenOptions::new().create(true).append(true).open(file)?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter(log)?)
+        .with_target(false)
+        .with_writer(Arc::new(file))
+        .json()
+        .flatten_event(true)
+        .try_init()
+}
+
+fn filter(log: &config::Log) -> Result<EnvFilter, BoxError> {
+    Ok(EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&log.level))?)
 }
 
 /// One line per call: who answered, what it cost, what it saved. Never a word of the prompt, never a key.

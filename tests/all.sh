@@ -34,6 +34,7 @@ upstream | 600  | the suites below against the scripted upstream itself
 sdk      | 600  | the openai and anthropic SDKs through the gateway
 claude   | 600  | Claude Code through the gateway
 codex    | 600  | Codex through the gateway
+wrap     | 600  | Claude Code and Codex as children of `tierway wrap`
 vendor   | 600  | the anthropic and openai SDKs'\'' own API tests through the gateway
 schema   | 120  | what is written to upstreams and callers, by the vendors'\'' own schemas
 conform  | 300  | the conformance suite, 41 cases, on the gateway
@@ -208,9 +209,10 @@ step_deny() {
 }
 step_build() { unset TIERWAY_BIN; need_binary; "$TIERWAY_BIN" --version; }
 step_upstream() { need_python; need_claude; need_codex; TIERWAY_DIRECT=1 pytest tests/clients && "$VENV/bin/python" tests/clients/vendor.py --direct; }
-step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py; }
+step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py --ignore tests/clients/test_wrap.py; }
 step_claude() { need_python; need_claude; need_binary; pytest -n 2 tests/clients/test_claude_code.py; }
 step_codex() { need_python; need_codex; need_binary; pytest -n 2 tests/clients/test_codex.py; }
+step_wrap() { need_python; need_claude; need_codex; need_binary; pytest -n 2 tests/clients/test_wrap.py; }
 step_vendor() {
   local bad=0
   need_python; need_steady; need_binary

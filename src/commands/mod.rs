@@ -5,10 +5,12 @@ pub mod eval;
 pub mod route;
 pub mod score;
 pub mod serve;
+pub mod wrap;
 
 use crate::config::{Flags, Process};
 use clap::{Args, Parser, Subcommand};
 use std::{
+    ffi::OsString,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -63,6 +65,12 @@ pub enum Command {
     /// Reads one JSON object a line from standard input: an id, a request, perhaps the small model's response. Writes one for each:
     /// the tier, how complex the request is and how far the response can be trusted (both from 0 to 1), and why.
     Score,
+    /// Run a program whose calls go through the gateway, and tell at its end what it spent and saved
+    ///
+    /// Uses the gateway that listens where the configuration says, or starts one for as long as the program runs. Claude Code, Codex and
+    /// aider are told in their own way, others by ANTHROPIC_BASE_URL, OPENAI_BASE_URL and OPENAI_API_BASE; nothing of yours is changed.
+    /// Who has signed in to Claude with a subscription keeps using it: its credentials pass untouched. Example: tierway wrap claude
+    Wrap(WrapArgs),
 }
 
 /// Options of `serve`.
@@ -166,6 +174,24 @@ pub struct CalibrateArgs {
     pub config: Option<PathBuf>,
 }
 
+/// Options of `wrap`.
+#[derive(Args, Clone, Debug)]
+pub struct WrapArgs {
+    /// The configuration file, found as `serve` finds it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The program: claude, codex, aider, or any other
+    #[arg(value_name = "PROGRAM")]
+    pub program: PathBuf,
+    /// Its own arguments
+    #[arg(
+        value_name = "ARGUMENT",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub arguments: Vec<OsString>,
+}
+
 /// The exit code for a configuration or a file that cannot be used.
 pub(crate) const WRONG: u8 = 2;
 
@@ -180,6 +206,7 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Calibrate(args) => calibrate::run(&args, &environment),
         Command::Score => score::run(),
+        Command::Wrap(args) => wrap::run(&args, &environment),
     };
     done.unwrap_or_else(|error| {
         // A reader that has closed our output (`| head`) wants no complaint about it.
@@ -192,6 +219,7 @@ pub fn run() -> ExitCode {
 
 const AFTER_HELP: &str = "\
 Connect a client:
+  tierway wrap claude                              or, where the gateway runs already:
   ANTHROPIC_BASE_URL=http://127.0.0.1:8787 claude
   OPENAI_BASE_URL=http://127.0.0.1:8787/v1 your-program
 

@@ -38,13 +38,22 @@ pub fn run(args: ServeArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(loaded))?;
+    runtime.block_on(serve(loaded, banner, server::signal()))?;
     // What is left belongs to connections that were given up at the drain deadline.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(mut loaded: crate::config::Loaded) -> io::Result<()> {
+/// Serves until `stop` resolves and the calls in flight have ended. `announce` is told what was planned, and where callers and operators
+/// connect, once both can.
+///
+/// # Errors
+/// Where a socket cannot be bound, or `announce` fails.
+pub(crate) async fn serve(
+    mut loaded: crate::config::Loaded,
+    announce: impl FnOnce(&Config, Option<&Plan>, SocketAddr, SocketAddr) -> io::Result<()>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     // Before any layer exists: a metric handle made without a recorder is silent for ever.
     let metrics = Metrics::install().map_err(io::Error::other)?;
     let plan = discovery::complete(&mut loaded).await?;
@@ -52,7 +61,7 @@ async fn serve(mut loaded: crate::config::Loaded) -> io::Result<()> {
     let stack = Stack::new(config).map_err(io::Error::other)?;
     let listener = bind("server.listen", config.server.listen).await?;
     let admin = bind("server.admin", config.server.admin).await?;
-    banner(
+    announce(
         config,
         plan.as_ref(),
         listener.local_addr()?,
@@ -82,7 +91,7 @@ async fn serve(mut loaded: crate::config::Loaded) -> io::Result<()> {
         drain: config.server.drain_timeout,
     };
     let stop = async {
-        server::signal().await;
+        stop.await;
         readiness.set(false);
     };
     let dropped = server::serve(listener, stack.service(), limits, stop).await?;
