@@ -16,15 +16,7 @@ pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
     if !loaded.config.tiers.is_empty() {
         return Ok(None);
     }
-    let mut found = Found::of(&loaded.config);
-    let client = Client::new();
-    let asked = candidates(&loaded.config)
-        .into_iter()
-        .map(|server| tokio::spawn(ask(client.clone(), server)));
-    for answer in asked.collect::<Vec<_>>() {
-        found.servers.extend(answer.await.ok().flatten());
-    }
-    let mut plan = plan(&found);
+    let mut plan = plan(&look(&loaded.config).await);
     if plan.is_empty() {
         let address = demo::start().await?;
         plan = Plan::demo(&format!("http://{address}"), demo::SMALL, demo::BIG);
@@ -32,6 +24,27 @@ pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
     }
     loaded.adopt(&plan);
     Ok(Some(plan))
+}
+
+/// Binds the tiers that nobody bound to what is there, as [`complete`] does; where nothing is, they stay as they are.
+pub async fn look_around(loaded: &mut Loaded) {
+    if loaded.config.tiers.is_empty() {
+        let plan = plan(&look(&loaded.config).await);
+        loaded.adopt(&plan);
+    }
+}
+
+/// What there is: configured providers, and local servers that answer.
+pub async fn look(config: &Config) -> Found {
+    let mut found = Found::of(config);
+    let client = Client::new();
+    let asked = candidates(config)
+        .into_iter()
+        .map(|server| tokio::spawn(ask(client.clone(), server)));
+    for answer in asked.collect::<Vec<_>>() {
+        found.servers.extend(answer.await.ok().flatten());
+    }
+    found
 }
 
 /// Turns on what the demo is there to show: a cascade, and prices to save on.

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod discovery;
+pub mod doctor;
 pub mod eval;
 pub mod labels;
 pub mod log;

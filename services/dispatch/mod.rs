@@ -34,7 +34,7 @@ mod scrub;
 mod signatures;
 
 pub use error::{Cause, Error};
-pub use models::{Model, probe};
+pub use models::{Listing, Model, Unlisted, probe};
 
 use crate::{
     chat::{
@@ -97,12 +97,6 @@ impl Dispatch {
     /// All providers, in the order in which they were given.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
         self.entries.iter().map(|e| &*e.provider)
-    }
-    /// The models of all providers, in the providers' order. A list is kept for some minutes; a provider that does not answer within a few
-    /// seconds adds what it last said, or nothing.
-    pub async fn models(&self) -> Vec<Model> {
-        let lists = models::all(self.entries.iter().map(Entry::models)).await;
-        lists.iter().flat_map(|list| list.iter().cloned()).collect()
     }
 
     fn entry(&self, name: &str) -> Option<&Entry> {

@@ -1,7 +1,9 @@
 //! Which models the providers serve, for `GET /v1/models`.
 use super::{
+    Dispatch,
     collect::{WHOLE, collect},
     entry::Entry,
+    error::Error,
     headers,
 };
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     upstream::Client,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
 use std::{
     future::poll_fn,
@@ -46,6 +48,29 @@ pub struct Model {
     pub owned_by: Option<String>,
 }
 
+/// What a provider said when it was asked for its models.
+#[derive(Debug)]
+pub struct Listing {
+    /// Its models, or why there are none.
+    pub models: Result<Vec<Model>, Unlisted>,
+    /// What its clock shows, as it stood in the answer.
+    pub date: Option<HeaderValue>,
+}
+
+/// Why a provider's models are not known.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Unlisted {
+    /// Providers of its kind have no list.
+    NoList,
+    /// It answered with this status.
+    Refused(StatusCode),
+    /// It answered with something else.
+    NotAList,
+    /// It did not answer.
+    Failed(Error),
+}
+
 /// A provider's last list.
 #[derive(Debug, Default)]
 pub(super) struct ModelCache(Mutex<Cached>);
@@ -54,6 +79,19 @@ pub(super) struct ModelCache(Mutex<Cached>);
 struct Cached {
     models: Arc<[Model]>,
     good_until: Option<Instant>,
+}
+
+impl Dispatch {
+    /// The models of all providers, in the providers' order. A list is kept for some minutes; a provider that does not answer within a few
+    /// seconds adds what it last said, or nothing.
+    pub async fn models(&self) -> Vec<Model> {
+        let lists = all(self.entries.iter().map(Entry::models)).await;
+        lists.iter().flat_map(|list| list.iter().cloned()).collect()
+    }
+    /// Asks the provider of this name for its models, whatever is known already; for people who want to know why it does not answer.
+    pub async fn list(&self, provider: &str) -> Option<Listing> {
+        Some(self.entry(provider)?.list_models().await)
+    }
 }
 
 impl Entry {
@@ -79,21 +117,33 @@ impl Entry {
     }
 
     async fn fetch_models(&self) -> Option<Vec<Model>> {
+        self.list_models().await.models.ok()
+    }
+
+    /// Asks the provider, whatever is known already.
+    pub(super) async fn list_models(&self) -> Listing {
+        let mut date = None;
+        let models = self.ask_models(&mut date).await;
+        Listing { models, date }
+    }
+
+    async fn ask_models(&self, date: &mut Option<HeaderValue>) -> Result<Vec<Model>, Unlisted> {
         let provider = &self.provider;
-        let native = provider.spec().dialects.first()?;
+        let native = provider.spec().dialects.first().ok_or(Unlisted::NoList)?;
         let mut request = Request::new(Bytes::new());
-        *request.uri_mut() = provider.models_uri()?;
-        *request.headers_mut() =
-            headers::up(provider, native, "", &HeaderMap::new(), false, false).ok()?;
+        *request.uri_mut() = provider.models_uri().ok_or(Unlisted::NoList)?;
+        *request.headers_mut() = headers::up(provider, native, "", &HeaderMap::new(), false, false)
+            .map_err(|what| Unlisted::Failed(Error::misconfigured(provider, what)))?;
         let until = Instant::now() + PATIENCE;
-        let response = self.send(request, until).await.ok()?;
+        let sent = self.send(request, until).await;
+        let response = sent.map_err(Unlisted::Failed)?;
+        *date = response.headers().get(header::DATE).cloned();
         if !response.status().is_success() {
-            return None;
+            return Err(Unlisted::Refused(response.status()));
         }
-        let body = collect(response.into_body(), WHOLE, provider, until, || ())
-            .await
-            .ok()?;
-        let models = read(&body)?;
+        let body = collect(response.into_body(), WHOLE, provider, until, || ()).await;
+        let body = body.map_err(|(error, _)| Unlisted::Failed(error))?;
+        let models = read(&body).ok_or(Unlisted::NotAList)?;
         let model = |m: Listed| {
             Some(Model {
                 target: Target::new(provider.shared_name(), m.name()?),
@@ -102,7 +152,7 @@ impl Entry {
                 owned_by: m.owned_by,
             })
         };
-        Some(models.into_iter().take(MOST).filter_map(model).collect())
+        Ok(models.into_iter().take(MOST).filter_map(model).collect())
     }
 }
 
@@ -187,7 +237,7 @@ fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(
 }
 
 /// Waits for all of them at once.
-pub(super) async fn all<F: Future + Send>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+async fn all<F: Future + Send>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
     let mut outputs: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
     poll_fn(move |cx| {

@@ -1,5 +1,5 @@
 //! `tierway check`: what the configuration means, or everything that is wrong with it.
-use super::{CheckArgs, WRONG};
+use super::{CheckArgs, WRONG, colour};
 use crate::config::{Strings, load, reference};
 use std::{
     io::{self, IsTerminal, Write},
@@ -11,10 +11,7 @@ use std::{
 /// # Errors
 /// Where the output cannot be written.
 pub fn run(args: CheckArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
-    let no_colour = environment
-        .get("NO_COLOR")
-        .is_ok_and(|value| value.is_some_and(|value| !value.is_empty()));
-    let colour = io::stderr().is_terminal() && !no_colour;
+    let colour = colour(io::stderr().is_terminal(), environment);
     check(
         args,
         environment,

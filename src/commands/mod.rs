@@ -1,13 +1,14 @@
 //! The command line: what can be said, and one file for each command.
 pub mod calibrate;
 pub mod check;
+pub mod doctor;
 pub mod eval;
 pub mod route;
 pub mod score;
 pub mod serve;
 pub mod wrap;
 
-use crate::config::{Flags, Process};
+use crate::config::{Flags, Process, Strings};
 use clap::{Args, Parser, Subcommand};
 use std::{
     ffi::OsString,
@@ -71,6 +72,11 @@ pub enum Command {
     /// aider are told in their own way, others by ANTHROPIC_BASE_URL, OPENAI_BASE_URL and OPENAI_API_BASE; nothing of yours is changed.
     /// Who has signed in to Claude with a subscription keeps using it: its credentials pass untouched. Example: tierway wrap claude
     Wrap(WrapArgs),
+    /// Look whether the gateway would work here and now, and tell what cures what does not
+    ///
+    /// Looks at the configuration, at each provider (reachable, willing, same time), at the tiers' models (listed, priced), at this machine's
+    /// limits, sockets and files, and at Redis. Exits with 1 where calls would fail.
+    Doctor(DoctorArgs),
 }
 
 /// Options of `serve`.
@@ -192,6 +198,17 @@ pub struct WrapArgs {
     pub arguments: Vec<OsString>,
 }
 
+/// Options of `doctor`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DoctorArgs {
+    /// The configuration file, found as `serve` finds it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Ask each tier's model for a word, too, which its provider bills
+    #[arg(long)]
+    pub call: bool,
+}
+
 /// The exit code for a configuration or a file that cannot be used.
 pub(crate) const WRONG: u8 = 2;
 
@@ -206,6 +223,7 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Calibrate(args) => calibrate::run(&args, &environment),
         Command::Score => score::run(),
+        Command::Doctor(args) => doctor::run(&args, &environment),
         Command::Wrap(args) => wrap::run(&args, &environment),
     };
     done.unwrap_or_else(|error| {
@@ -215,6 +233,12 @@ pub fn run() -> ExitCode {
         }
         ExitCode::FAILURE
     })
+}
+
+/// Whether to paint: on a terminal, unless `NO_COLOR` says otherwise (<https://no-color.org>).
+pub(crate) fn colour(terminal: bool, environment: &dyn Strings) -> bool {
+    let unwanted = environment.get("NO_COLOR");
+    terminal && !unwanted.is_ok_and(|value| value.is_some_and(|value| !value.is_empty()))
 }
 
 const AFTER_HELP: &str = "\

@@ -52,6 +52,8 @@ pub use settings::{
     Uncertified,
 };
 
+pub(crate) use shape::closest;
+
 use environment::Environment;
 use origin::Source;
 use std::{

@@ -176,7 +176,7 @@ fn advice(name: &str, keys: &BTreeMap<&'static str, Shape>) -> String {
 }
 
 /// The one of `known` that `name` may be a misspelling of.
-pub(super) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_ascii_lowercase().replace('-', "_");
     let name = plain(name);
     let near = known
