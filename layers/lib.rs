@@ -3,7 +3,7 @@
 //! Each module stands alone behind the feature of its name and shows a running example.
 #[cfg(test)]
 mod frames;
-#[cfg(any(feature = "cascade", feature = "prompt-cache"))]
+#[cfg(any(feature = "breakpoints", feature = "cascade", feature = "prompt-cache"))]
 mod headers;
 mod refusal_body;
 mod wire;
@@ -14,6 +14,8 @@ pub mod affinity;
 pub mod auth;
 #[cfg(feature = "bind")]
 pub mod bind;
+#[cfg(feature = "breakpoints")]
+pub mod breakpoints;
 #[cfg(feature = "cascade")]
 pub mod cascade;
 #[cfg(feature = "classify")]

@@ -74,6 +74,45 @@ impl Price {
     }
 }
 
+impl Price {
+    /// What the provider's cache did to the bill for `usage`.
+    ///
+    /// ```
+    /// use tierway_services::{chat::{Usage, Usd}, prices::Price};
+    /// let price = Price { input: Usd::per_million(3.0), cache_read: Some(Usd::per_million(0.3)), cache_write: Some(Usd::per_million(3.75)), ..Price::FREE };
+    /// let effect = price.cache_effect(&Usage { input: 9, cache_read: 10_000, cache_write: 1000, ..Usage::default() });
+    /// assert_eq!((effect.saved, effect.premium), (Usd::from_dollars(0.027), Usd::from_dollars(0.00075)));
+    /// ```
+    #[must_use]
+    pub fn cache_effect(&self, usage: &Usage) -> CacheEffect {
+        let all = self.cost(usage);
+        let read_as_input = self.cost(&Usage {
+            input: usage.input + usage.cache_read,
+            cache_read: 0,
+            ..*usage
+        });
+        let written_as_input = self.cost(&Usage {
+            input: usage.input + usage.cache_write + usage.cache_write_1h,
+            cache_write: 0,
+            cache_write_1h: 0,
+            ..*usage
+        });
+        CacheEffect {
+            saved: read_as_input - all,
+            premium: all - written_as_input,
+        }
+    }
+}
+
+/// What a provider's prompt cache did to the bill of one call, against the same tokens as plain input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheEffect {
+    /// What tokens that were read cost less.
+    pub saved: Usd,
+    /// What tokens that were written cost more.
+    pub premium: Usd,
+}
+
 /// `price` in the proportion in which `from` became `to`.
 fn rise(price: Usd, from: Usd, to: Usd) -> Usd {
     if from == to || from == Usd::ZERO {

@@ -47,7 +47,9 @@ fn shown(prompt: &Prompt) -> impl Iterator<Item = &Part> {
     facts.system.iter().chain(turns)
 }
 
-fn estimate_part(prompt: &Prompt, part: &Part) -> u64 {
+/// About how many tokens one part of `prompt` has: its bytes over four; an image as large as they are scaled down to.
+#[must_use]
+pub fn estimate_part(prompt: &Prompt, part: &Part) -> u64 {
     let length = u64::from(part.span.end - part.span.start);
     match part.kind {
         PartKind::Image => IMAGE,

@@ -2,6 +2,7 @@
 //!
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
 mod cascade;
+mod prefixes;
 mod sessions;
 mod upstreams;
 
@@ -86,6 +87,9 @@ impl Stack {
         let labels = config.small().filter(|_| config.cascade.enabled);
         let labels = labels.and_then(|s| labels::Desk::open(config, &learned, s, &prices));
 
+        // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
+        let leaf = prefixes::leaf(config, &dispatch, &prices);
+
         let responses = ResponsesLayer::new(responses::Memory::new(
             config.responses.max_bytes,
             config.responses.ttl,
@@ -121,9 +125,9 @@ impl Stack {
                     cascade::shadow(config, desk, telemetry.meter(), &dispatch, &prices)
                 }))
                 // Asks the small model first; each arm below it is an attempt of its own.
-                .option_layer(cascade::cascade(config, learned, &dispatch, &prices))
-                // The leaf: encode, send, decode.
-                .service(dispatch.clone());
+                .option_layer(cascade::cascade(config, learned, &leaf, &prices))
+                // Tells the provider what to keep, then the leaf: encode, send, decode.
+                .service(leaf);
 
         let gateway = ServiceBuilder::new()
             // Sees everything: a panic below becomes an answer, not a broken connection.

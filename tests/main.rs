@@ -9,6 +9,7 @@ mod support;
 
 mod affinity;
 mod bad_input;
+mod breakpoints;
 mod cache_and_cascade;
 mod cascade;
 mod claude_code;

@@ -131,6 +131,7 @@ impl Call {
             first_byte: self.first_byte.filter(|_| self.streams),
             affinity: entries.affinity,
             cache: entries.cache,
+            breakpoints: entries.breakpoints,
             cascade: entries.cascade.as_ref(),
         });
         for attempt in &entries.attempts {
@@ -141,6 +142,7 @@ impl Call {
             .books
             .bill(entries, outcome, |attempt, usage, cost| {
                 series.usage(attempt, usage, cost);
+                series.provider_cache(attempt, self.shared.books.cache_effect(attempt, usage));
             });
         series.bill(&bill);
         if let Some(on_end) = &self.shared.on_end {

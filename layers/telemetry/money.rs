@@ -1,7 +1,7 @@
 use super::outcome::{self, Outcome};
 use tierway_services::{
     chat::{Attempt, AttemptEnd, CacheStatus, JournalEntries, Target, Tier, Usage, Usd},
-    prices::{Price, PriceList},
+    prices::{CacheEffect, Price, PriceList},
 };
 
 /// What one call cost, and what it would have cost.
@@ -193,6 +193,12 @@ impl Books {
     fn cost(&self, attempt: &Attempt, usage: &Usage) -> Option<Usd> {
         let counted = || Some(self.prices.price(&attempt.target)?.cost(usage));
         attempt.cost.or_else(counted)
+    }
+
+    /// What the provider's cache did to the bill; nothing where the price is not known.
+    pub(super) fn cache_effect(&self, attempt: &Attempt, usage: &Usage) -> CacheEffect {
+        let price = self.prices.price(&attempt.target);
+        price.map_or_else(CacheEffect::default, |price| price.cache_effect(usage))
     }
 
     fn plan(&self, entries: &JournalEntries) -> Option<Plan> {

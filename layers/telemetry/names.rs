@@ -8,7 +8,7 @@
 use super::{Extra, Outcome, Saved};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use std::sync::Arc;
-use tierway_services::chat::{AffinityStatus, CacheStatus, Role, Tier};
+use tierway_services::chat::{AffinityStatus, BreakpointStatus, CacheStatus, Role, Tier};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,10 @@ metrics! {
         "How many answers are kept, by store: memory, disk.";
     CACHE_AGE_SECONDS = "tierway_cache_age_seconds", Histogram, [],
         "How old answers were when they were replayed.";
+    BREAKPOINTS = "tierway_breakpoints_total", Counter, ["outcome"],
+        "Whether providers were told to keep the beginning of a prompt: placed, placed_1h, key, or why not: client, short, unpaid, nowhere.";
+    PROVIDER_CACHE = "tierway_provider_cache_usd_total", Money, ["effect", "provider"],
+        "What providers' prompt caches did to the bill, against plain input: saved by tokens read, premium for tokens written.";
     CASCADE = "tierway_cascade_total", Counter, ["outcome", "reason", "certified"],
         "What the cascade did with small models' drafts: accepted, deferred, or skipped where nobody drafted; and whether the decision is certified: yes, no.";
     CASCADE_SECONDS = "tierway_cascade_seconds", Histogram, ["part"],
@@ -103,7 +107,7 @@ metrics! {
 }
 
 /// The names of the sums of money, which the recorder holds as gauges and an exporter should declare counters.
-pub const MONEY: [&str; 4] = [COST, BASELINE, SAVED, EXTRA_COST];
+pub const MONEY: [&str; 5] = [COST, BASELINE, SAVED, EXTRA_COST, PROVIDER_CACHE];
 
 /// Tells the recorder what each metric means. Call it once, after the recorder is installed.
 pub fn describe() {
@@ -213,6 +217,14 @@ pub fn cache_entries(store: &'static str) -> Gauge {
 /// Records [`CACHE_AGE_SECONDS`].
 pub fn cache_age_seconds() -> Histogram {
     metrics::histogram!(CACHE_AGE_SECONDS)
+}
+
+pub(super) fn breakpoints(status: BreakpointStatus) -> Counter {
+    metrics::counter!(BREAKPOINTS, "outcome" => status.as_str())
+}
+
+pub(super) fn provider_cache(effect: &'static str, provider: &Arc<str>) -> Gauge {
+    metrics::gauge!(PROVIDER_CACHE, "effect" => effect, "provider" => provider.clone())
 }
 
 pub(super) fn cascade_seconds(part: &'static str) -> Histogram {

@@ -13,8 +13,11 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
-use tierway_services::chat::{
-    AffinityStatus, Attempt, CacheStatus, CascadeStatus, Role, Usage, Usd,
+use tierway_services::{
+    chat::{
+        AffinityStatus, Attempt, BreakpointStatus, CacheStatus, CascadeStatus, Role, Usage, Usd,
+    },
+    prices::CacheEffect,
 };
 
 /// More providers or reasons than anybody configures. What comes beyond is counted as `other`, so that no mistake below can make series
@@ -30,6 +33,7 @@ pub(super) struct Series {
     extra: Cached<Extra, Arc<Money>>,
     affinity: Cached<AffinityStatus, Counter>,
     cache: Cached<CacheStatus, Counter>,
+    breakpoints: Cached<BreakpointStatus, Counter>,
     cascade: Cached<(&'static str, &'static str, &'static str), Counter>,
     cascade_seconds: Cached<&'static str, Histogram>,
     request_seconds: Cached<(&'static str, &'static str), Histogram>,
@@ -45,6 +49,7 @@ struct Provider {
     tokens: Cached<(TokenKind, Role), Counter>,
     unpriced: OnceLock<Counter>,
     cost: Cached<Role, Arc<Money>>,
+    cache: Cached<&'static str, Arc<Money>>,
     attempt_seconds: Cached<Role, Histogram>,
 }
 
@@ -72,6 +77,7 @@ pub(super) struct Ended<'a> {
     pub(super) first_byte: Option<Duration>,
     pub(super) affinity: Option<AffinityStatus>,
     pub(super) cache: Option<CacheStatus>,
+    pub(super) breakpoints: Option<BreakpointStatus>,
     pub(super) cascade: Option<&'a CascadeStatus>,
 }
 
@@ -87,6 +93,7 @@ impl Default for Series {
             extra: Cached::default(),
             affinity: Cached::default(),
             cache: Cached::default(),
+            breakpoints: Cached::default(),
             cascade: Cached::default(),
             cascade_seconds: Cached::default(),
             request_seconds: Cached::default(),
@@ -133,6 +140,11 @@ impl Series {
         }
         if let Some(status) = call.cache {
             self.cache.get(status, |s| names::cache(*s)).increment(1);
+        }
+        if let Some(status) = call.breakpoints {
+            self.breakpoints
+                .get(status, |s| names::breakpoints(*s))
+                .increment(1);
         }
         if let Some(cascade) = call.cascade {
             let (outcome, reason) = (cascade.outcome(), cascade.reason);
@@ -200,6 +212,21 @@ impl Series {
         }
     }
 
+    /// What the provider's cache did to the bill of an attempt.
+    pub(super) fn provider_cache(&self, attempt: &Attempt, effect: CacheEffect) {
+        let provider = self.provider(&attempt.target.provider);
+        for (name, amount) in [("saved", effect.saved), ("premium", effect.premium)] {
+            if amount != Usd::ZERO {
+                provider
+                    .cache
+                    .get(name, |name| {
+                        Money::new(names::provider_cache(name, &provider.name))
+                    })
+                    .add(amount);
+            }
+        }
+    }
+
     /// Nothing is added where nothing was saved; but then the series is there, at zero, for whoever draws it.
     pub(super) fn bill(&self, bill: &Bill) {
         self.baseline
@@ -241,6 +268,7 @@ impl Series {
                     tokens: Cached::default(),
                     unpriced: OnceLock::new(),
                     cost: Cached::default(),
+                    cache: Cached::default(),
                     attempt_seconds: Cached::default(),
                 })
             })

@@ -1,5 +1,5 @@
 //! What happened to one call, written down as it happens.
-use super::{Target, Tenant, Tier, Usage, Usd};
+use super::{BreakpointStatus, Target, Tenant, Tier, Usage, Usd};
 use std::{
     borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
@@ -61,6 +61,8 @@ pub struct JournalEntries {
     pub replayed: Option<(Target, Usage)>,
     /// What the cascade did.
     pub cascade: Option<CascadeStatus>,
+    /// What the provider was told to keep.
+    pub breakpoints: Option<BreakpointStatus>,
     /// Every upstream call, rejected drafts included, in the order in which they ended.
     pub attempts: Vec<Attempt>,
 }

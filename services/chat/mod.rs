@@ -18,6 +18,7 @@
 //! | [`Role`] | request | `Cascade` | the leaf | the only attempt |
 //! | [`EarlyHead`] | request | `KeepAlive` | `PromptCache`, `Cascade`, the leaf | no head is sent early |
 mod answer;
+mod breakpoints;
 mod early;
 mod facts;
 mod journal;
@@ -31,6 +32,7 @@ mod route;
 mod usage;
 
 pub use answer::{Answer, Logprob, StopReason, ToolCall};
+pub use breakpoints::BreakpointStatus;
 pub use early::EarlyHead;
 pub use facts::{Facts, Operation, Part, PartKind, Speaker, Turn};
 pub use journal::{

@@ -2,7 +2,7 @@
 #[cfg(feature = "bedrock")]
 use super::bedrock;
 use super::{
-    Abilities, AuthStyle, Kind, Secret, Setting, Settings,
+    Abilities, AuthStyle, Kind, PrefixCache, Secret, Setting, Settings,
     address::Address,
     google,
     spec::{Ask, Auth, Native, Path, Spec},
@@ -251,6 +251,7 @@ impl Provider {
                 abilities.apply(&mut caps);
             }
         }
+        caps.cache_marks = matches!(self.kind.prefix_cache(model), Some(PrefixCache::Marks(_)));
         caps
     }
     /// What is known of this model of its, by its kind or by what was told: nothing that is only assumed.

@@ -40,6 +40,9 @@ pub struct Capabilities {
     pub reasoning: Reasoning,
     /// Whether a stream may be asked to report its usage (chat completions' `stream_options`).
     pub streaming_usage: bool,
+    /// Whether texts may bear the marks up to which a prompt is to be kept in the provider's cache (`cache_control` in chat completions, which
+    /// `OpenRouter` and Databricks hand on to Claude).
+    pub cache_marks: bool,
     /// Top-level fields of the provider's own, which pass into chat completions whatever the caller's dialect.
     pub own_fields: &'static [&'static str],
 }
@@ -60,6 +63,7 @@ impl Capabilities {
         structured_output: true,
         reasoning: Reasoning::Unsupported,
         streaming_usage: true,
+        cache_marks: false,
         own_fields: &[],
     };
 }

@@ -21,7 +21,8 @@
 //! | `max_tokens`, `stop_sequences`, `temperature`, `top_p`, `stream` | the same under their names there |
 //! | `output_config.format` (`output_format`) | `response_format`, strict where the schema allows |
 //! | `output_config.effort`, `thinking.budget_tokens` | `reasoning_effort` where the model [reasons](Capabilities::reasoning) |
-//! | `cache_control`, `top_k`, `metadata`, `service_tier`, `context_management`, `container`, `mcp_servers`, `betas`, `safeguards` and whatever else has no name there | left out. `metadata.user_id` holds a device and a session, which is nothing to hand to another vendor |
+//! | `cache_control` | left out; at texts the same where the provider [understands it](Capabilities::cache_marks) |
+//! | `top_k`, `metadata`, `service_tier`, `context_management`, `container`, `mcp_servers`, `betas`, `safeguards` and whatever else has no name there | left out. `metadata.user_id` holds a device and a session, which is nothing to hand to another vendor |
 //!
 //! # Requests, chat completions to Messages
 //!

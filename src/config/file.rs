@@ -8,6 +8,7 @@ use super::{
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use tierway_layers::breakpoints::Ttl;
 use tierway_layers::cascade::StreamMode;
 use tierway_layers::classify::{Class, ClientKind};
 use tierway_services::{
@@ -36,6 +37,7 @@ pub(super) struct File {
     #[serde(deserialize_with = "named")]
     pub(super) rules: BTreeMap<String, Named<Rule>>,
     pub(super) affinity: Affinity,
+    pub(super) breakpoints: Breakpoints,
     pub(super) cascade: Cascade,
     pub(super) labels: Labels,
     pub(super) cache: Cache,
@@ -170,6 +172,14 @@ pub(super) struct Affinity {
     pub(super) ttl: Set<Duration>,
     pub(super) max_sessions: Set<Count>,
     pub(super) store: Set<SharedBy>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Breakpoints {
+    pub(super) enabled: Set<bool>,
+    pub(super) ttl: Set<Ttl>,
+    pub(super) openai_keys: Set<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,8 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
+mod breakpoints;
 mod cascade;
 
+pub use breakpoints::Breakpoints;
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
 
 use std::{
@@ -41,6 +43,8 @@ pub struct Config {
     pub rules: BTreeMap<String, Rule>,
     /// Whether conversations keep their models.
     pub affinity: Affinity,
+    /// Whether providers are told to keep the beginning of a prompt.
+    pub breakpoints: Breakpoints,
     /// When a small model is tried first.
     pub cascade: Cascade,
     /// What is learned about it.

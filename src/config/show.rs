@@ -64,6 +64,11 @@ impl Loaded {
         sheet.row("affinity", "max_sessions", affinity.max_sessions);
         sheet.row("affinity", "store", quote(affinity.store.as_str()));
         sheet.end("[affinity]");
+        let breakpoints = &config.breakpoints;
+        sheet.row("breakpoints", "enabled", breakpoints.enabled);
+        sheet.row("breakpoints", "ttl", quote(breakpoints.ttl.as_str()));
+        sheet.row("breakpoints", "openai_keys", breakpoints.openai_keys);
+        sheet.end("[breakpoints]");
         let cascade = &config.cascade;
         sheet.row("cascade", "enabled", cascade.enabled);
         if let Some(small) = &cascade.small {

@@ -1,4 +1,5 @@
 //! What each kind of value looks like when typed, and what to write where it does not.
+mod breakpoints;
 mod cascade;
 
 pub(super) use cascade::Dollars;

@@ -1,4 +1,5 @@
 //! What the cascade is made of: the small arm, what judges its drafts, and what that learns from.
+use super::prefixes::Leaf;
 use crate::{
     config::{Config, Uncertified},
     labels::{self, model_file},
@@ -20,7 +21,7 @@ use tower::ServiceBuilder;
 /// So many tokens an answer has where nobody can know: with the prompt's own, enough to weigh two models' prices.
 const USUAL_OUTPUT: u64 = 500;
 
-type Small = tierway_layers::bind::Retarget<Dispatch>;
+type Small = tierway_layers::bind::Retarget<Leaf>;
 /// What is broken is rejected whatever has been learned.
 type Predicate = Vetoed<Learned, Vetoes>;
 
@@ -63,13 +64,13 @@ pub(super) fn shadow(
 pub(super) fn cascade(
     config: &Config,
     learned: Learned,
-    dispatch: &Dispatch,
+    leaf: &Leaf,
     prices: &PriceList,
 ) -> Option<CascadeLayer<Small, Predicate>> {
     let small = config.small().filter(|_| config.cascade.enabled)?;
     let arm = ServiceBuilder::new()
         .layer(RetargetLayer::new(small.clone()))
-        .service(dispatch.clone());
+        .service(leaf.clone());
     let told = &config.cascade;
     let mut layer = CascadeLayer::new(arm, learned.vetoed_by(Vetoes::default()))
         .tiers(told.tiers.iter().copied())

@@ -6,7 +6,7 @@ use crate::{
         error::refuse,
         form::{Arguments, Block, BlockKind, Form, Role, Source, Turn},
         ids,
-        json::Array,
+        json::{Array, Json, Object},
         text::{Text, escape},
     },
 };
@@ -17,13 +17,13 @@ pub(super) fn messages(
     caps: &Capabilities,
     mut list: Array<'_>,
 ) -> Result<(), Refusal> {
-    let mut system: Vec<&Text<'_>> = texts(&form.system);
+    let mut system: Vec<Marked<'_, '_>> = form.system.iter().filter_map(marked).collect();
     let demands = demands::of(form, caps);
-    system.extend(&demands);
+    system.extend(demands.iter().map(|text| (text, None)));
     if !system.is_empty() {
         let mut message = list.object();
         message.str("role", "system");
-        joined(message.key("content"), &system);
+        content(&mut message, &system, caps);
     }
     for turn in &form.turns {
         match turn.role {
@@ -55,6 +55,37 @@ fn texts<'b, 'a>(blocks: &'b [Block<'a>]) -> Vec<&'b Text<'a>> {
         _ => None,
     };
     blocks.iter().filter_map(text).collect()
+}
+
+/// A text, and the caller's wish to have the prompt kept up to its end.
+type Marked<'b, 'a> = (&'b Text<'a>, Option<Json<'a>>);
+
+fn marked<'b, 'a>(block: &'b Block<'a>) -> Option<Marked<'b, 'a>> {
+    match &block.kind {
+        BlockKind::Text(text) => Some((text, block.cache)),
+        _ => None,
+    }
+}
+
+/// Several texts as one string; where some of them are marked and the marks are understood, as a list of parts that end at the marks.
+fn content(message: &mut Object<'_>, texts: &[Marked<'_, '_>], caps: &Capabilities) {
+    let plain = |texts: &[Marked<'_, '_>], out: &mut BytesMut| {
+        let texts: Vec<_> = texts.iter().map(|(text, _)| *text).collect();
+        joined(out, &texts);
+    };
+    if !caps.cache_marks || texts.iter().all(|(_, cache)| cache.is_none()) {
+        plain(texts, message.key("content"));
+        return;
+    }
+    let mut list = message.array("content");
+    for run in texts.split_inclusive(|(_, cache)| cache.is_some()) {
+        let mut part = list.object();
+        part.str("type", "text");
+        plain(run, part.key("text"));
+        if let Some((_, Some(cache))) = run.last() {
+            part.raw("cache_control", cache.get());
+        }
+    }
 }
 
 /// Several texts as one string, a blank line between them. Many servers take an array of texts only from users, some from nobody.
@@ -146,16 +177,13 @@ fn user(turn: &Turn<'_>, caps: &Capabilities, list: &mut Array<'_>) -> Result<()
     message.str("role", "user");
     let only_text = parts.iter().all(|b| matches!(b.kind, BlockKind::Text(_)));
     if only_text {
-        let texts: Vec<_> = parts
-            .iter()
-            .flat_map(|block| texts(std::slice::from_ref(*block)))
-            .collect();
-        joined(message.key("content"), &texts);
+        let texts: Vec<_> = parts.into_iter().filter_map(marked).collect();
+        content(&mut message, &texts, caps);
         return Ok(());
     }
     let mut content = message.array("content");
     for block in parts {
-        part(&block.kind, caps, &mut content)?;
+        part(block, caps, &mut content)?;
     }
     Ok(())
 }
@@ -194,12 +222,15 @@ fn tool_message<'b, 'a>(
     others
 }
 
-fn part(kind: &BlockKind<'_>, caps: &Capabilities, list: &mut Array<'_>) -> Result<(), Refusal> {
-    match kind {
+fn part(block: &Block<'_>, caps: &Capabilities, list: &mut Array<'_>) -> Result<(), Refusal> {
+    match &block.kind {
         BlockKind::Text(text) => {
             let mut part = list.object();
             part.str("type", "text");
             part.text("text", text);
+            if let Some(cache) = block.cache.filter(|_| caps.cache_marks) {
+                part.raw("cache_control", cache.get());
+            }
         }
         BlockKind::Image(source) => {
             if !caps.vision {
@@ -261,7 +292,7 @@ fn document(
             titled(list, &texts(blocks));
             for block in blocks {
                 if !matches!(block.kind, BlockKind::Text(_)) {
-                    part(&block.kind, caps, list)?;
+                    part(block, caps, list)?;
                 }
             }
         }

@@ -117,12 +117,17 @@ fn turn<'a>(message: &Fields<'a>, legacy_calls: usize, at: &At<'_>) -> Result<Tu
     Ok(Turn { role, blocks })
 }
 
-fn result<'a>(id: Text<'a>, content: Vec<Block<'a>>) -> Block<'a> {
-    Block::new(BlockKind::ToolResult {
-        id,
-        content,
-        is_error: false,
-    })
+fn result<'a>(id: Text<'a>, mut content: Vec<Block<'a>>) -> Block<'a> {
+    // A mark at its end is meant for all of it: inside a result no dialect has a place for marks.
+    let cache = content.last_mut().and_then(|block| block.cache.take());
+    Block {
+        kind: BlockKind::ToolResult {
+            id,
+            content,
+            is_error: false,
+        },
+        cache,
+    }
 }
 
 /// What an assistant's message holds beside its content.

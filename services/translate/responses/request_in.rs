@@ -195,7 +195,9 @@ fn item<'a>(
                 content: parts::content(item.get("output"), &at.field("output"))?,
                 is_error: false,
             };
-            add(turns, Role::User, Block::new(result));
+            let mut block = Block::new(result);
+            block.cache = item.get("cache_control");
+            add(turns, Role::User, block);
         }
         "reasoning" => {
             if let Some(thinking) = reasoning(&item) {

@@ -3,6 +3,7 @@ mod answers;
 mod chunking;
 mod converse;
 mod gather;
+mod prefixes;
 mod replays;
 mod requests;
 mod responses;

@@ -1,4 +1,5 @@
 //! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
+mod breakpoints;
 mod cascade;
 mod providers;
 mod rules;
@@ -71,6 +72,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             rules: self.rules(file.rules, &keys),
             keys,
             affinity: self.affinity(file.affinity),
+            breakpoints: self.breakpoints(file.breakpoints),
             cascade: self.cascade(file.cascade),
             labels: self.labels(file.labels),
             cache: self.cache(file.cache),

@@ -71,6 +71,10 @@ enabled = false
 ttl = "2h"
 max_sessions = 7
 store = "redis"
+[breakpoints]
+enabled = false
+ttl = "1h"
+openai_keys = true
 [redis]
 url = "redis://me:sk-redis@cache:6380/1"
 timeout = "20ms"
@@ -220,6 +224,7 @@ fn the_reference_names_the_keys_of_the_file() {
     add("rules.*.", fields::<file::Rule>());
     add("rules.*.headers.", &["*"]);
     add("affinity.", fields::<file::Affinity>());
+    add("breakpoints.", fields::<file::Breakpoints>());
     add("redis.", fields::<file::Redis>());
     add("cascade.", fields::<file::Cascade>());
     add("cascade.tier.*.", fields::<file::CascadeTier>());
