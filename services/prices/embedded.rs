@@ -19,6 +19,9 @@ fn row(line: &'static str) -> Option<(&'static str, Price)> {
     let input = usd()?;
     let output = usd().unwrap_or_default();
     let (cache_read, cache_write, cache_write_1h) = (usd(), usd(), usd());
+    // The list does not have it of older models. Anthropic's is twice the input's for all of them.
+    let twice = || (cache_write.is_some() && name.contains("claude")).then(|| input + input);
+    let cache_write_1h = cache_write_1h.or_else(twice);
     let above_200k = usd().zip(usd());
     let mut count = || cells.next()?.parse().ok();
     Some((

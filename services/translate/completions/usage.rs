@@ -1,4 +1,5 @@
-//! OpenAI's count of tokens: `prompt_tokens` includes cached tokens.
+//! OpenAI's count of tokens: `prompt_tokens` includes cached tokens. Servers of Claude that tell them by Anthropic's names (Databricks, LiteLLM) do
+//! not all include them; the total gives away who does.
 use crate::{
     chat::{Usage, Usd},
     translate::{
@@ -20,12 +21,19 @@ struct Wire {
     prompt_cache_hit_tokens: Option<Count>,
     /// Moonshot's.
     cached_tokens: Option<Count>,
+    /// Anthropic's, where Claude is served in this dialect.
+    cache_read_input_tokens: Option<Count>,
+    /// Anthropic's for what was written.
+    cache_creation_input_tokens: Option<Count>,
 }
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PromptDetails {
     cached_tokens: Option<Count>,
     cache_write_tokens: Option<Count>,
+    /// The same by LiteLLM's name, and by Alibaba's.
+    cache_creation_tokens: Option<Count>,
+    cache_creation_input_tokens: Option<Count>,
 }
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -38,21 +46,39 @@ pub(crate) fn read(json: Json<'_>) -> Option<Usage> {
     let wire: Wire = serde_json::from_str(json.get()).ok()?;
     let count = |c: Option<Count>| c.unwrap_or_default().0;
     let details = wire.prompt_tokens_details.unwrap_or_default();
-    let prompt = count(wire.prompt_tokens);
+    let completion = count(wire.completion_tokens);
+    let mut prompt = count(wire.prompt_tokens);
+    let (read, written) = (
+        wire.cache_read_input_tokens,
+        wire.cache_creation_input_tokens,
+    );
+    let cached = count(read) + count(written);
+    let beside = cached > prompt || count(wire.total_tokens) == prompt + completion + cached;
+    if cached > 0 && beside {
+        prompt += cached;
+    }
     let cache_read = count(
         details
             .cached_tokens
             .or(wire.prompt_cache_hit_tokens)
-            .or(wire.cached_tokens),
+            .or(wire.cached_tokens)
+            .or(read),
     )
     .min(prompt);
-    let cache_write = count(details.cache_write_tokens).min(prompt - cache_read);
+    let cache_write = count(
+        details
+            .cache_write_tokens
+            .or(details.cache_creation_tokens)
+            .or(details.cache_creation_input_tokens)
+            .or(written),
+    )
+    .min(prompt - cache_read);
     let reasoning = count(
         wire.completion_tokens_details
             .unwrap_or_default()
             .reasoning_tokens,
     );
-    let mut output = count(wire.completion_tokens);
+    let mut output = completion;
     // xAI counts reasoning beside the completion, not inside it; only the total gives it away.
     if reasoning > 0 && count(wire.total_tokens) == prompt + output + reasoning {
         output += reasoning;

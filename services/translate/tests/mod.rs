@@ -3,6 +3,8 @@ mod answers;
 mod chunking;
 mod converse;
 mod gather;
+#[cfg(feature = "prices")]
+mod invoices;
 mod prefixes;
 mod replays;
 mod requests;
