@@ -40,13 +40,13 @@
 //! # use http::Request;
 //! # use http_body_util::Full;
 //! # use std::convert::Infallible;
-//! # use tierway_layers::{classify::{ClassifyLayer, Heuristic}, names::Names};
+//! # use tierway_layers::{classify::{ClassifyLayer, TierClassifier}, names::Names};
 //! # use tierway_services::chat::{self, Reply};
 //! # use tower::{ServiceBuilder, ServiceExt};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let service = ServiceBuilder::new()
-//!     .layer(ClassifyLayer::new(Heuristic::new(Names::default())))
+//!     .layer(ClassifyLayer::new(TierClassifier::new(Names::default())))
 //!     .service_fn(|_: chat::Request| async { Ok::<_, Infallible>(chat::Response::new(Reply::default())) });
 //! let req = Request::post("/v1/messages").body(Full::<Bytes>::default()).unwrap();
 //! service.oneshot(req).await.unwrap(); // expected `Prompt`, found `Full<Bytes>`

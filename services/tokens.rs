@@ -14,7 +14,7 @@ mod count;
 mod image;
 
 #[cfg(feature = "tokens")]
-pub use count::{count, is_loaded};
+pub use count::{count, is_loaded, load};
 
 /// What an image costs that cannot be measured, as large as Anthropic scales images down to.
 const IMAGE: u64 = 1600;

@@ -6,13 +6,14 @@ pub use asked::request;
 
 use crate::{
     config::Config,
+    labels::tiers,
     routing::{self, Routing},
     stack,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tierway_layers::{
     bind::Bindings,
-    classify::{Client, Explanation, Policy},
+    classify::{Client, Explanation, LearnedTiers, Policy},
 };
 use tierway_services::{
     chat::{self, Operation, Refusal, Target, Tier, Usage, Usd},
@@ -28,6 +29,7 @@ const ANSWER: u64 = 1000;
 #[derive(Clone, Debug)]
 pub struct Router {
     policy: Routing,
+    learned: LearnedTiers,
     bindings: Bindings,
     prices: PriceList,
     tiers: Arc<BTreeMap<Tier, Target>>,
@@ -72,9 +74,12 @@ impl Router {
     #[must_use]
     pub fn new(config: &Config, providers: &[Provider]) -> Self {
         let names = stack::names(config);
+        let weights = tiers::read_or_shipped(config.labels.tiers_model.as_deref());
+        let learned = LearnedTiers::new(weights);
         Self {
             bindings: stack::bindings(config, &names),
-            policy: routing::policy(config, names, providers),
+            policy: routing::policy(config, names, providers, learned.clone()),
+            learned,
             prices: stack::prices(config),
             tiers: Arc::new(config.tiers.clone()),
         }
@@ -86,9 +91,17 @@ impl Router {
         &self.policy
     }
 
+    /// The weights that decide it, which may be replaced.
+    #[must_use]
+    pub const fn learned(&self) -> &LearnedTiers {
+        &self.learned
+    }
+
     /// Where `req` would go.
     #[must_use]
     pub fn route(&self, mut req: chat::Request) -> Route {
+        // Also loads the vocabulary that the guards count by close to a limit.
+        let prompt_tokens = tokens::count(req.body());
         let client = Client::of(&req);
         let explained = self.policy.explain(&req);
         if let Some(decision) = &explained.decision {
@@ -100,7 +113,6 @@ impl Router {
             Operation::CountTokens | Operation::Embed => 0,
             _ => max_tokens.map_or(ANSWER, |most| most.min(ANSWER)),
         };
-        let prompt_tokens = tokens::count(req.body());
         let offer = |(tier, target): (&Tier, &Target)| {
             let price = self.prices.price(target);
             let cost = |output| {

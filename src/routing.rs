@@ -1,32 +1,69 @@
 //! `Config` in, policy out: what decides the tier, from the inside out.
 use crate::config::{self, Config};
+use std::{sync::Once, thread};
 use tierway_layers::{
-    classify::{Fit, Fits, Guarded, Heuristic, Risk, Rule, Ruled, SideRequests},
+    classify::{Fit, Fits, Guarded, LearnedTiers, Risk, Rule, Ruled, SideRequests, TierClassifier},
     names::Names,
     tenants::{Allowance, Tenants},
 };
 use tierway_services::{
-    chat::{Target, Tier},
+    chat::{Prompt, Target, Tier},
     prices::PriceList,
-    providers::Provider,
+    providers::{Kind, Provider},
+    tokens,
     translate::Reasoning,
+};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
 };
 
 /// What decides the tier of each call.
-pub type Routing = Guarded<Ruled<SideRequests<Heuristic>>>;
+pub type Routing = Guarded<Ruled<SideRequests<TierClassifier>>>;
 
 /// The policy that `config` asks for; `providers` are the ones that it names.
 #[must_use]
-pub fn policy(config: &Config, names: Names, providers: &[Provider]) -> Routing {
+pub fn policy(
+    config: &Config,
+    names: Names,
+    providers: &[Provider],
+    learned: LearnedTiers,
+) -> Routing {
     let tenants = tenants(config);
-    // What the user asked, by its words and structure.
-    let scored = Heuristic::new(names);
+    // What the user asked, by its words and structure, and by what this deployment's answers have taught.
+    let scored = TierClassifier::new(names).learned(learned);
     // What no user asked needs no score.
     let scored = SideRequests::new(scored);
     // What must not be left to a score.
     let ruled = Ruled::new(scored, rules(config)).tenants(tenants.clone());
     // Whatever was decided, the model must be able to take the call.
-    Guarded::new(ruled, fits(config, providers)).tenants(tenants)
+    Guarded::new(ruled, fits(config, providers))
+        .tenants(tenants)
+        .count(counted)
+}
+
+/// Longer prompts are left to the estimate.
+const MOST_COUNTED: usize = 8 << 20;
+
+/// How many tokens `prompt` has; `None` where it is too long, or the vocabulary is not loaded yet, which is begun then.
+fn counted(prompt: &Prompt) -> Option<u64> {
+    static LOADING: Once = Once::new();
+    if prompt.raw().len() > MOST_COUNTED {
+        return None;
+    }
+    if !tokens::is_loaded() {
+        LOADING.call_once(|| {
+            // Some tenths of a second, which no call waits for. Where there is no thread the estimate stays.
+            let _ = thread::Builder::new().spawn(tokens::load);
+        });
+        return None;
+    }
+    let here = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    Some(match here {
+        // Other calls go on meanwhile.
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(|| tokens::count(prompt)),
+        _ => tokens::count(prompt),
+    })
 }
 
 /// What each tenant may use: a tier that leads to a model that it may not use is not for it either.
@@ -111,6 +148,8 @@ fn fit(provider: &Provider, target: &Target, listed: &PriceList) -> Fit {
         tools: cannot(can.tools),
         structured_output: cannot(can.structured_output),
         reasoning: cannot(known.reasoning != Some(Reasoning::Unsupported)),
+        // What counts is the vocabulary of OpenAI's models.
+        vocabulary: matches!(provider.kind(), Kind::OpenAi | Kind::AzureOpenAi).then_some(100),
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Stack {
     dispatch: Dispatch,
     router: Router,
     labels: Option<labels::Desk>,
+    /// Held as long as calls may come.
+    _watch: labels::Watch,
 }
 
 impl Stack {
@@ -85,7 +87,10 @@ impl Stack {
         let telemetry = telemetry(config, prices.clone());
         let learned = cascade::learned(config);
         let labels = config.small().filter(|_| config.cascade.enabled);
-        let labels = labels.and_then(|s| labels::Desk::open(config, &learned, s, &prices));
+        let tiers = router.learned();
+        let labels = labels.and_then(|s| labels::Desk::open(config, &learned, tiers, s, &prices));
+        labels::tiers::show(&tiers.model());
+        let watch = labels::Watch::start(config, &learned, tiers);
 
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);
@@ -149,6 +154,7 @@ impl Stack {
             dispatch,
             router,
             labels,
+            _watch: watch,
         })
     }
 

@@ -7,7 +7,11 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use tierway::labels::{Label, Source, model_file};
+use tierway::{
+    labels::{Label, Source, model_file},
+    layers::classify::TierModel,
+    services::chat::Tier,
+};
 
 /// A cascade whose big model is `a:{big}` and whose small one, `o:tool-draft`, calls the tool that it is offered.
 async fn gateway(up: &Upstream, folder: &Path, big: &str, more: &str) -> Gateway {
@@ -247,9 +251,105 @@ async fn what_is_not_certified_may_be_deferred_and_is_compared_for_nothing() {
         (Source::Overlap, false, Some(1.0))
     );
     let id = answer.header("x-request-id");
+    // The big model answered: that tells about its tier, not about the draft.
     let told = feedback(&gw, json!({"request_id": id, "score": 1})).await;
     assert_eq!(
         (told.status.as_u16(), &told.json()["recorded"]),
-        (200, &json!(false))
+        (200, &json!(true))
     );
+    assert!(until(|| labels(folder.path()).len() == 2).await);
+    assert_eq!(labels(folder.path())[1].answered, Some(Tier::Complex));
+}
+
+/// Everyday asks, which go to the medium tier before anything is learned. No two are the same to the prompt cache.
+fn everyday(n: usize) -> Value {
+    const ASKS: &[&str] = &[
+        "Write unit tests for the date parser in src/dates.rs",
+        "Implement a function that merges two sorted lists",
+        "Add pagination to the orders endpoint and cover it with tests",
+        "Write a script that renames all photos by their date",
+    ];
+    let text = format!("{}, part {n}", ASKS[n % ASKS.len()]);
+    json!({"model": "auto", "max_tokens": 100, "messages": [{"role": "user", "content": text}]})
+}
+
+/// A gateway whose simple tier is the cascade's small model; `tool-` models answer everyday asks with the same words.
+async fn tiers(up: &Upstream, folder: &Path, more: &str) -> Gateway {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let extra = format!(
+        "[cascade]\nenabled = true\nstreams = \"buffer\"\nstay_big = 0\nmodel = '{}'\n[affinity]\nenabled = false\n\
+         [labels]\nenabled = true\nfile = '{}'\ntiers_model = '{}'\nshadow_usd_per_day = 0\n{more}\n",
+        at("model"),
+        at("labels"),
+        at("tiers"),
+    );
+    Gateway::start(&two_formats(up, &extra)).await
+}
+
+#[tokio::test]
+async fn what_callers_tell_moves_asks_to_another_tier_and_a_restart_keeps_it() {
+    let (up, folder) = (Upstream::start().await, tempfile::tempdir().unwrap());
+    let gw = tiers(&up, folder.path(), "learn_every = 80").await;
+    let first = gw.messages(&everyday(0)).await;
+    assert_eq!(
+        first.header("x-tierway-tier"),
+        "medium",
+        "{:?}",
+        first.headers
+    );
+    for n in 1..=80 {
+        let answer = gw.messages(&everyday(n)).await;
+        let id = answer.header("x-request-id");
+        // Whoever answered: here the simple tier's model would do.
+        let told = feedback(&gw, json!({"request_id": id, "good": true})).await;
+        assert_eq!(told.status, 200);
+    }
+    let file = folder.path().join("tiers");
+    assert!(
+        until(|| file.exists()).await,
+        "{:?}",
+        labels(folder.path()).len()
+    );
+    let mut tier = String::new();
+    for n in 100..150 {
+        let answer = gw.messages(&everyday(n)).await;
+        tier = format!(
+            "{} {}",
+            answer.header("x-tierway-tier"),
+            answer.header("x-tierway-reason")
+        );
+        if tier.starts_with("simple") {
+            break;
+        }
+    }
+    assert!(
+        tier.starts_with("simple ") && tier.contains("; learned:1/"),
+        "{tier}"
+    );
+    // What no label was about is where it was.
+    let proof = json!({"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "Prove that the square root of 2 is irrational."}]});
+    let answer = gw.messages(&proof).await;
+    assert_eq!(answer.header("x-tierway-tier"), "reasoning");
+
+    let again = tiers(&up, folder.path(), "").await;
+    let answer = again.messages(&everyday(1000)).await;
+    assert_eq!(answer.header("x-tierway-tier"), "simple");
+    // Somebody else writes other weights: they are put to work while it runs.
+    let shipped = TierModel::shipped().with_revision(9);
+    tierway::labels::tiers::write(&file, &shipped).unwrap();
+    let back = Instant::now();
+    loop {
+        let answer = again
+            .messages(&everyday(2000 + back.elapsed().as_millis() as usize))
+            .await;
+        if answer.header("x-tierway-tier") == "medium" {
+            break;
+        }
+        assert!(
+            back.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            answer.headers
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -9,7 +9,7 @@
 )]
 use std::hint::black_box;
 use tierway_layers::{
-    classify::{Heuristic, Policy, Rule, Ruled, SideRequests},
+    classify::{Policy, Rule, Ruled, SideRequests, TierClassifier},
     names::{Names, Wish},
 };
 use tierway_services::{
@@ -48,8 +48,8 @@ fn agent(bytes: usize) -> Request {
 }
 
 fn policy() -> impl Policy {
-    let heuristic = Heuristic::new(Names::default().map("*", Wish::Auto));
-    Ruled::new(SideRequests::new(heuristic), Rule::built_in())
+    let classifier = TierClassifier::new(Names::default().map("*", Wish::Auto));
+    Ruled::new(SideRequests::new(classifier), Rule::built_in())
 }
 
 #[divan::bench(args = [1 << 10, 16 << 10, 200 << 10])]

@@ -1,4 +1,5 @@
 //! What a policy decides, and who had a part in it.
+use super::Learning;
 use std::{borrow::Cow, fmt};
 use tierway_services::chat::Tier;
 
@@ -17,6 +18,8 @@ pub struct Decision {
     pub score: f32,
     /// How likely the model of each tier suffices, cheapest tier first; `None` where nobody estimated it.
     pub suffices: Option<[f32; 4]>,
+    /// What the weights that made it were learned from beside what is shipped; `None` where they are the shipped ones.
+    pub learning: Option<Learning>,
     /// Who spoke after the first, in order: rules, guards, the conversation. Mostly empty.
     pub notes: Vec<Note>,
 }
@@ -50,6 +53,7 @@ impl Decision {
             reason: reason.into(),
             score,
             suffices: None,
+            learning: None,
             notes: Vec::new(),
         }
     }
@@ -105,10 +109,14 @@ impl Decision {
     }
 }
 
-/// The value of `x-tierway-reason`: the first reason, then the names of who spoke after it.
+/// The value of `x-tierway-reason`: the first reason, the revision and the labels of what was learned here, then the names of who spoke
+/// after it.
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)?;
+        if let Some(Learning { revision, labels }) = self.learning {
+            write!(f, "; learned:{revision}/{labels}")?;
+        }
         self.notes
             .iter()
             .try_for_each(|note| write!(f, "; {}", note.name))

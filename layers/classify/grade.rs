@@ -8,8 +8,8 @@ use super::{
     ask::{clean, continued, has_tag},
     features::Features,
     heuristic,
+    model::{self, Seen, TierModel},
     numbers::{Ask, Setting},
-    prior::Prior,
     tools,
 };
 use crate::learn::Vector;
@@ -64,8 +64,8 @@ pub fn question(prompt: &Prompt) -> String {
 
 /// How probably a small model gets right what was asked so, by the shipped weights.
 #[must_use]
-pub fn chance(vector: &Vector) -> Option<f32> {
-    Some(Prior::shipped()?.right(vector, |logit| logit))
+pub fn chance(vector: &Vector) -> f32 {
+    model::shipped().right(vector, 0.0)
 }
 
 /// What a model reads of a conversation: its deciding ask as numbers and n-grams; `None` where nothing was asked.
@@ -84,6 +84,38 @@ pub fn vector(prompt: &Prompt) -> Option<Vector> {
     Some(ask.vector(&setting, heuristic::score(&ask.features).score))
 }
 
+/// What a tier is decided by, as labels of the call's answers teach it; `None` where no weights decide: nothing is asked, or only a
+/// greeting, or what is asked stands somewhere else.
+///
+/// ```
+/// use tierway_layers::classify;
+/// use tierway_services::{chat::{Operation, Prompt}, dialect::Dialect};
+/// let see = |ask: &str| {
+///     let body = format!(r#"{{"model":"auto","messages":[{{"role":"user","content":"{ask}"}}]}}"#);
+///     classify::see(&Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap())
+/// };
+/// assert!(see("Why is the sky blue?").is_some() && see("hi").is_none());
+/// ```
+#[must_use]
+pub fn see(prompt: &Prompt) -> Option<Seen> {
+    let decisive = decisive(prompt);
+    let ask = decisive.ask.filter(|ask| {
+        let features = &ask.features;
+        !features.only_points() && !features.is_small_talk()
+    })?;
+    let by_hand = heuristic::score(&ask.features);
+    let setting = setting(prompt, &ask.features);
+    Some(Seen {
+        vector: ask.vector(&setting, by_hand.score),
+        shift: shift(&ask.features, &by_hand, decisive.raised),
+    })
+}
+
+/// What is added by hand to the log-odds of every tier.
+fn shift(ask: &Features, by_hand: &Decision, raised: u8) -> f32 {
+    little(ask) - long_inference(by_hand) - STILL_FAILING * f32::from(raised)
+}
+
 /// The ask that decides, and what was said after it.
 #[derive(Debug, Default)]
 struct Decisive {
@@ -98,7 +130,7 @@ struct Decisive {
 
 impl Grade {
     /// Grades what was last asked.
-    pub(super) fn of(prompt: &Prompt, prior: &Prior) -> Self {
+    pub(super) fn of(prompt: &Prompt, model: &TierModel) -> Self {
         let decisive = decisive(prompt);
         let Some(ask) = &decisive.ask else {
             let facts = prompt.facts();
@@ -113,11 +145,11 @@ impl Grade {
         let setting = setting(prompt, &ask.features);
         let vector = ask.vector(&setting, by_hand.score);
         let raised = STILL_FAILING * f32::from(decisive.raised);
-        let plain = little(&ask.features) - long_inference(&by_hand);
-        let mut suffices = prior.suffices(&vector, |logit| logit + plain - raised);
+        let shift = shift(&ask.features, &by_hand, decisive.raised);
+        let mut suffices = model.suffices(&vector, shift);
         // No part of the tier: a harness's tools must not move it.
         let misfit = MISFIT * setting.tool_misfit.unwrap_or(0.0);
-        let right = prior.right(&vector, |logit| logit - raised - misfit);
+        let right = model.right(&vector, -raised - misfit);
         let mut score = demand(&suffices, right);
         if ask.features.is_small_talk() {
             (suffices, score) = ([1.0; 4], 0.0);

@@ -1,87 +1,14 @@
-//! The policy that is shipped: the user's own ask, graded by hand-made and by learned weights; no network.
+//! The hand-made score of an ask, from 0 to 100: one of the numbers that the learned weights read, and what names the reason.
 //!
-//! [`Grade`] decides, by linear heads over named numbers and n-grams. One of the numbers is made here by hand, from structure and whole words:
-//! the weightiest verb, then what adds to it (further tasks, length, reach, hard matters, code, files, list items), from 0 to 100. Under 25 is
-//! simple, under 50 medium, above that complex; *reasoning* is told by phrases alone: a proof, a root cause, a race, a security audit.
-//!
-//! What does **not** count: the system prompt, the number of tools, `thinking`, and whatever else a harness adds to every request; the
-//! same ask is in the same tier bare and wrapped.
-use super::{
-    Decision, Explanation, Policy,
-    features::Features,
-    grade::{self, Grade},
-    numbers,
-    prior::Prior,
-};
-use crate::names::{Names, Wish};
-use tierway_services::chat::{self, Operation, Tier};
+//! From structure and whole words: the weightiest verb, then what adds to it (further tasks, length, reach, hard matters, code, files, list
+//! items). Under 25 is simple, under 50 medium, above that complex; *reasoning* is told by phrases alone: a proof, a root cause, a race, a
+//! security audit.
+use super::{Decision, features::Features};
+use tierway_services::chat::Tier;
 
 const MEDIUM_FROM: f32 = 25.0;
 const COMPLEX_FROM: f32 = 50.0;
 const REASONING_FROM: f32 = 80.0;
-
-/// Chooses the tier by the user's own ask.
-///
-/// ```
-/// use tierway_layers::{classify::{Heuristic, Policy}, names::Names};
-/// use tierway_services::{chat::{Operation, Prompt, Request, Tier}, dialect::Dialect};
-/// let tier = |ask: &str| {
-///     let body = serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": ask}]}).to_string();
-///     let prompt = Prompt::parse(Dialect::Messages, Operation::Generate, body.into()).unwrap();
-///     Heuristic::new(Names::default()).classify(&Request::new(prompt)).unwrap().tier
-/// };
-/// assert_eq!(tier("hi"), Tier::Simple);
-/// assert_eq!(tier("Add an author field to the Book class"), Tier::Simple); // an author is no authentication
-/// assert_eq!(tier("Refactor the entire ingestion pipeline"), Tier::Complex);
-/// assert_eq!(tier("Find the root cause of the deadlock in the worker pool"), Tier::Reasoning);
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Heuristic {
-    names: Names,
-}
-
-impl Heuristic {
-    /// Classifies what `names` take for a wish to be routed, or for a tier; any other name is left to [`Bind`](crate::bind::Bind).
-    #[must_use]
-    pub const fn new(names: Names) -> Self {
-        Self { names }
-    }
-}
-
-impl Policy for Heuristic {
-    fn classify(&self, req: &chat::Request) -> Option<Decision> {
-        if req.body().facts().operation == Operation::Embed {
-            // Vectors of different models cannot be compared, so none is as good as another.
-            return None;
-        }
-        match self.names.resolve(&req.body().facts().model)? {
-            Wish::Target(_) => None,
-            Wish::Tier(tier) => Some(Decision::asked(tier)),
-            Wish::Auto => Some(decide(req)),
-        }
-    }
-
-    fn explain(&self, req: &chat::Request) -> Explanation {
-        let vector = grade::vector(req.body());
-        Explanation {
-            decision: self.classify(req),
-            features: vector.map_or_else(Vec::new, |vector| numbers::named(&vector)),
-        }
-    }
-}
-
-fn decide(req: &chat::Request) -> Decision {
-    let facts = req.body().facts();
-    let mut decision = match Prior::shipped() {
-        Some(prior) => Grade::of(req.body(), prior).decide(),
-        None => Decision::new(Tier::Medium, "no_weights"),
-    };
-    // Which models can see is not known here, but the smallest mostly cannot.
-    if decision.tier == Tier::Simple && facts.has_images() {
-        decision = Decision::new(Tier::Medium, "image");
-    }
-    decision
-}
 
 fn tier_of(score: f32) -> Tier {
     if score >= REASONING_FROM {

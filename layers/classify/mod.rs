@@ -7,7 +7,7 @@
 //! Beside the tier it writes the [`Session`](tierway_services::chat::Session): which conversation the call belongs to, where that can be told
 //! (see [`session`]); and marks what is no part of it as [`Aside`].
 //!
-//! The policy that is shipped is [`Heuristic`]; a closure will do as well. Around either go, in this order from the inside out:
+//! The policy that is shipped is [`TierClassifier`]; a closure will do as well. Around either go, in this order from the inside out:
 //! [`SideRequests`] (what a client asks on its own account), [`Ruled`] (floors, ceilings, forces, wishes, what a tenant may use) and
 //! [`Guarded`] (what the models behind the tiers can take). Each stands alone; whoever speaks after the first leaves a [`Note`].
 //!
@@ -16,14 +16,14 @@
 //! # Example
 //! ```
 //! use std::convert::Infallible;
-//! use tierway_layers::{classify::{ClassifyLayer, Heuristic}, names::Names};
+//! use tierway_layers::{classify::{ClassifyLayer, TierClassifier}, names::Names};
 //! use tierway_services::{chat::{self, Operation, Prompt, Reply, Tier}, dialect::Dialect};
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let service = ServiceBuilder::new()
-//!     .layer(ClassifyLayer::new(Heuristic::new(Names::default())))
+//!     .layer(ClassifyLayer::new(TierClassifier::new(Names::default())))
 //!     .service_fn(|req: chat::Request| async move {
 //!         assert_eq!(Tier::of(&req), Some(Tier::Reasoning));
 //!         Ok::<_, Infallible>(chat::Response::new(Reply::whole("by contradiction")))
@@ -37,6 +37,7 @@
 //! # }
 //! ```
 mod ask;
+mod classifier;
 mod client;
 mod decision;
 mod features;
@@ -45,8 +46,8 @@ mod guards;
 mod heuristic;
 mod lexicon;
 mod lines;
+mod model;
 pub(crate) mod numbers;
-mod prior;
 mod rules;
 mod said;
 mod session;
@@ -56,11 +57,12 @@ mod tests;
 mod tools;
 mod wants;
 
+pub use classifier::TierClassifier;
 pub use client::{Class, Client, ClientKind, Side};
 pub use decision::{Decision, Note};
-pub use grade::{chance, question, vector};
+pub use grade::{chance, question, see, vector};
 pub use guards::{Fit, Fits, Guarded};
-pub use heuristic::Heuristic;
+pub use model::{LearnedTiers, Learning, Outcome, Seen, TierModel};
 pub use rules::{Effect, Risk, Rule, Ruled};
 pub use session::session;
 pub use side::SideRequests;
@@ -115,6 +117,14 @@ pub struct Explanation {
     pub decision: Option<Decision>,
     /// What was seen in the request, by name, where the policy tells; only what is there.
     pub features: Vec<(&'static str, f64)>,
+}
+
+impl Explanation {
+    /// With what somebody further out makes of the decision.
+    fn revised(mut self, revise: impl FnOnce(Decision) -> Decision) -> Self {
+        self.decision = self.decision.map(revise);
+        self
+    }
 }
 
 impl<F: Fn(&chat::Request) -> Option<Decision>> Policy for F {

@@ -24,7 +24,7 @@ impl Ask {
 }
 
 /// What is known of a call beside its ask. A harness adds most of it to every request, so the shipped weights of all but
-/// `tool_misfit` are zero: the same ask must get the same tier bare and wrapped. What a deployment learns from its own outcomes may use it.
+/// `tool_misfit` are zero: the same ask must get the same tier bare and wrapped. What the cascade learns from a deployment's own outcomes may use it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Setting {
     pub(super) turns: usize,
@@ -132,6 +132,20 @@ impl Ask {
         }
     }
 }
+
+/// The vector without what is known beside the ask, which counts as the mean then.
+pub(super) fn without_setting(vector: &Vector) -> Vector {
+    let mut vector = vector.clone();
+    let from = NAMES.iter().position(|name| *name == FIRST_OF_SETTING);
+    let numbers = vector.numbers.iter_mut();
+    for number in numbers.skip(from.unwrap_or(NAMES.len())) {
+        *number = f32::NAN;
+    }
+    vector
+}
+
+/// From this number on, they are of the [`Setting`].
+const FIRST_OF_SETTING: &str = "turns";
 
 /// The numbers that are there, by name.
 pub(super) fn named(vector: &Vector) -> Vec<(&'static str, f64)> {

@@ -23,9 +23,9 @@ use tierway_services::chat::{self, Part, PartKind, Prompt, Speaker, Tier};
 /// Where the wrapped policy decides nothing, or the caller asked for a tier by name, that stands.
 ///
 /// ```
-/// use tierway_layers::{classify::{Heuristic, Policy, SideRequests}, names::Names};
+/// use tierway_layers::{classify::{TierClassifier, Policy, SideRequests}, names::Names};
 /// use tierway_services::{chat::{Operation, Prompt, Request, Tier}, dialect::Dialect};
-/// let policy = SideRequests::new(Heuristic::new(Names::default()));
+/// let policy = SideRequests::new(TierClassifier::new(Names::default()));
 /// let body = r#"{"model":"auto","messages":[{"role":"user","content":"Generate a title for this conversation:\n\nprove that P is not NP"}]}"#;
 /// let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap();
 /// let decision = policy.classify(&Request::new(prompt)).unwrap();
@@ -52,9 +52,8 @@ impl<P: Policy> Policy for SideRequests<P> {
     }
 
     fn explain(&self, req: &chat::Request) -> Explanation {
-        let mut said = self.inner.explain(req);
-        said.decision = said.decision.map(|d| decide(req, d));
-        said
+        let said = self.inner.explain(req);
+        said.revised(|d| decide(req, d))
     }
 }
 

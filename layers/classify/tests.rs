@@ -1,5 +1,5 @@
-//! What the heuristic makes of asks that people write, bare and inside what harnesses wrap around them.
-use super::{Decision, Heuristic, Policy, SideRequests};
+//! What the classifier makes of asks that people write, bare and inside what harnesses wrap around them.
+use super::{Decision, Policy, SideRequests, TierClassifier};
 use crate::{
     names::Names,
     testing::{ask, chat_request, messages_request},
@@ -272,7 +272,7 @@ const ASKS: &[(&[Tier], &str)] = &[
 ];
 
 fn decide(req: &Request) -> Decision {
-    let policy = SideRequests::new(Heuristic::new(Names::default()));
+    let policy = SideRequests::new(TierClassifier::new(Names::default()));
     policy.classify(req).unwrap()
 }
 
@@ -424,7 +424,7 @@ fn side_requests_are_simple_whatever_they_hold() {
 #[test]
 fn a_named_tier_or_model_is_the_callers_own_choice() {
     let names = Names::new(["local"]);
-    let classify = |model: &str| Heuristic::new(names.clone()).classify(&ask(model, "hi"));
+    let classify = |model: &str| TierClassifier::new(names.clone()).classify(&ask(model, "hi"));
     assert_eq!(
         classify("tierway/complex").map(|d| (d.tier, d.reason)),
         Some((Tier::Complex, "asked".into()))

@@ -17,7 +17,7 @@ use tierway_layers::{
     auth::{AuthLayer, Key},
     bind::{BindLayer, Bindings, RetargetLayer},
     cascade::{CascadeLayer, Vetoes},
-    classify::{ClassifyLayer, Heuristic},
+    classify::{ClassifyLayer, TierClassifier},
     decode::DecodeLayer,
     names::Names,
     prompt_cache::{Memory, PromptCacheLayer},
@@ -58,7 +58,7 @@ fn app(models: SocketAddr, metrics: PrometheusHandle) -> Result<Router> {
         .layer(RescueLayer::new()) // errors become answers
         .layer(AuthLayer::new([Key::new("sk-alice", "alice")])) // before a byte of the body is read
         .layer(DecodeLayer::new(32 * 1024 * 1024)) // bytes become a prompt
-        .layer(ClassifyLayer::new(Heuristic::new(names))) // how hard is it?
+        .layer(ClassifyLayer::new(TierClassifier::new(names))) // how hard is it?
         .layer(BindLayer::new(bindings)) // so who answers?
         .layer(PromptCacheLayer::new(answers)) // has it been answered?
         .layer(CascadeLayer::new(draft, Vetoes::default())) // the small model first, where that may do

@@ -6,7 +6,7 @@ use axum::{Router, body::Body};
 use http::{Request, Response};
 use std::{convert::Infallible, error::Error};
 use tierway_layers::{
-    classify::{ClassifyLayer, Heuristic},
+    classify::{ClassifyLayer, TierClassifier},
     decode::DecodeLayer,
     names::Names,
     recode::RecodeLayer,
@@ -23,7 +23,7 @@ async fn handler(req: Request<Body>) -> Result<Response<Body>, Infallible> {
 fn app() -> Router {
     let classified = ServiceBuilder::new() // runs top to bottom
         .layer(DecodeLayer::new(1024 * 1024)) // bytes become a prompt ...
-        .layer(ClassifyLayer::new(Heuristic::new(Names::default()))) // ... which the one layer reads ...
+        .layer(ClassifyLayer::new(TierClassifier::new(Names::default()))) // ... which the one layer reads ...
         .layer(RecodeLayer::<Body>::new()) // ... and the very same bytes again.
         .service_fn(handler);
     Router::new().route_service("/v1/chat/completions", classified)

@@ -23,6 +23,7 @@ pub struct Example {
 #[derive(Clone, Debug)]
 pub struct Fit {
     penalty: f64,
+    intercept_penalty: f64,
     iterations: usize,
     prior: Option<Head>,
 }
@@ -45,6 +46,7 @@ impl Default for Fit {
     fn default() -> Self {
         Self {
             penalty: 10.0,
+            intercept_penalty: 0.0,
             iterations: 80,
             prior: None,
         }
@@ -59,7 +61,15 @@ impl Fit {
         self
     }
 
-    /// Starts from these weights and moves away from them only as far as the labels pull.
+    /// How strongly intercepts are held at the prior's, or at zero: not at all by default, for a base rate is learned before all else.
+    #[must_use]
+    pub const fn intercept_penalty(mut self, penalty: f64) -> Self {
+        self.intercept_penalty = penalty;
+        self
+    }
+
+    /// Starts from these weights and moves away from them only as far as the labels pull: the maximum a posteriori, with a normal
+    /// distribution around the prior's weights.
     #[must_use]
     pub fn prior(mut self, prior: Head) -> Self {
         self.prior = Some(prior);
@@ -77,6 +87,7 @@ impl Fit {
             numbers: numbers.len(),
             origins,
             penalty: self.penalty,
+            intercept_penalty: self.intercept_penalty,
             prior: self.prior.as_ref(),
             rows,
         };
@@ -199,6 +210,7 @@ struct Problem<'a> {
     numbers: usize,
     origins: usize,
     penalty: f64,
+    intercept_penalty: f64,
     prior: Option<&'a Head>,
     rows: Vec<Row<'a>>,
 }
@@ -215,7 +227,11 @@ impl Problem<'_> {
         let mut loss = 0.0;
         let penalised = self.numbers + BUCKETS;
         for (at, (slope, weight)) in gradient.iter_mut().zip(weights).enumerate() {
-            let penalty = if at < penalised { self.penalty } else { 0.0 };
+            let penalty = if at < penalised {
+                self.penalty
+            } else {
+                self.intercept_penalty
+            };
             *slope = penalty * weight;
             loss += 0.5 * penalty * weight * weight;
         }
@@ -228,11 +244,12 @@ impl Problem<'_> {
             let sum: f64 = row.grams.iter().filter_map(weighted).sum();
             let prior: f64 = row.offset
                 + self.prior.map_or(0.0, |prior| {
+                    let intercept = f64::from(prior.intercept);
                     let known = row
                         .grams
                         .iter()
                         .filter_map(|g| prior.grams.get(*g as usize));
-                    known.map(|w| f64::from(*w)).sum::<f64>() * f64::from(row.gram)
+                    intercept + known.map(|w| f64::from(*w)).sum::<f64>() * f64::from(row.gram)
                 });
             let intercept = intercepts.get(row.intercept).copied().unwrap_or_default();
             let logit = prior + dot(&row.numbers) + f64::from(row.gram) * sum + intercept;
@@ -265,6 +282,7 @@ impl Problem<'_> {
         for (number, weight) in numbers.iter_mut().zip(own) {
             number.weight += NUMBER_SCALE * *weight as f32;
         }
+        let before = self.prior.map_or(0.0, |prior| prior.intercept);
         let grams = grams.iter().zip(&self.rarity);
         let mut grams: Vec<f32> = grams.map(|(w, rarity)| (w * rarity) as f32).collect();
         if let Some(prior) = self.prior {
@@ -278,7 +296,7 @@ impl Problem<'_> {
                 numbers,
                 grams,
             },
-            intercepts: intercepts.iter().map(|w| *w as f32).collect(),
+            intercepts: intercepts.iter().map(|w| before + *w as f32).collect(),
         }
     }
 }

@@ -2,7 +2,7 @@
 use super::{BUCKETS, Vector};
 
 /// Turns a [`Vector`] into a log-odds: a weight for each number, standardised, and for each bucket, and an intercept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Head {
     pub(super) intercept: f32,
     /// Mean, inverse spread and weight of each number.
@@ -34,6 +34,13 @@ impl Number {
 }
 
 impl Head {
+    /// A head without weights: every log-odds is 0.
+    pub(crate) const EMPTY: Self = Self {
+        intercept: 0.0,
+        numbers: Vec::new(),
+        grams: Vec::new(),
+    };
+
     /// The log-odds of `vector`.
     #[must_use]
     pub fn logit(&self, vector: &Vector) -> f32 {
@@ -79,6 +86,15 @@ impl Head {
     /// Writes the head as text: small, the same on every machine, and diffable.
     #[must_use]
     pub fn to_text(&self) -> String {
+        self.text_of_grain(1.0)
+    }
+
+    /// The same, a hundred times as exact: for what few labels have moved by little.
+    pub(crate) fn to_exact_text(&self) -> String {
+        self.text_of_grain(0.01)
+    }
+
+    fn text_of_grain(&self, grain: f32) -> String {
         use std::fmt::Write;
         let mut text = format!("intercept {:.4}\n", self.intercept);
         for n in &self.numbers {
@@ -87,13 +103,38 @@ impl Head {
         // Runs of zero are the most of it: a weight is written with its bucket's distance from the one before.
         let mut last = 0;
         for (bucket, weight) in self.grams.iter().enumerate() {
-            let steps = (weight * GRAIN).round();
+            let steps = (weight * GRAIN / grain).round();
             if steps != 0.0 {
-                let _ = writeln!(text, "{} {steps}", bucket - last);
+                let _ = match grain < 1.0 {
+                    true => writeln!(text, "{} {:.2}", bucket - last, steps * grain),
+                    false => writeln!(text, "{} {steps}", bucket - last),
+                };
                 last = bucket;
             }
         }
         text
+    }
+
+    /// These weights without those of `other`, whose numbers have the same means and spreads.
+    pub(crate) fn minus(&self, other: &Self) -> Self {
+        self.combined(other, -1.0)
+    }
+
+    /// These weights and those of `other`, whose numbers have the same means and spreads.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        self.combined(other, 1.0)
+    }
+
+    fn combined(&self, other: &Self, times: f32) -> Self {
+        let mut head = self.clone();
+        head.intercept += times * other.intercept;
+        for (own, other) in head.numbers.iter_mut().zip(&other.numbers) {
+            own.weight += times * other.weight;
+        }
+        for (own, other) in head.grams.iter_mut().zip(&other.grams) {
+            *own += times * other;
+        }
+        head
     }
 
     /// Reads what [`Head::to_text`] wrote; `None` where it is not that.

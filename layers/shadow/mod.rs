@@ -76,11 +76,12 @@ pub use self::service::{Shadow, ShadowLayer};
 
 use crate::{
     cascade::{Family, Judge},
+    classify::Seen,
     learn::Vector,
 };
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use tierway_services::{
-    chat::{Journal, Target, Tenant, Usage},
+    chat::{Journal, Target, Tenant, Tier, Usage},
     prices::Price,
 };
 
@@ -105,10 +106,36 @@ pub struct Call {
     pub prior: f32,
     /// The confidence in the draft; `None` where no cascade judged it.
     pub confidence: Option<f64>,
+    /// What is needed to learn from it which tier suffices; `None` where nothing was asked that is graded.
+    pub asked: Option<Graded>,
+    /// The tier that the call was in, where it was in one.
+    pub tier: Option<Tier>,
+    /// Whether there was a draft; the vector is that of the question alone where there was none.
+    pub drafted: bool,
     /// Whether the draft was the answer.
     pub accepted: bool,
     /// With which probability a call like this is compared; `None` where this one is not part of the even sample.
     pub propensity: Option<f64>,
+}
+
+/// Which part of a [`Call`]'s vector is the question, see [`classify::see`](crate::classify::see).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Graded {
+    /// How many n-grams are the question's: they stand first, as its numbers do.
+    pub grams: usize,
+    /// What was added by hand to the log-odds of every tier.
+    pub shift: f32,
+}
+
+impl Graded {
+    /// Of a question that the classifier has seen.
+    #[must_use]
+    pub fn of(seen: &Seen) -> Self {
+        Self {
+            grams: seen.vector.grams.len(),
+            shift: seen.shift,
+        }
+    }
 }
 
 /// What came of comparing two answers.
@@ -144,6 +171,8 @@ pub enum By {
 pub enum Event {
     /// A draft was judged, and its call is answered or about to be: told at once, for every one.
     Judged(Arc<Call>),
+    /// A call that has a tier was answered without a draft that was judged.
+    Answered(Arc<Call>),
     /// Two answers were compared.
     Compared(Arc<Call>, Comparison),
     /// A call was to be compared and was not: `over_budget`, `busy`, `unpriced`, `failed` (the big model), `unreadable`.

@@ -1,14 +1,14 @@
 //! The work beside a call: the big model's answer, and what the two show.
 use super::{
-    By, Call, Comparison, Event, Shared,
+    By, Call, Comparison, Event, Graded, Shared,
     compare::{Shown, compare},
     purse::Aside,
 };
 use crate::cascade::{
-    Asked, Draft, Sighted,
+    Asked, Draft, Family, Sighted,
     signals::{self, Told},
 };
-use crate::wire;
+use crate::{classify, wire};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use std::{
@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 use tierway_services::{
-    chat::{self, Answer, AttemptEnd, EarlyHead, Journal, Role, Target, Tenant, Usage, Usd},
+    chat::{self, Answer, AttemptEnd, EarlyHead, Journal, Role, Target, Tenant, Tier, Usage, Usd},
     dialect::Dialect,
     sse::Splitter,
     tokens, translate,
@@ -70,9 +70,28 @@ impl Kept {
             vector: seen.vector.clone(),
             prior: seen.prior,
             confidence: judged.then_some(seen.confidence),
+            asked: classify::see(self.req.body()).as_ref().map(Graded::of),
+            tier: Tier::of(&self.req),
+            drafted: true,
             accepted,
             propensity: None,
         }
+    }
+
+    /// A call that nobody drafted an answer to; `None` where nothing is to be learned from it.
+    pub(super) fn undrafted(&self) -> Option<Call> {
+        let asked = classify::see(self.req.body())?;
+        Tier::of(&self.req)?;
+        let seen = Sighted {
+            answer: Answer::default(),
+            vector: asked.vector,
+            prior: 0.0,
+            family: Family::of(&self.req, ""),
+            confidence: 0.0,
+        };
+        let mut call = self.call(&seen, false, false);
+        call.drafted = false;
+        Some(call)
     }
 
     /// What is seen of an answer that no cascade has looked at.

@@ -156,7 +156,12 @@ where
                     deferred(shared, kept, seen, always, res).await
                 }
                 (Outcome::NoCascade, _) => alone(shared, big, kept, res).await,
-                _ => res,
+                _ => {
+                    if let Some(call) = kept.undrafted() {
+                        (shared.hear)(Event::Answered(Arc::new(call)));
+                    }
+                    res
+                }
             })
         })
     }

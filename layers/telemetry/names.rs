@@ -96,6 +96,10 @@ metrics! {
         "How often the model that judges drafts was learned or calibrated anew.";
     MODEL_LABELS = "tierway_cascade_model_labels", Gauge, [],
         "From how many labels it was learned.";
+    TIERS_REVISION = "tierway_tiers_model_revision", Gauge, [],
+        "How often the weights that choose tiers were learned anew; 0: they are the shipped ones.";
+    TIERS_LABELS = "tierway_tiers_model_labels", Gauge, [],
+        "From how many labels they were learned.";
     CERTIFIED = "tierway_cascade_certified", Gauge, ["family"],
         "Whether a promise about kept drafts stands, by kind of task: 1 or 0.";
     REQUEST_SECONDS = "tierway_request_seconds", Histogram, ["dialect", "tier"],
@@ -262,6 +266,16 @@ pub fn model_revision() -> Gauge {
 /// Shows [`MODEL_LABELS`].
 pub fn model_labels() -> Gauge {
     metrics::gauge!(MODEL_LABELS)
+}
+
+/// Shows [`TIERS_REVISION`].
+pub fn tiers_revision() -> Gauge {
+    metrics::gauge!(TIERS_REVISION)
+}
+
+/// Shows [`TIERS_LABELS`].
+pub fn tiers_labels() -> Gauge {
+    metrics::gauge!(TIERS_LABELS)
 }
 
 /// Shows [`CERTIFIED`].

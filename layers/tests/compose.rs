@@ -9,7 +9,7 @@ use tierway_layers::{
     auth::{AuthLayer, Key},
     bind::{BindLayer, Bindings, RetargetLayer},
     cascade::{CascadeLayer, Draft, Verdict, confidence_fn},
-    classify::{ClassifyLayer, Heuristic},
+    classify::{ClassifyLayer, TierClassifier},
     decode::DecodeLayer,
     names::Names,
     prompt_cache::{Memory, PromptCacheLayer},
@@ -60,7 +60,7 @@ fn host() -> Router {
         .layer(RescueLayer::new())
         .layer(AuthLayer::new([Key::new("sk-alice", "alice")]))
         .layer(DecodeLayer::new(64 * 1024))
-        .layer(ClassifyLayer::new(Heuristic::new(names)))
+        .layer(ClassifyLayer::new(TierClassifier::new(names)))
         .layer(BindLayer::new(bindings))
         .layer(PromptCacheLayer::new(Memory::new(
             1024 * 1024,
@@ -129,7 +129,7 @@ async fn one_layer_wraps_a_plain_handler() {
     }
     let classified = ServiceBuilder::new()
         .layer(DecodeLayer::new(1024))
-        .layer(ClassifyLayer::new(Heuristic::new(Names::default())))
+        .layer(ClassifyLayer::new(TierClassifier::new(Names::default())))
         .layer(RecodeLayer::<Body>::new())
         .service_fn(|req| async { Ok::<_, Infallible>(handler(req).await) });
     let app = Router::new().route_service("/v1/messages", fits::<_, Request<Body>>(classified));

@@ -25,6 +25,11 @@ pub fn is_loaded() -> bool {
     LOADED.load(Ordering::Relaxed)
 }
 
+/// Loads the vocabulary, which takes a good part of a second.
+pub fn load() {
+    text(" ");
+}
+
 /// How many tokens `prompt` has, tools, tool calls, tool results and images included. Never 0.
 ///
 /// It takes time in proportion to the prompt, about a second for 10 MB of prose: run it on a blocking thread.

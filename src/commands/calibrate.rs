@@ -1,9 +1,11 @@
 //! `tierway calibrate`: thresholds with a guarantee, from labels.
-use super::{CalibrateArgs, WRONG};
+use super::{CalibrateArgs, WRONG, configuration};
 use crate::{
-    config::{Config, Flags, Strings, load},
+    config::{Config, Strings},
     eval::{folds, learned, rows},
-    labels::{FamilyReport, Label, Learnt, Quality, Settings, Source, label, learn, model_file},
+    labels::{
+        FamilyReport, Label, Learnt, Quality, Settings, Source, label, learn, model_file, tiers,
+    },
 };
 use std::{
     collections::BTreeMap,
@@ -12,7 +14,15 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tierway_layers::cascade::Promise;
+use tierway_layers::{
+    cascade::Promise,
+    classify::{self, TierModel},
+    shadow::Graded,
+};
+use tierway_services::{
+    chat::{Operation, Prompt},
+    dialect::Dialect,
+};
 
 /// Prints what can be promised to standard output; a file or a configuration that cannot be used gives exit code 2.
 ///
@@ -29,24 +39,18 @@ fn calibrate(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitCode> {
-    let flags = Flags {
-        config: args.config.clone(),
-        ..Flags::default()
+    let config = match configuration(args.config.as_ref(), environment, err)? {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
     };
-    let config = match load(&flags, environment) {
-        Ok(loaded) => loaded.config,
-        Err(problems) => {
-            writeln!(err, "{}", problems.render(false))?;
-            return Ok(ExitCode::from(WRONG));
-        }
-    };
-    let (learnt, total) = match learnt(args, &config) {
+    let (learnt, labels) = match learnt(args, &config) {
         Ok(learnt) => learnt,
         Err(what) => {
             writeln!(err, "tierway calibrate: {what}")?;
             return Ok(ExitCode::from(WRONG));
         }
     };
+    let total = labels.len();
     let held = total - learnt.fitted.min(total);
     writeln!(
         out,
@@ -71,14 +75,41 @@ fn calibrate(
     model_file::write(path, &model)?;
     writeln!(
         out,
-        "\nwritten to {}, revision {}: a gateway reads it when it starts",
+        "\nwritten to {}, revision {}: a gateway that runs puts it to work within seconds",
         path.display(),
         model.revision()
     )?;
+    if let Some(path) = &config.labels.tiers_model {
+        write_tiers(path, &labels, &config, out)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn learnt(args: &CalibrateArgs, config: &Config) -> Result<(Learnt, usize), String> {
+/// What the labels teach about tiers, beside what they teach about drafts.
+fn write_tiers(
+    path: &Path,
+    labels: &[Label],
+    config: &Config,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let small = config.small().map(|small| tiers::of(config, small));
+    let outcomes = tiers::outcomes(labels, &small.unwrap_or_default());
+    if outcomes.is_empty() {
+        return Ok(());
+    }
+    let before = tiers::read_or_shipped(Some(path)).learning().revision;
+    let model = TierModel::learn(&outcomes).with_revision(before + 1);
+    tiers::write(path, &model)?;
+    writeln!(
+        out,
+        "what {} of them teach about tiers: {}, revision {}",
+        outcomes.len(),
+        path.display(),
+        before + 1
+    )
+}
+
+fn learnt(args: &CalibrateArgs, config: &Config) -> Result<(Learnt, Vec<Label>), String> {
     let promise = Promise::new(args.alpha, args.delta)
         .ok_or("--alpha and --delta must be between 0 and 1")?;
     let mut files: Vec<PathBuf> = args.labels.clone();
@@ -110,7 +141,7 @@ fn learnt(args: &CalibrateArgs, config: &Config) -> Result<(Learnt, usize), Stri
         recent: usize::MAX,
         since: BTreeMap::new(),
     };
-    Ok((learn(&labels, &settings), labels.len()))
+    Ok((learn(&labels, &settings), labels))
 }
 
 /// Labels as the gateway keeps them, or rows of somebody's own.
@@ -129,6 +160,9 @@ fn read(file: &Path) -> Result<Vec<Label>, String> {
 fn recorded((row, question): (&rows::Row, usize)) -> Option<Label> {
     let seen = learned::cascade_label(row)?;
     let verified = row.signals.verify_cost.unwrap_or(0.0);
+    let body = row.request.get().to_owned().into();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body).ok();
+    let asked = prompt.as_ref().and_then(classify::see);
     Some(Label {
         id: format!("{}:{question}#{}", row.set, row.id),
         at: 0,
@@ -140,6 +174,8 @@ fn recorded((row, question): (&rows::Row, usize)) -> Option<Label> {
             small: seen.small,
             big: seen.big,
         }),
+        asked: asked.as_ref().map(Graded::of),
+        answered: None,
         small_cost: row.small.cost_usd + verified,
         big_cost: row.big.cost_usd,
         vector: seen.vector,

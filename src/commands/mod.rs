@@ -8,7 +8,7 @@ pub mod score;
 pub mod serve;
 pub mod wrap;
 
-use crate::config::{Flags, Process, Strings};
+use crate::config::{Config, Flags, Process, Strings, load};
 use clap::{Args, Parser, Subcommand};
 use std::{
     ffi::OsString,
@@ -172,7 +172,8 @@ pub struct CalibrateArgs {
     /// The probability with which a certificate may be wrong
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub delta: f64,
-    /// Write the model with its thresholds to cascade.model, for the gateway's next start
+    /// Write the model with its thresholds to cascade.model, and what the labels teach about tiers to labels.tiers_model; a gateway that
+    /// runs puts both to work
     #[arg(long)]
     pub write: bool,
     /// The configuration file, found as `serve` finds it
@@ -239,6 +240,25 @@ pub fn run() -> ExitCode {
 pub(crate) fn colour(terminal: bool, environment: &dyn Strings) -> bool {
     let unwanted = environment.get("NO_COLOR");
     terminal && !unwanted.is_ok_and(|value| value.is_some_and(|value| !value.is_empty()))
+}
+
+/// The configuration of a command that only reads it. What is wrong with it is printed, and the exit code returned.
+fn configuration(
+    file: Option<&PathBuf>,
+    environment: &dyn Strings,
+    err: &mut dyn Write,
+) -> io::Result<Result<Config, ExitCode>> {
+    let flags = Flags {
+        config: file.cloned(),
+        ..Flags::default()
+    };
+    match load(&flags, environment) {
+        Ok(loaded) => Ok(Ok(loaded.config)),
+        Err(problems) => {
+            writeln!(err, "{}", problems.render(false))?;
+            Ok(Err(ExitCode::from(WRONG)))
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\

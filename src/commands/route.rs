@@ -1,7 +1,7 @@
 //! `tierway route`: where a request would go, why, and what it would cost.
-use super::{RouteArgs, WRONG};
+use super::{RouteArgs, WRONG, configuration};
 use crate::{
-    config::{Flags, Strings, load},
+    config::Strings,
     route::{Router, request},
     stack,
 };
@@ -33,16 +33,9 @@ fn route(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitCode> {
-    let flags = Flags {
-        config: args.config.clone(),
-        ..Flags::default()
-    };
-    let config = match load(&flags, environment) {
-        Ok(loaded) => loaded.config,
-        Err(problems) => {
-            writeln!(err, "{}", problems.render(false))?;
-            return Ok(ExitCode::from(WRONG));
-        }
+    let config = match configuration(args.config.as_ref(), environment, err)? {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
     };
     let providers = stack::providers(&config).map_err(io::Error::other)?;
     let most = config.server.max_body as u64;

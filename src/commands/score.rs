@@ -13,7 +13,7 @@ use tierway_layers::{
         Asked, Draft,
         signals::{self, Told},
     },
-    classify::{Decision, Heuristic, Policy, Rule, Ruled, SideRequests},
+    classify::{Decision, Policy, Rule, Ruled, SideRequests, TierClassifier},
     names::{Names, Wish},
 };
 use tierway_services::{
@@ -76,8 +76,8 @@ pub fn run() -> io::Result<ExitCode> {
 
 fn score(input: impl BufRead, mut out: impl Write, errors: &mut dyn Write) -> io::Result<ExitCode> {
     // Whichever model was asked, the question is which one should be.
-    let heuristic = Heuristic::new(Names::default().map("*", Wish::Auto));
-    let policy = Ruled::new(SideRequests::new(heuristic), Rule::built_in());
+    let classifier = TierClassifier::new(Names::default().map("*", Wish::Auto));
+    let policy = Ruled::new(SideRequests::new(classifier), Rule::built_in());
     let mut code = ExitCode::SUCCESS;
     for (number, line) in input.lines().enumerate() {
         let line = line?;

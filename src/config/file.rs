@@ -224,6 +224,7 @@ pub(super) struct CascadeTier {
 pub(super) struct Labels {
     pub(super) enabled: Set<bool>,
     pub(super) file: Set<PathBuf>,
+    pub(super) tiers_model: Set<PathBuf>,
     pub(super) max_bytes: Set<Size>,
     pub(super) shadow_share: Set<Share>,
     pub(super) shadow_usd_per_day: Set<Dollars>,

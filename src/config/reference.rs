@@ -126,6 +126,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("cascade.tier.*.max_added_latency", "duration", "", "", "The same for one tier."),
     entry("labels.enabled", "switch", "false", "", "Learns which drafts are good enough: compares with the big model, takes feedback, keeps labels (numbers, no texts) and learns from them."),
     entry("labels.file", "path", "", "", "Where labels are kept; by default `labels.jsonl` in the state folder."),
+    entry("labels.tiers_model", "path", "", "", "The file of what labels teach about tiers; by default `tiers.model` in the state folder. One that does not exist: the shipped weights choose."),
     entry("labels.max_bytes", "size", "\"64MiB\"", "", "How much room they may take there; the oldest go first."),
     entry("labels.shadow_share", "share", "0.02", "", "The share of kept drafts whose request the big model answers too, after the client has its answer."),
     entry("labels.shadow_usd_per_day", "number", "1", "", "What that may cost in a day (UTC), in US dollars. A model whose price is not known is never asked."),

@@ -111,6 +111,9 @@ impl Loaded {
         if let Some(file) = &labels.file {
             sheet.row("labels", "file", quote(file.display()));
         }
+        if let Some(model) = &labels.tiers_model {
+            sheet.row("labels", "tiers_model", quote(model.display()));
+        }
         sheet.row("labels", "max_bytes", size(labels.max_bytes));
         sheet.row("labels", "shadow_share", labels.shadow_share);
         let a_day = labels.shadow_usd_per_day.as_dollars();

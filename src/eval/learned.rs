@@ -6,7 +6,7 @@ use tierway_layers::{
         Asked, Draft, Labelled, Model,
         signals::{self, Told},
     },
-    classify::{self, Heuristic, Policy},
+    classify::{self, Policy, TierClassifier},
     learn::Vector,
     names::{Names, Wish},
 };
@@ -138,7 +138,7 @@ impl Seen {
             signals::unlabelled(&draft, prior, &told)
         });
         let cascade = draft.map(|draft| labelled(&draft, &told, nothing(row)));
-        let policy = Heuristic::new(Names::default().map("*", Wish::Auto));
+        let policy = TierClassifier::new(Names::default().map("*", Wish::Auto));
         let decision = policy.classify(&request);
         let mut route = nothing(row);
         route.vector = classify::vector(&prompt).unwrap_or_default();

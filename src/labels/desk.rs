@@ -1,8 +1,9 @@
 //! The gateway's side of labels: what calls tell, and what callers tell about them. Nothing here waits for anything.
 use super::{
     Label, Quality, Settings, Source,
-    keeper::{self, Keeper, Message},
+    keeper::{self, Keeper, Message, Tiers},
     store::Store,
+    tiers,
 };
 use crate::config::Config;
 use moka::sync::Cache;
@@ -18,6 +19,7 @@ use std::{
 };
 use tierway_layers::{
     cascade::{Learned, Model, Promise},
+    classify::LearnedTiers,
     shadow::{By, Call, Comparison, Event},
     telemetry::{Meter, names},
 };
@@ -46,8 +48,8 @@ pub struct Desk {
 pub enum Told {
     /// It is a label now.
     Kept,
-    /// The big model had answered, which says nothing about the draft.
-    NotOfADraft,
+    /// There was no draft, and nothing that a tier was chosen by.
+    OfNothing,
     /// No such call of this tenant is known, or not any more.
     Unknown,
     /// Too many labels are waiting.
@@ -60,6 +62,7 @@ impl Desk {
     pub fn open(
         config: &Config,
         learned: &Learned,
+        tiers: &LearnedTiers,
         small: &Target,
         prices: &PriceList,
     ) -> Option<Self> {
@@ -72,6 +75,11 @@ impl Desk {
             store: Store::new(file, told.max_bytes),
             learned: learned.clone(),
             model: config.cascade.model.clone(),
+            tiers: Tiers {
+                learned: tiers.clone(),
+                file: told.tiers_model.clone(),
+                small: tiers::of(config, small),
+            },
             settings: Settings {
                 promise,
                 recent: 400,
@@ -81,6 +89,7 @@ impl Desk {
             labels: Vec::new(),
             new: 0,
             drifts: BTreeMap::new(),
+            watched: 0,
         };
         let spawned = thread::Builder::new()
             .name("labels".to_owned())
@@ -107,7 +116,7 @@ impl Desk {
     /// Takes what a shadow layer tells.
     pub fn hear(&self, event: Event, meter: &Meter) {
         match event {
-            Event::Judged(call) => {
+            Event::Judged(call) | Event::Answered(call) => {
                 if let Some(id) = &call.request_id {
                     self.seen.insert(id.clone(), call.clone());
                 }
@@ -131,12 +140,18 @@ impl Desk {
         let Some(call) = call.filter(|call| call.tenant.as_ref() == tenant) else {
             return Told::Unknown;
         };
-        if !call.accepted {
-            return Told::NotOfADraft;
-        }
-        let Some(label) = label(&call, Source::Feedback) else {
+        let Some(mut label) = label(&call, Source::Feedback) else {
             return Told::Unknown;
         };
+        if !call.accepted {
+            // It says nothing about the draft, where there was one, but whether the tier was high enough.
+            let (Some(_), Some(tier)) = (call.asked, call.tier) else {
+                return Told::OfNothing;
+            };
+            label.answered = Some(tier);
+            // Beside what may be known of the draft, and in the same half.
+            label.id.push_str("#answer");
+        }
         // Nobody has seen what the big model would have said: where the caller is content it could not have been better.
         let big = if score >= 0.5 { score } else { 1.0 };
         let kept = self.send(Label {
@@ -215,6 +230,8 @@ fn label(call: &Call, source: Source) -> Option<Label> {
         accepted: call.accepted,
         propensity: call.propensity,
         quality: None,
+        asked: call.asked,
+        answered: None,
         small_cost: 0.0,
         big_cost: 0.0,
     })

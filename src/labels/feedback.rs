@@ -58,13 +58,13 @@ where
     let id = word.request_id;
     match desk.feedback(head.extensions.get(), &id, score) {
         Told::Kept => respond(StatusCode::OK, &json!({"request_id": id, "recorded": true})),
-        Told::NotOfADraft => respond(
+        Told::OfNothing => respond(
             StatusCode::OK,
-            &json!({"request_id": id, "recorded": false, "reason": "the big model answered, and what is learned is when a small one may"}),
+            &json!({"request_id": id, "recorded": false, "reason": "nothing was asked by which a tier is chosen"}),
         ),
         Told::Unknown => refuse(
             StatusCode::NOT_FOUND,
-            "no call of yours with a draft has this request_id, or it is too long ago (labels.feedback_ttl)",
+            "no call of yours that was routed has this request_id, or it is too long ago (labels.feedback_ttl)",
         ),
         Told::Busy => refuse(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -1,5 +1,5 @@
 //! Who writes labels down and learns from them: one thread, which no call waits for.
-use super::{Label, Settings, label::one_a_call, learn, model_file, store::Store};
+use super::{Label, Settings, label::one_a_call, learn, model_file, store::Store, tiers};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -8,8 +8,10 @@ use std::{
 };
 use tierway_layers::{
     cascade::{Drift, Family, Learned, Model},
+    classify::{LearnedTiers, TierModel},
     telemetry::names,
 };
+use tierway_services::chat::Tier;
 
 /// So many of the newest labels are learned from.
 const NEWEST: usize = 2000;
@@ -34,12 +36,23 @@ pub(super) struct Keeper {
     pub(super) store: Store,
     pub(super) learned: Learned,
     pub(super) model: Option<PathBuf>,
+    pub(super) tiers: Tiers,
     pub(super) settings: Settings,
     /// After how many new labels it learns anew.
     pub(super) every: usize,
     pub(super) labels: Vec<Label>,
     pub(super) new: usize,
     pub(super) drifts: BTreeMap<&'static str, Drift>,
+    /// The revision of the model whose promises are watched.
+    pub(super) watched: u64,
+}
+
+/// What chooses tiers, and where it is kept.
+pub(super) struct Tiers {
+    pub(super) learned: LearnedTiers,
+    pub(super) file: Option<PathBuf>,
+    /// The tiers that the small model serves.
+    pub(super) small: Vec<Tier>,
 }
 
 impl Keeper {
@@ -48,6 +61,10 @@ impl Keeper {
         match self.store.read() {
             Ok(labels) => self.labels = newest(one_a_call(labels)),
             Err(error) => tracing::warn!(%error, "labels of earlier runs cannot be read"),
+        }
+        if self.tiers.learned.model().learning().revision == 0 {
+            // Learned on top of other weights than those that are shipped now, or never.
+            self.learn_tiers();
         }
         let mut written = false;
         loop {
@@ -89,7 +106,15 @@ impl Keeper {
 
     /// Whether what was promised of a family still holds.
     fn watch(&mut self, label: &Label) {
+        if label.answered.is_some() {
+            return;
+        }
         let (model, family) = (self.learned.model(), label.family);
+        if model.revision() != self.watched {
+            // Somebody else has put another model to work.
+            self.watched = model.revision();
+            self.drifts.clear();
+        }
         let promise = model.operating_of(family).and_then(|o| o.certified);
         let (Some(promise), Some(_)) = (promise, label.propensity) else {
             return;
@@ -115,6 +140,7 @@ impl Keeper {
 
     fn learn(&mut self) {
         self.labels = newest(one_a_call(std::mem::take(&mut self.labels)));
+        self.learn_tiers();
         let before = self.learned.model();
         let learnt = learn(&self.labels, &self.settings);
         if learnt.fitted < before.labels().clamp(1, MANY) {
@@ -133,7 +159,26 @@ impl Keeper {
         self.replace(model);
     }
 
-    fn replace(&self, model: Model) {
+    fn learn_tiers(&self) {
+        let outcomes = tiers::outcomes(&self.labels, &self.tiers.small);
+        let before = self.tiers.learned.model().learning();
+        if outcomes.len() < before.labels.clamp(1, MANY) {
+            return;
+        }
+        let model = TierModel::learn(&outcomes).with_revision(before.revision + 1);
+        let (labels, revision) = (model.labels(), before.revision + 1);
+        tracing::info!(labels, revision, "tiers are chosen by what was learned");
+        if let Some(path) = &self.tiers.file
+            && let Err(error) = tiers::write(path, &model)
+        {
+            tracing::warn!(%error, "what was learned about tiers cannot be kept");
+        }
+        tiers::show(&model);
+        self.tiers.learned.replace(model);
+    }
+
+    fn replace(&mut self, model: Model) {
+        self.watched = model.revision();
         if let Some(path) = &self.model
             && let Err(error) = model_file::write(path, &model)
         {
@@ -175,6 +220,11 @@ mod tests {
             store: Store::new(folder.join("labels"), 1 << 20),
             learned: Learned::new(Model::prior()),
             model: Some(folder.join("model")),
+            tiers: Tiers {
+                learned: LearnedTiers::default(),
+                file: Some(folder.join("tiers")),
+                small: vec![Tier::Simple],
+            },
             settings: Settings {
                 promise: Promise::new(0.1, 0.1).unwrap(),
                 recent: 400,
@@ -184,6 +234,7 @@ mod tests {
             labels: Vec::new(),
             new: 0,
             drifts: BTreeMap::new(),
+            watched: 0,
         }
     }
 

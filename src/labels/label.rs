@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use tierway_layers::{
     cascade::{Family, Labelled},
     learn::Vector,
+    shadow::Graded,
 };
+use tierway_services::chat::Tier;
 
-/// A draft that has been judged.
+/// A draft that has been judged, or the answer of a tier's own model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
     /// The request's id.
@@ -29,6 +31,10 @@ pub struct Label {
     pub propensity: Option<f64>,
     /// How good both answers were; `None` where they were compared and nobody could tell.
     pub quality: Option<Quality>,
+    /// What of the vector is the question, where it is graded.
+    pub asked: Option<Graded>,
+    /// The tier whose model's answer is judged, where that is no draft: then it tells about that tier alone, and `small` is its quality.
+    pub answered: Option<Tier>,
     /// What the draft cost, in US dollars; 0 where that is not known.
     pub small_cost: f64,
     /// What the big model's answer cost, or would have.
@@ -92,6 +98,10 @@ struct Line {
     quality: Option<Quality>,
     small_cost: f64,
     big_cost: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<(usize, f32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answered: Option<String>,
     // What is not known is NaN here and null there.
     numbers: Vec<Option<f32>>,
     grams: Vec<u32>,
@@ -114,6 +124,8 @@ impl Label {
             quality: self.quality,
             small_cost: self.small_cost,
             big_cost: self.big_cost,
+            asked: self.asked.map(|asked| (asked.grams, asked.shift)),
+            answered: self.answered.map(|tier| tier.as_str().to_owned()),
             numbers: self.vector.numbers.iter().map(known).collect(),
             grams: self.vector.grams.clone(),
         };
@@ -131,6 +143,10 @@ impl Label {
             .into_iter()
             .find(|f| f.as_str() == line.family)?;
         let numbers = line.numbers.into_iter();
+        let answered = match line.answered {
+            Some(tier) => Some(tier.parse().ok()?),
+            None => None,
+        };
         Some(Self {
             id: line.label,
             at: line.at,
@@ -145,15 +161,17 @@ impl Label {
             accepted: line.accepted,
             propensity: line.propensity,
             quality: line.quality,
+            asked: line.asked.map(|(grams, shift)| Graded { grams, shift }),
+            answered,
             small_cost: line.small_cost,
             big_cost: line.big_cost,
         })
     }
 
-    /// As a model learns from it; `None` where nobody could tell how good it was.
+    /// As the cascade's model learns from it; `None` where nobody could tell how good it was, or it was no draft.
     #[must_use]
     pub fn labelled(&self) -> Option<Labelled> {
-        let quality = self.quality?;
+        let quality = self.quality.filter(|_| self.answered.is_none())?;
         Some(Labelled {
             vector: self.vector.clone(),
             prior: self.prior,
@@ -224,6 +242,11 @@ pub(super) mod tests {
             accepted: true,
             propensity: Some(0.5),
             quality: Some(Quality { small, big: 1.0 }),
+            asked: Some(Graded {
+                grams: 1,
+                shift: 0.5,
+            }),
+            answered: None,
             small_cost: 1e-6,
             big_cost: 2e-5,
         }

@@ -5,6 +5,16 @@ use std::fmt::{self, Write};
 use tierway_layers::classify::Decision;
 use tierway_services::chat::{Tier, Usd};
 
+/// As many digits as say something: three, and of what is larger the whole part.
+fn short(number: f64) -> f64 {
+    if number == 0.0 || !number.is_finite() {
+        return number;
+    }
+    let digits = 2 - number.abs().log10().floor() as i32;
+    let scale = 10_f64.powi(digits.max(0));
+    (number * scale).round() / scale
+}
+
 fn dollars(price: Option<Usd>) -> Value {
     price.map_or(Value::Null, |usd| json!(usd.as_dollars()))
 }
@@ -22,7 +32,7 @@ impl Route {
             let each = Tier::ALL
                 .iter()
                 .zip(s)
-                .map(|(tier, p)| (tier.to_string(), json!(p)));
+                .map(|(tier, p)| (tier.to_string(), json!(short(p.into()))));
             Value::Object(each.collect())
         });
         let notes = decision.map_or(&[][..], |d| &d.notes);
@@ -32,7 +42,7 @@ impl Route {
             .collect();
         let features = self.explained.features.iter();
         let features: serde_json::Map<String, Value> = features
-            .map(|(name, v)| ((*name).to_owned(), json!(v)))
+            .map(|(name, v)| ((*name).to_owned(), json!(short(*v))))
             .collect();
         let tiers: Vec<Value> = self
             .tiers
@@ -49,8 +59,9 @@ impl Route {
             "model": self.target.as_ref().ok().map(ToString::to_string),
             "refused": refused,
             "reason": decision.map(|d| d.reason.clone()),
-            "score": decision.map(|d| d.score),
+            "score": decision.map(|d| short(d.score.into())),
             "suffices": suffices,
+            "learned": decision.and_then(|d| d.learning).map(|l| json!({"revision": l.revision, "labels": l.labels})),
             "notes": notes,
             "client": {"kind": self.client.kind.as_str(), "class": self.client.class.as_str(), "side": self.client.side.map(|s| s.as_str())},
             "features": features,
@@ -80,6 +91,10 @@ impl fmt::Display for Route {
                     }
                     writeln!(f, "suffices{each}")?;
                 }
+                if let Some(learned) = decision.learning {
+                    let (labels, revision) = (learned.labels, learned.revision);
+                    writeln!(f, "learned   from {labels} labels, revision {revision}")?;
+                }
                 for note in &decision.notes {
                     match note.from == note.to {
                         true => writeln!(f, "note      {}: stays {}", note.name, note.to)?,
@@ -106,7 +121,7 @@ impl fmt::Display for Route {
             self.client.kind, self.client.class
         )?;
         for (name, value) in &self.explained.features {
-            writeln!(f, "feature   {name} {value}")?;
+            writeln!(f, "feature   {name} {}", short(*value))?;
         }
         let limit = self
             .max_tokens

@@ -56,7 +56,7 @@ pub fn prior(draft: &Draft<'_>, told: &Told) -> f32 {
     if draft.request().body().facts().tool_count > 0 {
         return shown;
     }
-    let chance = draft.asked(|asked| classify::chance(asked.vector()?));
+    let chance = draft.asked(|asked| Some(classify::chance(asked.vector()?)));
     chance.map_or(shown, |chance| shown + QUESTION * logit(f64::from(chance)))
 }
 

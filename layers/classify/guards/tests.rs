@@ -68,6 +68,48 @@ fn what_does_not_fit_goes_to_the_next_that_fits() {
 }
 
 #[test]
+fn close_to_a_limit_tokens_are_counted() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let asked = Arc::new(AtomicU64::new(0));
+    let counting = |tokens: u64| {
+        let asked = asked.clone();
+        guarded(Tier::Simple, three()).count(move |_| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Some(tokens).filter(|n| *n > 0)
+        })
+    };
+    // 4,000 tokens are free in the smallest window. 13,500 bytes may be 4,500 tokens; counted, 3,300 and a fifth fit, 3,400 do not.
+    let near = long(13_500, Some(4_000));
+    let of = |tokens| told(counting(tokens).classify(&near));
+    assert_eq!(
+        of(3_300),
+        (Tier::Simple, "test; guard:context:counted".into())
+    );
+    assert_eq!(
+        of(3_400),
+        (Tier::Medium, "test; guard:context:counted".into())
+    );
+    // 11,000 bytes fit by the estimate, and do not when they are counted.
+    let dense = long(11_000, Some(4_000));
+    assert_eq!(told(counting(5_000).classify(&dense)).0, Tier::Medium);
+    assert_eq!(asked.swap(0, Ordering::Relaxed), 3, "once a call");
+    // Who cannot count leaves it to the estimate.
+    assert_eq!(of(0), (Tier::Medium, "test; guard:context".into()));
+    // Far from any limit nobody counts.
+    asked.store(0, Ordering::Relaxed);
+    for bytes in [3_000, 40_000] {
+        counting(1).classify(&long(bytes, Some(4_000)));
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    let own = Fit {
+        vocabulary: Some(100),
+        ..window(8_000)
+    };
+    let policy = guarded(Tier::Simple, three().tier(Tier::Simple, own)).count(|_| Some(3_900));
+    assert_eq!(told(policy.classify(&near)).0, Tier::Simple);
+}
+
+#[test]
 fn a_limit_that_no_window_holds_counts_for_half_of_it() {
     let policy = guarded(Tier::Simple, three());
     assert_eq!(

@@ -67,9 +67,9 @@ pub struct Rule {
 /// Phrases and risks are looked for in the user's own newest ask, cleaned of what a harness wrapped around it, never in a side request.
 ///
 /// ```
-/// use tierway_layers::{classify::{Heuristic, Policy, Rule, Ruled}, names::Names};
+/// use tierway_layers::{classify::{TierClassifier, Policy, Rule, Ruled}, names::Names};
 /// use tierway_services::{chat::{Operation, Prompt, Request, Tier}, dialect::Dialect};
-/// let policy = Ruled::new(Heuristic::new(Names::default()), Rule::built_in());
+/// let policy = Ruled::new(TierClassifier::new(Names::default()), Rule::built_in());
 /// let decide = |ask: &str| {
 ///     let body = serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": ask}]}).to_string();
 ///     let prompt = Prompt::parse(Dialect::Messages, Operation::Generate, body.into()).unwrap();
@@ -364,9 +364,8 @@ impl<P: Policy> Policy for Ruled<P> {
     }
 
     fn explain(&self, req: &chat::Request) -> Explanation {
-        let mut said = self.inner.explain(req);
-        said.decision = said.decision.map(|d| self.decide(req, d));
-        said
+        let said = self.inner.explain(req);
+        said.revised(|d| self.decide(req, d))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is a client's own, and what its user's.
 use super::*;
 use crate::{
-    classify::Heuristic,
+    classify::TierClassifier,
     names::Names,
     testing::{ask, chat_request, messages_request},
 };
@@ -146,7 +146,7 @@ fn compaction_without_a_header() {
 
 #[test]
 fn the_policy_moves_what_was_not_asked_for() {
-    let policy = SideRequests::new(Heuristic::new(Names::default()));
+    let policy = SideRequests::new(TierClassifier::new(Names::default()));
     let title = "Generate a title for this conversation:\n\nprove that sqrt(2) is irrational";
     assert_eq!(
         policy.classify(&ask("auto", title)).map(|d| d.tier),
@@ -163,7 +163,7 @@ fn the_policy_moves_what_was_not_asked_for() {
 
 #[test]
 fn plans_of_real_work_are_complex_and_lookups_are_not() {
-    let policy = SideRequests::new(Heuristic::new(Names::default()));
+    let policy = SideRequests::new(TierClassifier::new(Names::default()));
     let planned = |text: &str| {
         let reminder = "<system-reminder>\nPlan mode is active. Do not edit.\n</system-reminder>";
         let body = json!({"model": "auto", "messages": [{"role": "user", "content": [

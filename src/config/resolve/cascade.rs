@@ -78,6 +78,7 @@ impl Resolver<'_, '_> {
                 .take("labels.enabled", typed.enabled)
                 .unwrap_or(default.enabled),
             file: self.file_of("labels.file", typed.file),
+            tiers_model: self.file_of("labels.tiers_model", typed.tiers_model),
             max_bytes: self
                 .take("labels.max_bytes", typed.max_bytes)
                 .map_or(default.max_bytes, |Size(bytes)| bytes),
@@ -125,6 +126,7 @@ impl Resolver<'_, '_> {
             }
         };
         usual(&mut config.cascade.model, "cascade.model");
+        usual(&mut config.labels.tiers_model, "tiers.model");
         if config.labels.enabled {
             usual(&mut config.labels.file, "labels.jsonl");
         }

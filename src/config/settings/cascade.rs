@@ -64,6 +64,8 @@ pub struct Labels {
     pub enabled: bool,
     /// Where labels are kept.
     pub file: Option<PathBuf>,
+    /// The file of what they teach about tiers; absent means that nothing has been learned about them.
+    pub tiers_model: Option<PathBuf>,
     /// How much room they may take there.
     pub max_bytes: u64,
     /// The share of kept drafts whose request the big model answers too, for comparison.
@@ -111,6 +113,7 @@ impl Default for Labels {
         Self {
             enabled: false,
             file: None,
+            tiers_model: None,
             max_bytes: 64 << 20,
             shadow_share: 0.02,
             shadow_usd_per_day: Usd::from_dollars(1.0),
