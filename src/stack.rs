@@ -61,8 +61,6 @@ pub struct Stack {
     dispatch: Dispatch,
     router: Router,
     labels: Option<labels::Desk>,
-    /// Held as long as calls may come.
-    _watch: labels::Watch,
 }
 
 impl Stack {
@@ -90,7 +88,7 @@ impl Stack {
         let tiers = router.learned();
         let labels = labels.and_then(|s| labels::Desk::open(config, &learned, tiers, s, &prices));
         labels::tiers::show(&tiers.model());
-        let watch = labels::Watch::start(config, &learned, tiers);
+        labels::watch(config, &learned, tiers);
 
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);
@@ -154,7 +152,6 @@ impl Stack {
             dispatch,
             router,
             labels,
-            _watch: watch,
         })
     }
 

@@ -50,7 +50,7 @@ impl TierClassifier {
 
     fn decide(&self, req: &chat::Request) -> Decision {
         let model = self.learned.model();
-        let mut decision = Grade::of(req.body(), &model).decide();
+        let mut decision = Grade::of(req, &model).decide();
         // Which models can see is not known here, but the smallest mostly cannot.
         if decision.tier == Tier::Simple && req.body().facts().has_images() {
             decision = Decision::new(Tier::Medium, "image");

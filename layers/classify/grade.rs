@@ -4,7 +4,7 @@
 //! [`Vector`], then graded by three linear heads: the chance that the simple, the medium, the complex tier's model is good enough. The
 //! tier is the cheapest whose chance is high enough.
 use super::{
-    Decision,
+    Client, Decision,
     ask::{clean, continued, has_tag},
     features::Features,
     heuristic,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::learn::Vector;
 use std::borrow::Cow;
-use tierway_services::chat::{Facts, PartKind, Prompt, Speaker, Tier, Turn};
+use tierway_services::chat::{self, Facts, PartKind, Prompt, Speaker, Tier, Turn};
 
 /// How many asks "yes" and "continue" are followed back.
 const MAX_BACK: usize = 5;
@@ -130,7 +130,8 @@ struct Decisive {
 
 impl Grade {
     /// Grades what was last asked.
-    pub(super) fn of(prompt: &Prompt, model: &TierModel) -> Self {
+    pub(super) fn of(req: &chat::Request, model: &TierModel) -> Self {
+        let prompt = req.body();
         let decisive = decisive(prompt);
         let Some(ask) = &decisive.ask else {
             let facts = prompt.facts();
@@ -147,8 +148,11 @@ impl Grade {
         let raised = STILL_FAILING * f32::from(decisive.raised);
         let shift = shift(&ask.features, &by_hand, decisive.raised);
         let mut suffices = model.suffices(&vector, shift);
-        // No part of the tier: a harness's tools must not move it.
-        let misfit = MISFIT * setting.tool_misfit.unwrap_or(0.0);
+        // No part of the tier, and nothing that a harness's tools may move: it offers the same ones to every ask.
+        let own = setting
+            .tool_misfit
+            .filter(|_| !Client::of(req).is_harness());
+        let misfit = MISFIT * own.unwrap_or(0.0);
         let right = model.right(&vector, -raised - misfit);
         let mut score = demand(&suffices, right);
         if ask.features.is_small_talk() {

@@ -56,6 +56,8 @@ mod side;
 mod tests;
 mod tools;
 mod wants;
+#[cfg(test)]
+mod wrapped;
 
 pub use classifier::TierClassifier;
 pub use client::{Class, Client, ClientKind, Side};

@@ -311,6 +311,12 @@ impl LearnedTiers {
         Self(Arc::new(RwLock::new(Arc::new(model))))
     }
 
+    /// Whether there is another clone.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Grades by another model from now on; so do all clones.
     pub fn replace(&self, model: TierModel) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);

@@ -18,5 +18,5 @@ pub use self::{
     desk::{Desk, announce},
     label::{Label, Quality, Source},
     learn::{FamilyReport, Learnt, Settings, learn},
-    watch::Watch,
+    watch::watch,
 };

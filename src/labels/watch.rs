@@ -2,9 +2,8 @@
 use super::{keeper, model_file, tiers};
 use crate::config::Config;
 use std::{
-    fmt, fs,
+    fs,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
     thread,
     time::{Duration, SystemTime},
 };
@@ -13,74 +12,75 @@ use tierway_layers::{cascade::Learned, classify::LearnedTiers};
 /// How often files are looked at. Two seconds cost nothing, and nobody waits longer for what takes labels of days.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Files are watched until the last clone of this is gone.
-#[derive(Clone)]
-pub struct Watch(#[expect(dead_code, reason = "it is held, and let go")] Arc<()>);
-
 /// What a file looked like when it was last read: its time and its length.
 type Stamp = Option<(SystemTime, u64)>;
 
+/// A file that is looked at.
+#[derive(Debug)]
 struct File {
     path: PathBuf,
     stamp: Stamp,
-    read: Box<dyn Fn(&Path) + Send>,
 }
 
-impl Watch {
-    /// Watches the files of both models that `config` names.
-    #[must_use]
-    pub fn start(config: &Config, cascade: &Learned, routing: &LearnedTiers) -> Self {
-        let mut files = Vec::new();
-        if let Some(path) = config
-            .cascade
-            .model
-            .clone()
-            .filter(|_| config.cascade.enabled)
-        {
-            let cascade = cascade.clone();
-            files.push(File::new(path, move |path| read_cascade(path, &cascade)));
+/// Both models, as far as they have files.
+struct Watch {
+    cascade: Option<(File, Learned)>,
+    tiers: Option<File>,
+    routing: LearnedTiers,
+}
+
+/// Watches the files of both models that `config` names, as long as anybody grades by `routing`.
+pub fn watch(config: &Config, cascade: &Learned, routing: &LearnedTiers) {
+    let told = &config.cascade;
+    let model = told.model.clone().filter(|_| told.enabled);
+    let mut watch = Watch {
+        cascade: model.map(|path| (File::new(path), cascade.clone())),
+        tiers: config.labels.tiers_model.clone().map(File::new),
+        routing: routing.clone(),
+    };
+    if watch.cascade.is_none() && watch.tiers.is_none() {
+        return;
+    }
+    let thread = thread::Builder::new().name("models".to_owned());
+    let spawned = thread.spawn(move || {
+        while watch.routing.is_shared() {
+            watch.look();
+            thread::sleep(EVERY);
         }
-        if let Some(path) = config.labels.tiers_model.clone() {
-            let routing = routing.clone();
-            files.push(File::new(path, move |path| read_tiers(path, &routing)));
-        }
-        let held = Arc::new(());
-        let watched = Arc::downgrade(&held);
-        if !files.is_empty() {
-            let name = thread::Builder::new().name("models".to_owned());
-            if let Err(error) = name.spawn(move || look(&mut files, &watched)) {
-                tracing::warn!(%error, "models that somebody else writes are not seen: no thread for it");
-            }
-        }
-        Self(held)
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "models that somebody else writes are not seen: no thread for it");
     }
 }
 
-fn look(files: &mut [File], watched: &Weak<()>) {
-    while watched.strong_count() > 0 {
-        files.iter_mut().for_each(File::look);
-        thread::sleep(EVERY);
+impl Watch {
+    fn look(&mut self) {
+        if let Some((file, learned)) = &mut self.cascade
+            && file.changed()
+        {
+            read_cascade(&file.path, learned);
+        }
+        if let Some(file) = &mut self.tiers
+            && file.changed()
+        {
+            read_tiers(&file.path, &self.routing);
+        }
     }
 }
 
 impl File {
-    fn new(path: PathBuf, read: impl Fn(&Path) + Send + 'static) -> Self {
-        Self {
-            path,
-            // Read at the first look, too: it may have been written since the gateway started.
-            stamp: None,
-            read: Box::new(read),
-        }
+    const fn new(path: PathBuf) -> Self {
+        // Read at the first look, too: it may have been written since the gateway started.
+        Self { path, stamp: None }
     }
 
-    fn look(&mut self) {
+    fn changed(&mut self) -> bool {
         let seen = fs::metadata(&self.path);
         let stamp = seen.ok().and_then(|m| Some((m.modified().ok()?, m.len())));
         // One that is gone changes nothing before the next start.
-        if stamp.is_some() && stamp != self.stamp {
-            self.stamp = stamp;
-            (self.read)(&self.path);
-        }
+        let changed = stamp.is_some() && stamp != self.stamp;
+        self.stamp = stamp.or(self.stamp);
+        changed
     }
 }
 
@@ -116,12 +116,6 @@ fn read_tiers(path: &Path, learned: &LearnedTiers) {
     }
 }
 
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,27 +126,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (cascade, routing) = (Learned::new(Model::prior()), LearnedTiers::default());
         let (one, two) = (folder.path().join("cascade"), folder.path().join("tiers"));
-        let (a, b) = (cascade.clone(), routing.clone());
-        let mut files = [
-            File::new(one.clone(), move |path| read_cascade(path, &a)),
-            File::new(two.clone(), move |path| read_tiers(path, &b)),
-        ];
-        let revisions = |files: &mut [File]| {
-            files.iter_mut().for_each(File::look);
+        let mut watch = Watch {
+            cascade: Some((File::new(one.clone()), cascade.clone())),
+            tiers: Some(File::new(two.clone())),
+            routing: routing.clone(),
+        };
+        let mut revisions = || {
+            watch.look();
             (
                 cascade.model().revision(),
                 routing.model().learning().revision,
             )
         };
-        assert_eq!(revisions(&mut files), (0, 0));
+        assert_eq!(revisions(), (0, 0));
         model_file::write(&one, &Model::prior().with_revision(3)).unwrap();
         tiers::write(&two, &TierModel::shipped().with_revision(4)).unwrap();
-        assert_eq!(revisions(&mut files), (3, 4));
+        assert_eq!(revisions(), (3, 4));
         // What was learned since stays, and what is broken or gone changes nothing.
         cascade.replace(Model::prior().with_revision(9));
-        assert_eq!(revisions(&mut files), (9, 4));
+        assert_eq!(revisions(), (9, 4));
         fs::write(&one, "broken").unwrap();
         fs::remove_file(&two).unwrap();
-        assert_eq!(revisions(&mut files), (9, 4));
+        assert_eq!(revisions(), (9, 4));
     }
 }
