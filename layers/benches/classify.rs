@@ -47,6 +47,20 @@ fn agent(bytes: usize) -> Request {
     Request::new(prompt.expect("a request that was just written"))
 }
 
+/// The same length, all of it pasted into the ask: the worst that a person can do.
+fn pasted(bytes: usize) -> Request {
+    let line = "2026-03-01T10:00:00Z ERROR payments: charge 8124 failed, will retry in 4 s\n";
+    let text = format!("why does this fail?\n\n{}", line.repeat(bytes / line.len()));
+    let body =
+        serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": text}]});
+    let prompt = Prompt::parse(
+        Dialect::Messages,
+        Operation::Generate,
+        body.to_string().into(),
+    );
+    Request::new(prompt.expect("a request that was just written"))
+}
+
 fn policy() -> impl Policy {
     let classifier = TierClassifier::new(Names::default().map("*", Wish::Auto));
     Ruled::new(SideRequests::new(classifier), Rule::built_in())
@@ -55,6 +69,12 @@ fn policy() -> impl Policy {
 #[divan::bench(args = [1 << 10, 16 << 10, 200 << 10])]
 fn decide(bencher: divan::Bencher<'_, '_>, bytes: usize) {
     let (policy, request) = (policy(), agent(bytes));
+    bencher.bench(|| policy.classify(black_box(&request)));
+}
+
+#[divan::bench(args = [1 << 10, 16 << 10, 200 << 10])]
+fn decide_what_was_pasted(bencher: divan::Bencher<'_, '_>, bytes: usize) {
+    let (policy, request) = (policy(), pasted(bytes));
     bencher.bench(|| policy.classify(black_box(&request)));
 }
 

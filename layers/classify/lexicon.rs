@@ -180,12 +180,15 @@ const WORDS: &[(Mark, &str)] = &[
         Mark::Puzzle,
         "puzzle puzzles riddle knights knaves liar liars sudoku",
     ),
-    (Mark::Prove, "prove disprove"),
+    (
+        Mark::Prove,
+        "prove disprove beweise beweisen widerlege demuestra demostrar prouve prouver dimostra dimostrare udowodnij",
+    ),
     (Mark::Proof, "proof proofs"),
     (Mark::Formal, "formal formally rigorous rigorously"),
     (
         Mark::Claim,
-        "that by or each if correctness termination whether",
+        "dass que che that by or each if correctness termination whether",
     ),
     (Mark::Derive, "derive"),
     (Mark::Show, "show"),

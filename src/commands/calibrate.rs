@@ -270,7 +270,11 @@ mod tests {
         let labels = folder.path().join("rows.jsonl");
         fs::write(&labels, rows).unwrap();
         let config = folder.path().join("tierway.toml");
-        fs::write(&config, "[cascade]\nmodel = \"judge\"\n").unwrap();
+        fs::write(
+            &config,
+            "[cascade]\nmodel = \"judge\"\n[labels]\ntiers_model = \"tiers\"\n",
+        )
+        .unwrap();
         let args = CalibrateArgs {
             labels: vec![labels],
             alpha: 0.05,
@@ -295,6 +299,10 @@ mod tests {
             .into_iter()
             .find_map(|f| model.operating_of(f));
         assert!(family.unwrap().certified.is_some());
+        assert!(told.contains("400 of them teach about tiers"), "{told}");
+        let tiers = tiers::read(&folder.path().join("tiers")).unwrap().unwrap();
+        let learning = tiers.learning();
+        assert_eq!((learning.revision, learning.labels), (1, 400));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What is told of a request, and how it may be handed in.
 use super::*;
-use crate::config;
+use crate::{config, labels::tiers};
 use http::HeaderMap;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use tierway_layers::classify::TierModel;
 use tierway_services::{chat::Kind, dialect::Dialect};
 
 fn router() -> Router {
@@ -73,6 +74,25 @@ fn a_tenant_and_a_named_model() {
     assert_eq!(refused["tier"], Value::Null);
     let free = route(None, &named);
     assert!(free.to_string().starts_with("tier      none"), "{free}");
+}
+
+#[test]
+fn what_was_learned_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tiers");
+    tiers::write(&file, &TierModel::shipped().with_revision(4)).unwrap();
+    let toml = format!("[labels]\ntiers_model = '{}'", file.display());
+    let environment = HashMap::<String, String>::new();
+    let read = config::read("t".as_ref(), &toml, &config::Flags::default(), &environment);
+    let router = Router::new(&read.unwrap().config, &[]);
+    let body = ask("Write a function").to_string().into();
+    let told = router.route(request(None, HeaderMap::new(), None, body).unwrap());
+    assert_eq!(told.json()["learned"]["revision"], 4);
+    let text = told.to_string();
+    assert!(
+        text.contains("learned   from 0 labels, revision 4"),
+        "{text}"
+    );
 }
 
 #[test]
