@@ -5,7 +5,7 @@
 //! tier is the cheapest whose chance is high enough.
 use super::{
     Client, Decision,
-    ask::{clean, continued, has_tag},
+    ask::{begins_anew, clean, continued, has_tag},
     features::Features,
     heuristic,
     model::{self, Seen, TierModel},
@@ -275,6 +275,9 @@ fn decisive(prompt: &Prompt) -> Decisive {
     // The newest reply: what it answers may be nothing that anybody asked.
     let mut reply = None;
     for turn in user_turns(prompt.facts()) {
+        if turn.parts.len() == 1 && turn.parts.iter().any(|p| begins_anew(&prompt.text(p))) {
+            break;
+        }
         let ask = read(prompt, turn);
         let f = &ask.features;
         if f.is_empty() {

@@ -105,6 +105,8 @@ fn aider(text: &str) -> Request {
         {"role": "system", "content": SYSTEM},
         {"role": "user", "content": "Change get_factorial() to use math.factorial"},
         {"role": "assistant", "content": "app.py\n```python\n    return str(math.factorial(n))\n```"},
+        {"role": "user", "content": "I switched to a new code base. Please don't consider the above files or try to edit them any longer."},
+        {"role": "assistant", "content": "Ok."},
         {"role": "user", "content": format!("I have *added these files to the chat* so you can go ahead and edit them.\n\n{FILE}\n```\n{CODE}\n```\n")},
         {"role": "assistant", "content": "Ok, any changes I propose will be to those files."},
         {"role": "user", "content": format!("{text}\n\n{rules}")}]});

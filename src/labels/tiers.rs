@@ -135,7 +135,7 @@ mod tests {
             [1.0, 0.02, 0.02]
         );
         // Without any kept one that is compared, deferred ones alone would tell that drafts are bad.
-        assert!(weights(&[not.clone()]).is_empty());
+        assert!(weights(std::slice::from_ref(&not)).is_empty());
         let always = compared("d", false, Some(1.0));
         assert_eq!(weights(&[always]), [1.0]);
         let mut told = compared("e", true, None);
