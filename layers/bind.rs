@@ -31,6 +31,10 @@
 //! assert_eq!(res.into_body().collect().await.unwrap().to_bytes(), "cloud:big"); // the next tier up that is bound
 //! # }
 //! ```
+mod retarget;
+
+pub use retarget::{Retarget, RetargetLayer};
+
 use crate::{
     names::{Names, TIER_HEADER, Wish, wished},
     tenants::Tenants,
@@ -42,7 +46,9 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tierway_services::chat::{self, Journal, Kind, Operation, Refusal, Target, Tenant, Tier};
+use tierway_services::chat::{
+    self, Alternatives, Journal, Kind, Operation, Refusal, Target, Tenant, Tier,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -51,6 +57,7 @@ use tower_service::Service;
 pub struct Bindings {
     names: Names,
     tiers: Arc<[Option<Target>; 4]>,
+    others: Arc<[Alternatives; 4]>,
     embeddings: Option<Target>,
     tenants: Tenants,
 }
@@ -66,19 +73,6 @@ pub struct BindLayer {
 pub struct Bind<S> {
     inner: S,
     bindings: Bindings,
-}
-
-/// Applies [`Retarget`].
-#[derive(Clone, Debug)]
-pub struct RetargetLayer {
-    target: Target,
-}
-
-/// Sends each call to one model, whatever was bound above.
-#[derive(Clone, Debug)]
-pub struct Retarget<S> {
-    inner: S,
-    target: Target,
 }
 
 pin_project! {
@@ -104,6 +98,7 @@ impl Bindings {
         Self {
             names,
             tiers: Arc::default(),
+            others: Arc::default(),
             embeddings: None,
             tenants: Tenants::default(),
         }
@@ -114,6 +109,15 @@ impl Bindings {
     pub fn tier(mut self, tier: Tier, target: Target) -> Self {
         if let Some(slot) = Arc::make_mut(&mut self.tiers).get_mut(tier as usize) {
             *slot = Some(target);
+        }
+        self
+    }
+
+    /// Who may answer in the place of `tier`'s model, in this order.
+    #[must_use]
+    pub fn others(mut self, tier: Tier, targets: impl IntoIterator<Item = Target>) -> Self {
+        if let Some(slot) = Arc::make_mut(&mut self.others).get_mut(tier as usize) {
+            *slot = Alternatives::new(targets);
         }
         self
     }
@@ -171,6 +175,26 @@ impl Bindings {
             .with_code("model_not_allowed")
             .with_param("model")),
             _ => Ok(target),
+        }
+    }
+
+    /// Who may answer in the place of `target`: where a tier has led to it, that tier's others that the tenant may use.
+    fn instead(&self, req: &chat::Request, target: &Target) -> Option<Alternatives> {
+        let named = self.names.resolve(&req.body().facts().model);
+        if matches!(named, Some(Wish::Target(_))) {
+            return None;
+        }
+        let mut slots = self.tiers.iter().zip(self.others.iter());
+        let (_, others) = slots.find(|(bound, others)| {
+            bound.as_ref() == Some(target) && !others.targets().is_empty()
+        })?;
+        match self.tenants.of(Tenant::of(req)) {
+            None => Some(others.clone()),
+            Some((_, allowance)) => {
+                let all = others.targets().iter();
+                let allowed = all.filter(|t| allowance.model(t)).cloned();
+                Some(Alternatives::new(allowed))
+            }
         }
     }
 
@@ -276,6 +300,9 @@ where
                 if let Some(journal) = Journal::of(&req) {
                     journal.write(|j| j.target = Some(target.clone()));
                 }
+                if let Some(others) = self.bindings.instead(&req, &target) {
+                    req.extensions_mut().insert(others);
+                }
                 req.extensions_mut().insert(target);
                 State::Bound {
                     future: self.inner.call(req),
@@ -286,46 +313,6 @@ where
             },
         };
         ResponseFuture { state }
-    }
-}
-
-// === impl RetargetLayer ===
-
-impl RetargetLayer {
-    /// Sends every call to `target`.
-    #[must_use]
-    pub const fn new(target: Target) -> Self {
-        Self { target }
-    }
-}
-
-impl<S> Layer<S> for RetargetLayer {
-    type Service = Retarget<S>;
-    fn layer(&self, inner: S) -> Retarget<S> {
-        Retarget {
-            inner,
-            target: self.target.clone(),
-        }
-    }
-}
-
-// === impl Retarget ===
-
-impl<S, B> Service<http::Request<B>> for Retarget<S>
-where
-    S: Service<http::Request<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut req: http::Request<B>) -> S::Future {
-        req.extensions_mut().insert(self.target.clone());
-        self.inner.call(req)
     }
 }
 

@@ -1,9 +1,16 @@
 //! What happens on the way to a language model: one [`tower::Layer`] per concern.
 //!
 //! Each module stands alone behind the feature of its name and shows a running example.
+#[cfg(any(feature = "breaker", feature = "fallback", feature = "retry"))]
+mod attempt;
 #[cfg(test)]
 mod frames;
-#[cfg(any(feature = "breakpoints", feature = "cascade", feature = "prompt-cache"))]
+#[cfg(any(
+    feature = "breakpoints",
+    feature = "cascade",
+    feature = "fallback",
+    feature = "prompt-cache"
+))]
 mod headers;
 mod refusal_body;
 mod wire;
@@ -14,6 +21,8 @@ pub mod affinity;
 pub mod auth;
 #[cfg(feature = "bind")]
 pub mod bind;
+#[cfg(feature = "breaker")]
+pub mod breaker;
 #[cfg(feature = "breakpoints")]
 pub mod breakpoints;
 #[cfg(feature = "cascade")]
@@ -22,6 +31,8 @@ pub mod cascade;
 pub mod classify;
 #[cfg(feature = "decode")]
 pub mod decode;
+#[cfg(feature = "fallback")]
+pub mod fallback;
 #[cfg(feature = "keep-alive")]
 pub mod keep_alive;
 #[cfg(any(feature = "cascade", feature = "classify"))]
@@ -38,6 +49,8 @@ pub mod redis;
 pub mod rescue;
 #[cfg(feature = "responses")]
 pub mod responses;
+#[cfg(feature = "retry")]
+pub mod retry;
 #[cfg(feature = "shadow")]
 pub mod shadow;
 #[cfg(feature = "telemetry")]

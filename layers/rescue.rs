@@ -42,7 +42,7 @@ use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
     error::Error,
-    fmt, iter,
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -112,16 +112,11 @@ impl RescueLayer {
         if let Some(hear) = &self.on_error {
             hear(error);
         }
-        iter::successors(Some(error), |&e| e.source())
-            .take(MAX_CHAIN)
-            .find_map(|e| e.downcast_ref::<Refusal>())
+        Refusal::of(error)
             .cloned()
             .unwrap_or_else(|| Refusal::new(Kind::Internal, "internal error"))
     }
 }
-
-/// No honest chain of sources is longer.
-const MAX_CHAIN: usize = 32;
 
 impl<S> Layer<S> for RescueLayer {
     type Service = Rescue<S>;

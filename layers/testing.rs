@@ -16,7 +16,8 @@ pub(crate) fn messages_request(body: &str) -> Request {
     request(Dialect::Messages, body)
 }
 
-fn request(dialect: Dialect, body: &str) -> Request {
+/// A request in this dialect with this body.
+pub(crate) fn request(dialect: Dialect, body: &str) -> Request {
     let body = Bytes::copy_from_slice(body.as_bytes());
     Request::new(Prompt::parse(dialect, Operation::Generate, body).unwrap())
 }

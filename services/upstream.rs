@@ -6,7 +6,12 @@
 //!
 //! # Retries
 //! One kind only: a pooled connection that turns out to have been closed before the first byte of the request was written costs nothing
-//! to replace, so the request goes out on another. What was sent is never sent twice.
+//! to replace, so the request goes out on another. What was sent is never sent twice; but an error tells whether it was sent on a connection
+//! that had served another call before, so that whoever may send again knows.
+mod kept;
+
+pub(crate) use kept::was_kept;
+
 use crate::BoxError;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
@@ -17,6 +22,7 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
+use kept::Kept;
 use std::{
     fmt,
     pin::Pin,
@@ -81,7 +87,12 @@ impl Client {
         &self,
         request: Request<Full<Bytes>>,
     ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
-        self.http.request(request)
+        let sent = self.http.request(request);
+        async move {
+            let response = sent.await?;
+            kept::has_served(&response);
+            Ok(response)
+        }
     }
 }
 
@@ -154,7 +165,7 @@ impl fmt::Display for ConnectTimeout {
 impl std::error::Error for ConnectTimeout {}
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Kept<MaybeHttpsStream<TokioIo<TcpStream>>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
@@ -165,7 +176,7 @@ impl Service<Uri> for Connector {
         let limit = self.limit;
         Box::pin(async move {
             match tokio::time::timeout(limit, connecting).await {
-                Ok(connected) => connected,
+                Ok(connected) => connected.map(Kept::new),
                 Err(_) => Err(ConnectTimeout(()).into()),
             }
         })

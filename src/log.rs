@@ -7,10 +7,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tierway_layers::telemetry::CallRecord;
+use tierway_layers::{breaker::State, fallback::FailedOver, retry::Retried, telemetry::CallRecord};
 use tierway_services::{
     BoxError,
-    chat::{CascadeStatus, Tier},
+    chat::{CascadeStatus, Target, Tier},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -89,6 +89,27 @@ fn millis(time: Duration) -> u64 {
 /// An error that became an answer, or broke a stream: for the operator, with its causes. The caller has been told in his own dialect.
 pub fn error(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(%error, "call failed");
+}
+
+/// A call is made again.
+pub fn retry(retried: &Retried<'_>) {
+    let target = retried.target.map(tracing::field::display);
+    tracing::debug!(
+        target,
+        reason = retried.reason,
+        ms = millis(retried.pause),
+        "retry"
+    );
+}
+
+/// A call goes on to the next model of its tier.
+pub fn fallback(over: &FailedOver<'_>) {
+    tracing::warn!(from = %over.from, to = %over.to, reason = over.reason, "fallback");
+}
+
+/// A model is left alone, tried, or trusted again.
+pub fn breaker(target: &Target, state: State) {
+    tracing::warn!(%target, state = state.as_str(), "breaker");
 }
 
 /// Redis has gone away: calls go on without what it knows.

@@ -1,6 +1,7 @@
 //! `Config` in, service out: the one place where the order of layers exists.
 //!
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
+mod arms;
 mod cascade;
 mod prefixes;
 mod sessions;
@@ -92,6 +93,7 @@ impl Stack {
 
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);
+        let arm = arms::arm(config, leaf);
 
         let responses = ResponsesLayer::new(responses::Memory::new(
             config.responses.max_bytes,
@@ -128,9 +130,10 @@ impl Stack {
                     cascade::shadow(config, desk, telemetry.meter(), &dispatch, &prices)
                 }))
                 // Asks the small model first; each arm below it is an attempt of its own.
-                .option_layer(cascade::cascade(config, learned, &leaf, &prices))
-                // Tells the provider what to keep, then the leaf: encode, send, decode.
-                .service(leaf);
+                .option_layer(cascade::cascade(config, learned, &arm, &prices))
+                // The model: the next of its tier where it fails, left alone while it keeps failing, asked again where that helps; each attempt
+                // tells its provider what to keep; then the leaf: encode, send, decode.
+                .service(arm);
 
         let gateway = ServiceBuilder::new()
             // Sees everything: a panic below becomes an answer, not a broken connection.

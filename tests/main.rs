@@ -16,6 +16,7 @@ mod claude_code;
 mod labels;
 mod passthrough;
 mod policies;
+mod resilience;
 mod responses;
 mod streams;
 mod surfaces;

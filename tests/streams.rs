@@ -145,7 +145,17 @@ async fn a_stream_that_breaks_ends_in_the_dialects_error() {
     let up = Upstream::start().await;
     let gw = Gateway::start(&two_formats(&up, "")).await;
     for provider in ["a", "o"] {
-        for fault in ["cutoff", "midfail", "garbage"] {
+        // What is wrong from its first event on is no stream.
+        let model = format!("{provider}:garbage-x");
+        for answer in [gw.messages(&ask(&model)).await, gw.chat(&ask(&model)).await] {
+            assert!(
+                answer.status.is_server_error(),
+                "{model}: {}",
+                answer.text()
+            );
+            assert!(answer.json()["error"]["message"].is_string());
+        }
+        for fault in ["cutoff", "midfail"] {
             let model = format!("{provider}:{fault}-x");
             let messages = gw.messages(&ask(&model)).await.events();
             assert_eq!(

@@ -12,7 +12,7 @@ use std::{
 };
 use tierway_services::{
     BoxError,
-    chat::{AttemptEnd, Journal, Prompt, Reply, StopReason, Target, Usage},
+    chat::{AttemptEnd, FellBack, Journal, Prompt, Reply, StopReason, Target, Usage},
     dialect::Dialect,
     sse::Splitter,
     translate,
@@ -102,7 +102,10 @@ impl<St: Store> Recording<St> {
 
 /// Whether a response is one to keep as far as its head tells, and its body is not known to be over the bound.
 pub(super) fn may_keep(head: &response::Parts, body: &Reply, max: usize) -> bool {
-    head.status == StatusCode::OK && body.size_hint().lower() <= max as u64
+    head.status == StatusCode::OK
+        && body.size_hint().lower() <= max as u64
+        // Of another model than the one that the key names.
+        && head.extensions.get::<FellBack>().is_none()
 }
 
 pub(super) fn is_event_stream(head: &HeaderMap) -> bool {

@@ -8,7 +8,7 @@
 use super::{Extra, Outcome, Saved};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use std::sync::Arc;
-use tierway_services::chat::{AffinityStatus, BreakpointStatus, CacheStatus, Role, Tier};
+use tierway_services::chat::{AffinityStatus, BreakpointStatus, CacheStatus, Role, Target, Tier};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,14 @@ metrics! {
         "From how many labels they were learned.";
     CERTIFIED = "tierway_cascade_certified", Gauge, ["family"],
         "Whether a promise about kept drafts stands, by kind of task: 1 or 0.";
+    RETRIES = "tierway_retries_total", Counter, ["provider", "reason"],
+        "Upstream calls made again because the last attempt failed, by why it did.";
+    FALLBACKS = "tierway_fallbacks_total", Counter, ["provider", "reason"],
+        "Calls that went on to the next model of their tier, by who failed and why.";
+    BREAKER = "tierway_breaker_open", Gauge, ["provider", "model"],
+        "Whether a configured model is left alone because it keeps failing: 1, 0.5 while it is tried, 0.";
+    BREAKER_CHANGES = "tierway_breaker_changes_total", Counter, ["provider", "state"],
+        "How often models' breakers changed to open, half_open, closed.";
     REQUEST_SECONDS = "tierway_request_seconds", Histogram, ["dialect", "tier"],
         "From a call to the end of its answer.";
     TIME_TO_FIRST_BYTE_SECONDS = "tierway_time_to_first_byte_seconds", Histogram, ["dialect", "tier"],
@@ -281,6 +289,28 @@ pub fn tiers_labels() -> Gauge {
 /// Shows [`CERTIFIED`].
 pub fn certified(family: &'static str) -> Gauge {
     metrics::gauge!(CERTIFIED, "family" => family)
+}
+
+/// Counts [`RETRIES`]; the reason is of a closed set.
+pub fn retries(provider: Option<&Arc<str>>, reason: &'static str) -> Counter {
+    let provider = provider.map_or_else(|| "none".into(), Arc::clone);
+    metrics::counter!(RETRIES, "provider" => provider, "reason" => reason)
+}
+
+/// Counts [`FALLBACKS`]; the reason is of a closed set.
+pub fn fallbacks(provider: &Arc<str>, reason: &'static str) -> Counter {
+    metrics::counter!(FALLBACKS, "provider" => provider.clone(), "reason" => reason)
+}
+
+/// Shows [`BREAKER`] for a model that the configuration names.
+pub fn breaker(target: &Target) -> Gauge {
+    let (provider, model) = (target.provider.clone(), target.model.clone());
+    metrics::gauge!(BREAKER, "provider" => provider, "model" => model)
+}
+
+/// Counts [`BREAKER_CHANGES`]; the state is of a closed set.
+pub fn breaker_changes(provider: &Arc<str>, state: &'static str) -> Counter {
+    metrics::counter!(BREAKER_CHANGES, "provider" => provider.clone(), "state" => state)
 }
 
 pub(super) fn request_seconds(road: &'static str, tier: &'static str) -> Histogram {

@@ -14,13 +14,19 @@
 //! | [`Aside`] | request | `Classify` | `Affinity` | part of the conversation |
 //! | [`Logprobs`] | request | `Cascade` | the leaf | nobody wants log-probabilities but the caller |
 //! | [`Target`] | request | `Bind` | `PromptCache`, `Dispatch` | `Dispatch` refuses |
+//! | [`Alternatives`] | request | `Bind` | `Balance`, `Fallback`, `Breaker` | nobody else may answer |
+//! | [`Deadline`] | request | `Timeout` | `Retry`, `Fallback` | it may take as long as it takes |
+//! | [`Declined`] | response | `Breaker`, `Limit`, `Shed` | `Fallback`, `Retry` | a model was asked |
+//! | [`FellBack`] | response | `Fallback` | `PromptCache` | of the model that was to answer |
 //! | [`KeptUpstream`] | response | the leaf | `Responses` | no provider keeps this answer |
 //! | [`Role`] | request | `Cascade` | the leaf | the only attempt |
 //! | [`EarlyHead`] | request | `KeepAlive` | `PromptCache`, `Cascade`, the leaf | no head is sent early |
 mod answer;
 mod breakpoints;
+mod cause;
 mod early;
 mod facts;
+mod failover;
 mod journal;
 mod logprobs;
 mod money;
@@ -33,8 +39,10 @@ mod usage;
 
 pub use answer::{Answer, Logprob, StopReason, ToolCall};
 pub use breakpoints::BreakpointStatus;
+pub use cause::Cause;
 pub use early::EarlyHead;
 pub use facts::{Facts, Operation, Part, PartKind, Speaker, Turn};
+pub use failover::{Alternatives, Deadline, Declined, FellBack};
 pub use journal::{
     AffinityStatus, Attempt, AttemptEnd, CacheStatus, CascadeStatus, Journal, JournalEntries, Role,
 };

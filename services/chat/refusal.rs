@@ -1,9 +1,12 @@
 //! Saying no, in the caller's own words.
-use super::Reply;
+use super::{Cause, Reply};
 use crate::dialect::Dialect;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, time::Duration};
+
+/// No honest chain of sources is longer.
+const MAX_CHAIN: usize = 32;
 
 /// What kind of no. Each dialect has its own word for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +76,7 @@ struct Inner {
     param: Option<Cow<'static, str>>,
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
+    cause: Option<Cause>,
 }
 
 impl Refusal {
@@ -87,6 +91,7 @@ impl Refusal {
             param: None,
             message,
             retry_after: None,
+            cause: None,
         }))
     }
     /// With this status instead of its kind's own: an upstream's status is kept.
@@ -119,10 +124,33 @@ impl Refusal {
         self.0.retry_after = Some(after);
         self
     }
+    /// With what went wrong between us and a provider.
+    #[must_use]
+    pub fn with_cause(mut self, cause: Cause) -> Self {
+        self.0.cause = Some(cause);
+        self
+    }
+    /// The refusal that `error` is, or that its chain of sources holds.
+    #[must_use]
+    pub fn of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
+        std::iter::successors(Some(error), |&e| e.source())
+            .take(MAX_CHAIN)
+            .find_map(|e| e.downcast_ref())
+    }
     /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.0.kind
+    }
+    /// What went wrong between us and a provider, where that is why.
+    #[must_use]
+    pub const fn cause(&self) -> Option<Cause> {
+        self.0.cause
+    }
+    /// After which time it may be worth asking again, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
     /// What is wrong, in a sentence.
     #[must_use]
@@ -193,4 +221,4 @@ impl fmt::Display for Refusal {
         f.write_str(&self.0.message)
     }
 }
-impl std::error::Error for Refusal {}
+impl Error for Refusal {}

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 pin_project_lite::pin_project! {
@@ -21,7 +21,8 @@ pin_project_lite::pin_project! {
     #[project = KindProj]
     enum Kind {
         Whole { #[pin] body: Full<Bytes> },
-        Stream { #[pin] body: UnsyncBoxBody<Bytes, BoxError> },
+        // What has been read of it and not been taken yet.
+        Stream { begun: Option<Bytes>, #[pin] body: UnsyncBoxBody<Bytes, BoxError> },
     }
 }
 impl Default for Kind {
@@ -53,9 +54,28 @@ impl Reply {
         }
         body.map_or_else(Self::default, |body| Self {
             kind: Kind::Stream {
+                begun: None,
                 body: body.map_err(Into::into).boxed_unsync(),
             },
         })
+    }
+    /// Waits for the first bytes and looks at them; they stay the first that a reader gets. `None` where nothing is to come, or where it is
+    /// whole already.
+    ///
+    /// # Errors
+    /// Where the stream breaks before it has begun; it is over then.
+    pub fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<&Bytes>, BoxError>> {
+        let Kind::Stream { begun, body } = &mut self.kind else {
+            return Poll::Ready(Ok(None));
+        };
+        while begun.is_none() {
+            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                None => return Poll::Ready(Ok(None)),
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                Some(Ok(frame)) => *begun = frame.into_data().ok().filter(|data| !data.is_empty()),
+            }
+        }
+        Poll::Ready(Ok(begun.as_ref()))
     }
     /// Whether it arrives frame by frame.
     #[must_use]
@@ -81,19 +101,33 @@ impl Body for Reply {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
             KindProj::Whole { body } => body.poll_frame(cx).map_err(|e| match e {}),
-            KindProj::Stream { body } => body.poll_frame(cx),
+            KindProj::Stream { begun, body } => match begun.take() {
+                Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+                None => body.poll_frame(cx),
+            },
         }
     }
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole { body } => body.is_end_stream(),
-            Kind::Stream { body } => body.is_end_stream(),
+            Kind::Stream { begun, body } => begun.is_none() && body.is_end_stream(),
         }
     }
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Whole { body } => body.size_hint(),
-            Kind::Stream { body } => body.size_hint(),
+            Kind::Stream { begun, body } => {
+                let mut hint = body.size_hint();
+                if let Some(first) = begun {
+                    let first = first.len() as u64;
+                    let upper = hint.upper().map(|upper| upper.saturating_add(first));
+                    hint.set_lower(hint.lower().saturating_add(first));
+                    if let Some(upper) = upper {
+                        hint.set_upper(upper);
+                    }
+                }
+                hint
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What can go wrong between us and a provider.
+pub use crate::chat::Cause;
 use crate::{
     BoxError,
     chat::{Kind, Refusal},
     providers::Provider,
-    upstream::ConnectTimeout,
+    upstream::{self, ConnectTimeout},
 };
 use hyper_util::client::legacy;
 use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
@@ -30,39 +31,19 @@ struct Inner {
     refusal: Refusal,
 }
 
-/// What went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Cause {
-    /// No connection: refused, no such host, no trust in its certificate.
-    Unreachable,
-    /// No connection in time.
-    ConnectTimeout,
-    /// No first byte in time.
-    FirstByteTimeout,
-    /// Silence in the middle of an answer.
-    IdleTimeout,
-    /// The connection broke before the answer was whole.
-    Cut,
-    /// An answer that is none.
-    Nonsense,
-    /// The provider cannot be called as it is configured.
-    Misconfigured,
-}
-
 impl Error {
     fn new(provider: &Provider, cause: Cause, what: impl fmt::Display) -> Self {
         let kind = match cause {
             Cause::ConnectTimeout | Cause::FirstByteTimeout | Cause::IdleTimeout => Kind::Timeout,
             Cause::Misconfigured => Kind::Internal,
-            Cause::Unreachable | Cause::Cut | Cause::Nonsense => Kind::Upstream,
+            Cause::Unreachable | Cause::Stale | Cause::Cut | Cause::Nonsense => Kind::Upstream,
         };
         let message = format!("provider {} {what}", provider.name());
         tracing::debug!(provider = provider.name(), ?cause, "{message}");
         Self(Box::new(Inner {
             provider: provider.shared_name(),
             cause,
-            refusal: Refusal::new(kind, message),
+            refusal: Refusal::new(kind, message).with_cause(cause),
         }))
     }
     /// What the HTTP client says before there is a head.
@@ -78,7 +59,12 @@ impl Error {
             return Self::new(provider, Cause::Unreachable, what);
         }
         let what = format!("broke the connection before it answered: {why}");
-        Self::new(provider, Cause::Cut, what)
+        let cause = if upstream::was_kept(error) {
+            Cause::Stale
+        } else {
+            Cause::Cut
+        };
+        Self::new(provider, cause, what)
     }
     pub(super) fn first_byte(provider: &Provider) -> Self {
         let limit = seconds(provider.limits().first_byte);

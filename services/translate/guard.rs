@@ -62,6 +62,17 @@ pub fn has_field(prompt: &Prompt, names: &[&str]) -> bool {
         && top(raw).is_some_and(|fields| names.iter().any(|name| fields.get(name).is_some()))
 }
 
+/// How a switch at the top of a body stands; `None` where the body says nothing of it.
+#[must_use]
+pub fn switch(prompt: &Prompt, name: &str) -> Option<bool> {
+    memchr::memmem::find(prompt.raw(), name.as_bytes())?;
+    match top(prompt.raw())?.get(name)?.get() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
 /// A body of chat completions with its limit on output under this name, and not another byte changed.
 #[must_use]
 pub fn with_limit_as(body: Bytes, field: MaxTokensField) -> Bytes {

@@ -92,7 +92,7 @@ pub use cursor::chat_prompt;
 pub(crate) use cursor::{chat_messages, chat_tool};
 pub use error::error;
 pub use gather::AnswerReader;
-pub use guard::{guard, has_field, with_limit_as};
+pub use guard::{guard, has_field, switch, with_limit_as};
 #[cfg(feature = "client")]
 pub(crate) use read::has_invalid_arguments;
 pub use read::{read_answer, read_stream_answer};

@@ -4,6 +4,7 @@ use super::{
     origin::{Origin, Problem},
     settings,
     typed::{Complaint, Named, Read, Typed},
+    values::Targets,
 };
 use std::{collections::HashMap, fmt, net::SocketAddr};
 use tierway_services::{
@@ -158,6 +159,7 @@ impl<'a> Environment<'a> {
                 ))
             };
             let origin = Origin::Environment(name);
+            let value = value.map(|target| Targets(vec![target]));
             *file.tiers.get_mut(tier) = Some(Typed { origin, value });
         }
     }

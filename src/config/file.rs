@@ -4,7 +4,7 @@
 use super::{
     settings::{LogFormat, Route, SharedBy, Uncertified},
     typed::{Named, Typed, listed, named},
-    values::{BaseUrl, Count, Dollars, LogLevel, Pause, Ratio, Share, Size, Turns},
+    values::{BaseUrl, Count, Dollars, LogLevel, Pause, Ratio, Share, Size, Targets, Turns},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -38,6 +38,8 @@ pub(super) struct File {
     pub(super) rules: BTreeMap<String, Named<Rule>>,
     pub(super) affinity: Affinity,
     pub(super) breakpoints: Breakpoints,
+    pub(super) retry: Retry,
+    pub(super) breaker: Breaker,
     pub(super) cascade: Cascade,
     pub(super) labels: Labels,
     pub(super) cache: Cache,
@@ -127,10 +129,10 @@ pub(super) struct Timeouts {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Tiers {
-    pub(super) simple: Set<Target>,
-    pub(super) medium: Set<Target>,
-    pub(super) complex: Set<Target>,
-    pub(super) reasoning: Set<Target>,
+    pub(super) simple: Set<Targets>,
+    pub(super) medium: Set<Targets>,
+    pub(super) complex: Set<Targets>,
+    pub(super) reasoning: Set<Targets>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -180,6 +182,27 @@ pub(super) struct Breakpoints {
     pub(super) enabled: Set<bool>,
     pub(super) ttl: Set<Ttl>,
     pub(super) openai_keys: Set<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Retry {
+    pub(super) max: Set<Turns>,
+    pub(super) backoff: Set<Duration>,
+    pub(super) max_backoff: Set<Duration>,
+    pub(super) max_retry_after: Set<Pause>,
+    pub(super) budget: Set<Share>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Breaker {
+    pub(super) enabled: Set<bool>,
+    pub(super) failures: Set<Count>,
+    pub(super) share: Set<Share>,
+    pub(super) window: Set<Duration>,
+    pub(super) open_for: Set<Duration>,
+    pub(super) max_open: Set<Duration>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -277,7 +300,7 @@ pub(super) struct Log {
 // === impl Tiers ===
 
 impl Tiers {
-    pub(super) fn get_mut(&mut self, tier: Tier) -> &mut Set<Target> {
+    pub(super) fn get_mut(&mut self, tier: Tier) -> &mut Set<Targets> {
         match tier {
             Tier::Simple => &mut self.simple,
             Tier::Medium => &mut self.medium,
@@ -289,9 +312,10 @@ impl Tiers {
     /// Every target that reads as one, with its place.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Target, &super::origin::Origin)> {
         let tiers = [&self.simple, &self.medium, &self.complex, &self.reasoning];
-        tiers.into_iter().flatten().filter_map(|typed| {
-            let target = typed.value.as_ref().ok()?;
-            Some((target, &typed.origin))
+        tiers.into_iter().flatten().flat_map(|typed| {
+            let targets = typed.value.as_ref().map(|targets| &*targets.0);
+            let targets = targets.unwrap_or_default().iter();
+            targets.map(|target| (target, &typed.origin))
         })
     }
 }

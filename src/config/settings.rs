@@ -1,9 +1,11 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
 mod breakpoints;
 mod cascade;
+mod resilience;
 
 pub use breakpoints::Breakpoints;
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
+pub use resilience::{Breaker, Retry};
 
 use std::{
     borrow::Cow,
@@ -29,6 +31,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// The model of each bound tier.
     pub tiers: BTreeMap<Tier, Target>,
+    /// Who may answer in the place of a tier's model, the next one to ask first.
+    pub fallbacks: BTreeMap<Tier, Vec<Target>>,
     /// Where requested model names lead: exact names, or prefixes that end in `*`.
     pub models: BTreeMap<String, Route>,
     /// Who embeds texts.
@@ -45,6 +49,10 @@ pub struct Config {
     pub affinity: Affinity,
     /// Whether providers are told to keep the beginning of a prompt.
     pub breakpoints: Breakpoints,
+    /// How often a failed call is made again.
+    pub retry: Retry,
+    /// When a failing model is left alone.
+    pub breaker: Breaker,
     /// When a small model is tried first.
     pub cascade: Cascade,
     /// What is learned about it.

@@ -37,7 +37,13 @@ impl Loaded {
             sheet.provider(name, provider);
         }
         for (tier, target) in &config.tiers {
-            sheet.row("tiers", tier.as_str(), quote(target));
+            let mut targets = vec![quote(target)];
+            targets.extend(config.fallbacks.get(tier).into_iter().flatten().map(quote));
+            let value = match &*targets {
+                [only] => only.clone(),
+                several => format!("[{}]", several.join(", ")),
+            };
+            sheet.row("tiers", tier.as_str(), value);
         }
         sheet.end("[tiers]");
         for (name, route) in &config.models {
@@ -69,6 +75,7 @@ impl Loaded {
         sheet.row("breakpoints", "ttl", quote(breakpoints.ttl.as_str()));
         sheet.row("breakpoints", "openai_keys", breakpoints.openai_keys);
         sheet.end("[breakpoints]");
+        sheet.resilience();
         let cascade = &config.cascade;
         sheet.row("cascade", "enabled", cascade.enabled);
         if let Some(small) = &cascade.small {
@@ -267,6 +274,24 @@ impl Sheet<'_> {
             );
             self.end(&format!("[tenants.{}]", key(name)));
         }
+    }
+
+    fn resilience(&mut self) {
+        let retry = &self.loaded.config.retry;
+        self.row("retry", "max", retry.max);
+        self.row("retry", "backoff", duration(retry.backoff));
+        self.row("retry", "max_backoff", duration(retry.max_backoff));
+        self.row("retry", "max_retry_after", duration(retry.max_retry_after));
+        self.row("retry", "budget", retry.budget);
+        self.end("[retry]");
+        let breaker = &self.loaded.config.breaker;
+        self.row("breaker", "enabled", breaker.enabled);
+        self.row("breaker", "failures", breaker.failures);
+        self.row("breaker", "share", breaker.share);
+        self.row("breaker", "window", duration(breaker.window));
+        self.row("breaker", "open_for", duration(breaker.open_for));
+        self.row("breaker", "max_open", duration(breaker.max_open));
+        self.end("[breaker]");
     }
 
     fn rules(&mut self) {

@@ -41,6 +41,9 @@ pub(super) struct LogLevel(pub(super) String);
 /// A number that is not negative.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Ratio(pub(super) f64);
+/// One model or several, none of them twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Targets(pub(super) Vec<Target>);
 /// A number of turns, which may be none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Turns(pub(super) u32);
@@ -198,6 +201,20 @@ impl Read for Target {
                 r#"write "provider:model", for example "ollama:qwen2.5:3b""#,
             )
         })
+    }
+}
+
+impl Read for Targets {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        match value {
+            Value::Array(_) => list(value, Target::read).map(Self).ok_or_else(|| {
+                Complaint::new(
+                    "is not a list of targets",
+                    r#"write for example ["cloud:big", "other:big"], the one to ask first at the front"#,
+                )
+            }),
+            one => Target::read(one).map(|target| Self(vec![target])),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the cascade is made of: the small arm, what judges its drafts, and what that learns from.
-use super::prefixes::Leaf;
+use super::arms::Arm;
 use crate::{
     config::{Config, Uncertified},
     labels::{self, model_file},
@@ -21,7 +21,7 @@ use tower::ServiceBuilder;
 /// So many tokens an answer has where nobody can know: with the prompt's own, enough to weigh two models' prices.
 const USUAL_OUTPUT: u64 = 500;
 
-type Small = tierway_layers::bind::Retarget<Leaf>;
+type Small = tierway_layers::bind::Retarget<Arm>;
 /// What is broken is rejected whatever has been learned.
 type Predicate = Vetoed<Learned, Vetoes>;
 
@@ -64,13 +64,13 @@ pub(super) fn shadow(
 pub(super) fn cascade(
     config: &Config,
     learned: Learned,
-    leaf: &Leaf,
+    model: &Arm,
     prices: &PriceList,
 ) -> Option<CascadeLayer<Small, Predicate>> {
     let small = config.small().filter(|_| config.cascade.enabled)?;
     let arm = ServiceBuilder::new()
         .layer(RetargetLayer::new(small.clone()))
-        .service(leaf.clone());
+        .service(model.clone());
     let told = &config.cascade;
     let mut layer = CascadeLayer::new(arm, learned.vetoed_by(Vetoes::default()))
         .tiers(told.tiers.iter().copied())

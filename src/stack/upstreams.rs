@@ -32,7 +32,8 @@ pub(crate) fn names(config: &Config) -> Names {
             },
         );
     }
-    for target in config.tiers.values() {
+    let others = config.fallbacks.values().flatten();
+    for target in config.tiers.values().chain(others) {
         names = names.serves(&target.model, target.clone());
     }
     names
@@ -42,6 +43,9 @@ pub(crate) fn bindings(config: &Config, names: &Names) -> Bindings {
     let mut bindings = Bindings::new(names.clone()).tenants(routing::tenants(config));
     for (tier, target) in &config.tiers {
         bindings = bindings.tier(*tier, target.clone());
+    }
+    for (tier, others) in &config.fallbacks {
+        bindings = bindings.others(*tier, others.iter().cloned());
     }
     match &config.embeddings.default {
         Some(target) => bindings.embeddings(target.clone()),

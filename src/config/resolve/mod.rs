@@ -2,6 +2,7 @@
 mod breakpoints;
 mod cascade;
 mod providers;
+mod resilience;
 mod rules;
 mod secrets;
 mod shared;
@@ -21,11 +22,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
-use tierway_services::{
-    chat::{Target, Tier},
-    prices::Price,
-    providers::Kind,
-};
+use tierway_services::{chat::Target, prices::Price, providers::Kind};
 
 /// Turns a typed file into a configuration, and collects on the way what is wrong and where each value came from.
 pub(super) struct Resolver<'a, 'e> {
@@ -59,10 +56,14 @@ impl<'a, 'e> Resolver<'a, 'e> {
         let admin = file.server.admin.as_ref().map(|typed| typed.origin.clone());
         let nobody_may_call = file.keys.is_empty();
         let keys = self.keys(file.keys);
+        let server = self.server(file.server);
+        let providers = self.all_providers(file.providers);
+        let (tiers, fallbacks) = self.tiers(file.tiers);
         let mut config = Config {
-            server: self.server(file.server),
-            providers: self.all_providers(file.providers),
-            tiers: self.tiers(file.tiers),
+            server,
+            providers,
+            tiers,
+            fallbacks,
             models: self.models(file.models),
             embeddings: Embeddings {
                 default: self.target("embeddings.default", file.embeddings.default),
@@ -73,6 +74,8 @@ impl<'a, 'e> Resolver<'a, 'e> {
             keys,
             affinity: self.affinity(file.affinity),
             breakpoints: self.breakpoints(file.breakpoints),
+            retry: self.retry(file.retry),
+            breaker: self.breaker(file.breaker),
             cascade: self.cascade(file.cascade),
             labels: self.labels(file.labels),
             cache: self.cache(file.cache),
@@ -200,17 +203,6 @@ impl<'a, 'e> Resolver<'a, 'e> {
     fn count_tokens(&mut self, typed: file::CountTokens) -> CountTokens {
         let estimate = self.take("count_tokens.estimate", typed.estimate);
         estimate.map_or_else(CountTokens::default, |estimate| CountTokens { estimate })
-    }
-
-    fn tiers(&mut self, mut typed: file::Tiers) -> BTreeMap<Tier, Target> {
-        let mut tiers = BTreeMap::new();
-        for tier in Tier::ALL {
-            let path = format!("tiers.{tier}");
-            if let Some(target) = self.target(&path, typed.get_mut(tier).take()) {
-                tiers.insert(tier, target);
-            }
-        }
-        tiers
     }
 
     fn models(&mut self, typed: BTreeMap<String, Named<Typed<Route>>>) -> BTreeMap<String, Route> {

@@ -226,6 +226,8 @@ fn the_reference_names_the_keys_of_the_file() {
     add("affinity.", fields::<file::Affinity>());
     add("breakpoints.", fields::<file::Breakpoints>());
     add("redis.", fields::<file::Redis>());
+    add("retry.", fields::<file::Retry>());
+    add("breaker.", fields::<file::Breaker>());
     add("cascade.", fields::<file::Cascade>());
     add("cascade.tier.*.", fields::<file::CascadeTier>());
     add("labels.", fields::<file::Labels>());

@@ -1,0 +1,52 @@
+//! What a call may do when its model fails: who else may answer, until when, and who has.
+use super::Target;
+use std::{sync::Arc, time::Instant};
+
+/// The other models that may answer a call, the next one to ask first.
+///
+/// ```
+/// use tierway_services::chat::{Alternatives, Target};
+/// let mut req = http::Request::new(());
+/// req.extensions_mut().insert(Alternatives::new([Target::new("b", "y")]));
+/// assert_eq!(Alternatives::of(&req), [Target::new("b", "y")]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Alternatives(Arc<[Target]>);
+
+impl Alternatives {
+    /// These models, in this order.
+    pub fn new(targets: impl IntoIterator<Item = Target>) -> Self {
+        Self(targets.into_iter().collect())
+    }
+    /// The other models that `Bind` allowed for `req`; none where it did not say.
+    #[must_use]
+    pub fn of<B>(req: &http::Request<B>) -> &[Target] {
+        let told = req.extensions().get::<Self>();
+        told.map(|others| &*others.0).unwrap_or_default()
+    }
+    /// The models.
+    #[must_use]
+    pub fn targets(&self) -> &[Target] {
+        &self.0
+    }
+}
+
+/// Until when an answer is of use to its caller. What cannot be had by then is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(pub Instant);
+
+impl Deadline {
+    /// The deadline of `req`, if it has one.
+    #[must_use]
+    pub fn of<B>(req: &http::Request<B>) -> Option<Instant> {
+        req.extensions().get::<Self>().map(|deadline| deadline.0)
+    }
+}
+
+/// Marks a refusal of the gateway's own: no model was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declined;
+
+/// Marks an answer that is not of the model that was to answer, because that one failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FellBack(pub Target);

@@ -1,0 +1,80 @@
+//! What stands between a decision and the model that it names: every call upstream goes this road, a cascade's drafts too.
+use super::prefixes::Leaf;
+use crate::{config::Config, log};
+use tierway_layers::{
+    breaker::{BreakerLayer, BreakerService},
+    fallback::{Fallback, FallbackLayer},
+    retry::{Retry, RetryLayer},
+    telemetry::names,
+};
+use tierway_services::chat::Target;
+use tower::{ServiceBuilder, util::Either};
+
+/// A model, with what keeps its failures from the caller.
+pub(super) type Arm = Fallback<Guarded>;
+/// The breakers can be turned off.
+type Guarded = Either<BreakerService<Retry<Leaf>>, Retry<Leaf>>;
+
+pub(super) fn arm(config: &Config, leaf: Leaf) -> Arm {
+    ServiceBuilder::new()
+        // Where one model has failed for good, the next is asked.
+        .layer(FallbackLayer::new().on_fallback(|over| {
+            names::fallbacks(&over.from.provider, over.reason).increment(1);
+            log::fallback(over);
+        }))
+        // Counts a call once, however often it was tried; and lets nobody wait for a model that is down.
+        .option_layer(breaker(config))
+        // Closest to the model: most failures are over in a moment.
+        .layer(retry(config))
+        .service(leaf)
+}
+
+fn retry(config: &Config) -> RetryLayer {
+    let told = &config.retry;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a share needs no such digits"
+    )]
+    let budget = told.budget as f32;
+    RetryLayer::new(told.max)
+        .backoff(told.backoff, told.max_backoff)
+        .patience(told.max_retry_after)
+        .budget(budget, 1)
+        .on_retry(|retried| {
+            let provider = retried.target.map(|target| &target.provider);
+            names::retries(provider, retried.reason).increment(1);
+            log::retry(retried);
+        })
+}
+
+fn breaker(config: &Config) -> Option<BreakerLayer> {
+    let told = &config.breaker;
+    // A caller can name any model; only those that are configured have a series of their own.
+    let known = configured(config);
+    let layer = BreakerLayer::new()
+        .failures(told.failures)
+        .share(told.share)
+        .window(told.window)
+        .open_for(told.open_for)
+        .longest(told.max_open)
+        .on_change(move |target, state| {
+            if known.contains(target) {
+                names::breaker(target).set(state.level());
+            }
+            names::breaker_changes(&target.provider, state.as_str()).increment(1);
+            log::breaker(target, state);
+        });
+    told.enabled.then_some(layer)
+}
+
+/// Every model that the configuration names.
+fn configured(config: &Config) -> Vec<Target> {
+    let others = config.fallbacks.values().flatten();
+    let tiers = config.tiers.values().chain(others);
+    let mut targets: Vec<Target> = tiers
+        .chain(config.cascade.small.as_ref())
+        .cloned()
+        .collect();
+    targets.dedup();
+    targets
+}
