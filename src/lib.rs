@@ -11,6 +11,7 @@ pub mod demo;
 pub mod discovery;
 pub mod doctor;
 pub mod eval;
+pub mod init;
 pub mod labels;
 pub mod log;
 pub mod metrics;

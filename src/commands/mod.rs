@@ -3,13 +3,14 @@ pub mod calibrate;
 pub mod check;
 pub mod doctor;
 pub mod eval;
+pub mod init;
 pub mod route;
 pub mod score;
 pub mod serve;
 pub mod wrap;
 
 use crate::config::{Config, Flags, Process, Strings, load};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::{
     ffi::OsString,
     io::{self, Write},
@@ -72,11 +73,24 @@ pub enum Command {
     /// aider are told in their own way, others by ANTHROPIC_BASE_URL, OPENAI_BASE_URL and OPENAI_API_BASE; nothing of yours is changed.
     /// Who has signed in to Claude with a subscription keeps using it: its credentials pass untouched. Example: tierway wrap claude
     Wrap(WrapArgs),
+    /// Write a first configuration, from what is found here or from that of another gateway
+    ///
+    /// Looks for local model servers and for keys in the environment, asks few questions, asks each model for a word, and writes
+    /// tierway.toml. With --import it starts from Lynkr's .env or LiteLLM's config.yaml, and tells what could be said exactly, nearly, and
+    /// not. Keys are never copied into the file.
+    Init(InitArgs),
     /// Look whether the gateway would work here and now, and tell what cures what does not
     ///
     /// Looks at the configuration, at each provider (reachable, willing, same time), at the tiers' models (listed, priced), at this machine's
     /// limits, sockets and files, and at Redis. Exits with 1 where calls would fail.
     Doctor(DoctorArgs),
+    /// Print a script that completes this command line in a shell: tierway completions bash > ...
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page: tierway man | man -l -
+    Man,
 }
 
 /// Options of `serve`.
@@ -199,6 +213,23 @@ pub struct WrapArgs {
     pub arguments: Vec<OsString>,
 }
 
+/// Options of `init`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct InitArgs {
+    /// The file to write [otherwise: ./tierway.toml]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Start from Lynkr's .env or LiteLLM's config.yaml; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub import: Vec<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
+    /// Ask nothing, and take what would be proposed
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
 /// Options of `doctor`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct DoctorArgs {
@@ -224,6 +255,12 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Calibrate(args) => calibrate::run(&args, &environment),
         Command::Score => score::run(),
+        Command::Init(args) => init::run(&args, &environment),
+        Command::Completions { shell } => print(|out| {
+            clap_complete::generate(shell, &mut Cli::command(), "tierway", out);
+            Ok(())
+        }),
+        Command::Man => print(|out| clap_mangen::Man::new(Cli::command()).render(out)),
         Command::Doctor(args) => doctor::run(&args, &environment),
         Command::Wrap(args) => wrap::run(&args, &environment),
     };
@@ -234,6 +271,14 @@ pub fn run() -> ExitCode {
         }
         ExitCode::FAILURE
     })
+}
+
+/// Prints what `write` writes, whole: generators panic where their reader has gone.
+fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<ExitCode> {
+    let mut text = Vec::new();
+    write(&mut text)?;
+    io::stdout().lock().write_all(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Whether to paint: on a terminal, unless `NO_COLOR` says otherwise (<https://no-color.org>).
@@ -298,7 +343,6 @@ impl From<ServeArgs> for Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -318,6 +362,26 @@ mod tests {
             listen(&["tierway", "serve", "--listen", "127.0.0.1:1"]),
             address
         );
+    }
+
+    #[test]
+    fn completions_and_the_manual_name_every_command() {
+        let mut man = Vec::new();
+        clap_mangen::Man::new(Cli::command())
+            .render(&mut man)
+            .unwrap();
+        let man = String::from_utf8(man).unwrap();
+        let mut bash = Vec::new();
+        clap_complete::generate(
+            clap_complete::Shell::Bash,
+            &mut Cli::command(),
+            "tierway",
+            &mut bash,
+        );
+        let bash = String::from_utf8(bash).unwrap();
+        for command in Cli::command().get_subcommands() {
+            assert!(man.contains(command.get_name()) && bash.contains(command.get_name()));
+        }
     }
 
     #[test]
