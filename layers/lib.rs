@@ -33,11 +33,13 @@ pub mod classify;
 pub mod decode;
 #[cfg(feature = "fallback")]
 pub mod fallback;
+#[cfg(feature = "holdout")]
+pub mod holdout;
 #[cfg(feature = "keep-alive")]
 pub mod keep_alive;
 #[cfg(any(feature = "cascade", feature = "classify"))]
 pub mod learn;
-#[cfg(any(feature = "bind", feature = "classify"))]
+#[cfg(any(feature = "bind", feature = "classify", feature = "holdout"))]
 pub mod names;
 #[cfg(feature = "prompt-cache")]
 pub mod prompt_cache;

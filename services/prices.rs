@@ -2,11 +2,14 @@
 //!
 //! A [`PriceList`] knows the price of a [`Target`], or says that it does not: a guess would be a wrong bill. With the feature `prices` it
 //! starts from an embedded list; without, from what [`PriceList::with_override`] is told.
-use crate::chat::{Target, Usage, Usd};
-use std::{collections::HashMap, sync::Arc};
+use crate::chat::{Service, Target, Usage, Usd};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 #[cfg(feature = "prices")]
-mod embedded;
+mod table;
+
+#[cfg(feature = "prices")]
+pub use table::COLUMNS;
 
 /// What one token of each kind costs.
 ///
@@ -34,10 +37,27 @@ pub struct Price {
     pub context: Option<u64>,
     /// The most tokens that the model puts out.
     pub max_output: Option<u64>,
+    /// Input and output prices of a call whose input is over 272 000 tokens, where they differ.
+    pub above_272k: Option<(Usd, Usd)>,
+    /// A token of sound sent; `None` = as `input`.
+    pub input_audio: Option<Usd>,
+    /// A token of sound answered; `None` = as `output`.
+    pub output_audio: Option<Usd>,
+    /// A token of an image sent; `None` = as `input`.
+    pub input_image: Option<Usd>,
+    /// A token of an image answered; `None` = as `output`.
+    pub output_image: Option<Usd>,
+    /// A token of reasoning; `None` = as `output`.
+    pub output_reasoning: Option<Usd>,
+    /// Input and output prices of a call that was part of a batch; `None` = as usual.
+    pub batch: Option<(Usd, Usd)>,
+    /// Of one that could wait.
+    pub flex: Option<(Usd, Usd)>,
+    /// Of one that was served first.
+    pub priority: Option<(Usd, Usd)>,
+    /// An hour of work on a call: what one's own machine costs while it computes.
+    pub hour: Option<Usd>,
 }
-
-/// Input over this many tokens has the long-context price.
-const LONG_CONTEXT: u64 = 200_000;
 
 impl Price {
     /// Nothing: a model on one's own machine.
@@ -50,24 +70,63 @@ impl Price {
         above_200k: None,
         context: None,
         max_output: None,
+        above_272k: None,
+        input_audio: None,
+        output_audio: None,
+        input_image: None,
+        output_image: None,
+        output_reasoning: None,
+        batch: None,
+        flex: None,
+        priority: None,
+        hour: None,
     };
 
     /// What `usage` costs.
     ///
-    /// Over 200 000 tokens of input, a model that has a long-context price has it for the whole call, as its vendors bill it. Cache
-    /// prices are multiples of the input price in their price sheets, so they rise with it.
+    /// Over 200 000 tokens of input, or over 272 000, a model that has a long-context price has it for the whole call, as its vendors bill
+    /// it. A batch, a call that could wait and one that was served first have prices of their own. The prices of cached tokens, of sound,
+    /// images and reasoning are multiples of these in price sheets, so they rise and fall with them.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Usd {
-        let (input, output) = match self.above_200k {
-            Some(long) if usage.input_total() > LONG_CONTEXT => long,
-            _ => (self.input, self.output),
+        let standard = (self.input, self.output);
+        let served = match usage.service {
+            Service::Standard => None,
+            Service::Batch => self.batch,
+            Service::Flex => self.flex,
+            Service::Priority => self.priority,
+        };
+        let all = usage.input_total();
+        let long = [(272_000, self.above_272k), (200_000, self.above_200k)]
+            .into_iter()
+            .find_map(|(most, price)| price.filter(|_| all > most));
+        let (input, output) = match (served, long) {
+            (Some(served), Some(long)) => (
+                rise(served.0, standard.0, long.0),
+                rise(served.1, standard.1, long.1),
+            ),
+            (served, long) => served.or(long).unwrap_or(standard),
         };
         let cached = |price: Option<Usd>| match price {
             Some(price) => rise(price, self.input, input),
             None => input,
         };
-        input.times(usage.input)
-            + output.times(usage.output)
+        let spoken = |price: Option<Usd>| match price {
+            Some(price) => rise(price, self.output, output),
+            None => output,
+        };
+        let heard = usage.input_audio.min(usage.input);
+        let seen = usage.input_image.min(usage.input - heard);
+        let said = usage.output_audio.min(usage.output);
+        let drawn = usage.output_image.min(usage.output - said);
+        let thought = usage.reasoning.min(usage.output - said - drawn);
+        input.times(usage.input - heard - seen)
+            + cached(self.input_audio).times(heard)
+            + cached(self.input_image).times(seen)
+            + output.times(usage.output - said - drawn - thought)
+            + spoken(self.output_audio).times(said)
+            + spoken(self.output_image).times(drawn)
+            + spoken(self.output_reasoning).times(thought)
             + cached(self.cache_read).times(usage.cache_read)
             + cached(self.cache_write).times(usage.cache_write)
             + cached(self.cache_write_1h.or(self.cache_write)).times(usage.cache_write_1h)
@@ -113,6 +172,22 @@ pub struct CacheEffect {
     pub premium: Usd,
 }
 
+impl Price {
+    /// What a call costs that took so long, beside its tokens. Calls that overlap pay each for itself.
+    ///
+    /// ```
+    /// use tierway_services::{chat::Usd, prices::Price};
+    /// let own = Price { hour: Some(Usd::from_dollars(3.6)), ..Price::FREE };
+    /// assert_eq!(own.time(std::time::Duration::from_secs(5)), Usd::from_dollars(0.005));
+    /// ```
+    #[must_use]
+    pub fn time(&self, took: Duration) -> Usd {
+        let nanos = i128::try_from(took.as_nanos()).unwrap_or(i128::MAX >> 64);
+        let hour = self.hour.unwrap_or_default().picodollars();
+        Usd::from_picodollars(hour * nanos / 3_600_000_000_000)
+    }
+}
+
 /// `price` in the proportion in which `from` became `to`.
 fn rise(price: Usd, from: Usd, to: Usd) -> Usd {
     if from == to || from == Usd::ZERO {
@@ -135,6 +210,8 @@ pub struct PriceList(Arc<Entries>);
 #[derive(Clone, Debug, Default)]
 struct Entries {
     embedded: bool,
+    #[cfg(feature = "prices")]
+    list: Option<Arc<table::Table>>,
     free: Vec<Box<str>>,
     /// What the list calls the models of a provider, before a slash.
     listed_as: HashMap<Box<str>, &'static [&'static str]>,
@@ -155,6 +232,23 @@ impl PriceList {
             embedded: true,
             ..Entries::default()
         }))
+    }
+    /// With the prices of this list before those of the embedded one; lines that are no price are passed over. Gives the number of prices
+    /// too. The form is that of the embedded list, see [`COLUMNS`].
+    ///
+    /// ```
+    /// use tierway_services::{chat::Usd, prices::PriceList};
+    /// let (prices, count) = PriceList::embedded().with_list("# mine\nmy-model\t1.5\t6\n");
+    /// let price = prices.price(&"anywhere:my-model".parse().unwrap()).unwrap();
+    /// assert_eq!((count, price.output), (1, Usd::per_million(6.0)));
+    /// ```
+    #[cfg(feature = "prices")]
+    #[must_use]
+    pub fn with_list(mut self, text: &str) -> (Self, usize) {
+        let list = table::Table::read(text);
+        let count = list.len();
+        Arc::make_mut(&mut self.0).list = Some(Arc::new(list));
+        (self, count)
     }
     /// With every model of the provider of this name free: it runs on one's own machine.
     #[must_use]
@@ -228,7 +322,8 @@ impl PriceList {
 
     #[cfg(feature = "prices")]
     fn listed(&self, model: &str) -> Option<Price> {
-        self.0.embedded.then(|| embedded::find(model)).flatten()
+        let own = self.0.list.as_ref().and_then(|list| list.find(model));
+        own.or_else(|| self.0.embedded.then(|| table::find(model)).flatten())
     }
     #[cfg(not(feature = "prices"))]
     fn listed(&self, _: &str) -> Option<Price> {
@@ -262,6 +357,7 @@ mod tests {
             cache_write: 1,
             cache_write_1h: 1,
             reasoning: 1,
+            ..Usage::default()
         };
         assert_eq!(price.cost(&usage), usd(1.0 + 10.0 + 0.1 + 1.25 + 2.0));
         let plain = Price {
@@ -292,6 +388,69 @@ mod tests {
         };
         assert_eq!(at(200_000, 0), usd(3.0 * 200_000.0 + 15.0));
         assert_eq!(at(1, 200_000), usd(6.0 + 0.6 * 200_000.0 + 22.5));
+    }
+
+    #[test]
+    fn sound_images_and_reasoning_have_prices_of_their_own() {
+        let price = Price {
+            input: usd(1.0),
+            output: usd(2.0),
+            input_audio: Some(usd(10.0)),
+            output_audio: Some(usd(20.0)),
+            output_image: Some(usd(30.0)),
+            output_reasoning: Some(usd(4.0)),
+            ..Price::FREE
+        };
+        let usage = Usage {
+            input: 10,
+            output: 10,
+            reasoning: 3,
+            input_audio: 2,
+            input_image: 4,
+            output_audio: 1,
+            output_image: 2,
+            ..Usage::default()
+        };
+        let expected = 8.0 + 2.0 * 10.0 + 4.0 * 2.0 + 20.0 + 2.0 * 30.0 + 3.0 * 4.0;
+        assert_eq!(price.cost(&usage), usd(expected));
+        // More than there is is not believed.
+        let odd = Usage {
+            input_audio: 99,
+            output_audio: 99,
+            ..usage
+        };
+        assert_eq!(price.cost(&odd), usd(100.0 + 200.0));
+    }
+
+    #[test]
+    fn service_and_length_set_the_price_together() {
+        let price = Price {
+            input: usd(5.0),
+            output: usd(30.0),
+            cache_read: Some(usd(0.5)),
+            above_272k: Some((usd(10.0), usd(45.0))),
+            batch: Some((usd(2.5), usd(15.0))),
+            ..Price::FREE
+        };
+        let at = |service, input| {
+            price.cost(&Usage {
+                input,
+                output: 1,
+                cache_read: 10,
+                service,
+                ..Usage::default()
+            })
+        };
+        let (plain, batch) = (Service::Standard, Service::Batch);
+        assert_eq!(at(plain, 100), usd(500.0 + 30.0 + 5.0));
+        assert_eq!(at(batch, 100), usd(250.0 + 15.0 + 2.5));
+        assert_eq!(
+            at(Service::Priority, 100),
+            at(plain, 100),
+            "no price of its own"
+        );
+        assert_eq!(at(plain, 272_000), usd(2_720_000.0 + 45.0 + 10.0));
+        assert_eq!(at(batch, 272_000), usd(1_360_000.0 + 22.5 + 5.0));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod eval;
 pub mod init;
 pub mod labels;
+pub mod ledger;
 pub mod log;
 pub mod metrics;
 pub mod route;

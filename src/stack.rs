@@ -3,6 +3,7 @@
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
 mod arms;
 mod cascade;
+mod holdout;
 mod prefixes;
 mod sessions;
 mod upstreams;
@@ -12,7 +13,9 @@ pub(crate) use upstreams::{bindings, names, prices, providers};
 use crate::{
     catalog::Catalog,
     config::{self, Config},
-    labels, log,
+    labels,
+    ledger::{Ledger, redacted},
+    log,
     route::Router,
     routes::{ProbesLayer, Routes},
 };
@@ -24,7 +27,7 @@ use std::{any::Any, convert::Infallible, time::Duration};
 use tierway_layers::{
     auth::{self, AuthLayer},
     bind::BindLayer,
-    classify::ClassifyLayer,
+    classify::{self, ClassifyLayer},
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
     prompt_cache::{Memory, PromptCacheLayer},
@@ -33,9 +36,16 @@ use tierway_layers::{
     telemetry::TelemetryLayer,
 };
 use tierway_services::{
-    BoxError, Dispatch, chat::Tier, prices::PriceList, providers::ProviderError, upstream::Client,
+    BoxError, Dispatch,
+    chat::{self, Journal},
+    prices::PriceList,
+    providers::ProviderError,
+    upstream::Client,
 };
-use tower::{ServiceBuilder, util::BoxCloneSyncService};
+use tower::{
+    ServiceBuilder,
+    util::{BoxCloneSyncService, MapRequestLayer},
+};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
@@ -52,7 +62,7 @@ const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
 /// Tells what the cascade did.
 const CASCADE: HeaderName = HeaderName::from_static("x-tierway-cascade");
 
-/// How long writing down what has been learned may take.
+/// How long writing down what is left may take.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// The assembled gateway.
@@ -62,6 +72,7 @@ pub struct Stack {
     dispatch: Dispatch,
     router: Router,
     labels: Option<labels::Desk>,
+    ledger: Option<Ledger>,
 }
 
 impl Stack {
@@ -83,7 +94,11 @@ impl Stack {
             config.tiers.values().map(ToString::to_string),
         );
 
-        let telemetry = telemetry(config, prices.clone());
+        let ledger = Ledger::open(&config.ledger);
+        if ledger.is_none() && config.ledger.enabled {
+            tracing::info!("no ledger is kept: no folder for it (ledger.file)");
+        }
+        let telemetry = telemetry(config, prices.clone(), ledger.clone());
         let learned = cascade::learned(config);
         let labels = config.small().filter(|_| config.cascade.enabled);
         let tiers = router.learned();
@@ -108,10 +123,14 @@ impl Stack {
                 .layer(responses.clone())
                 // Cache key and cascade depend on the tier.
                 .layer(ClassifyLayer::new(router.policy().clone()))
+                // The user's words are known here alone, and kept where the ledger is to have them.
+                .option_layer(config.ledger.asks.then(|| MapRequestLayer::new(kept_ask)))
                 // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
                 .option_layer(sessions::affinity(config, &bindings, &prices))
                 // The cache key names the upstream, so the target is chosen above the cache.
                 .layer(BindLayer::new(bindings))
+                // Overrules the target of a few conversations, by chance; below it nothing may save for them.
+                .option_layer(holdout::holdout(config, &names))
                 // Said by the layers below where they are on; every answer says something.
                 .layer(SetResponseHeaderLayer::if_not_present(
                     CACHE,
@@ -155,6 +174,7 @@ impl Stack {
             dispatch,
             router,
             labels,
+            ledger,
         })
     }
 
@@ -164,10 +184,13 @@ impl Stack {
         self.gateway.clone()
     }
 
-    /// Writes down what has been learned; to be called when no more calls will come.
+    /// Writes down what has been learned, and what calls cost; to be called when no more calls will come.
     pub fn close(&self) {
         if let Some(labels) = &self.labels {
             labels.close(CLOSING);
+        }
+        if let Some(ledger) = &self.ledger {
+            ledger.close(CLOSING);
         }
     }
 
@@ -197,20 +220,34 @@ fn auth(keys: &[config::Key]) -> AuthLayer {
     )
 }
 
-fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
-    // What a caller who let the gateway choose would have used without it: the model of the most demanding bound tier.
-    let flagship = || {
-        [Tier::Complex, Tier::Reasoning, Tier::Medium, Tier::Simple]
-            .iter()
-            .find_map(|t| config.tiers.get(t))
-    };
+fn telemetry(config: &Config, prices: PriceList, ledger: Option<Ledger>) -> TelemetryLayer {
+    let beside = ledger.clone();
     let layer = TelemetryLayer::new(prices)
-        .on_end(log::call)
+        .on_end(move |call| {
+            log::call(call);
+            if let Some(ledger) = &ledger {
+                ledger.call(call);
+            }
+        })
+        .on_beside(move |calls| {
+            if let Some(ledger) = &beside {
+                ledger.beside(calls);
+            }
+        })
         .announce(config.providers.keys().map(String::as_str));
-    match config.savings.baseline.as_ref().or_else(flagship) {
+    match holdout::baseline(config) {
         Some(target) => layer.baseline(target.clone()),
         None => layer,
     }
+}
+
+/// Writes the user's own words down, what looks like a secret blacked out.
+fn kept_ask(req: chat::Request) -> chat::Request {
+    if let Some(journal) = Journal::of(&req) {
+        let ask = redacted(&classify::question(req.body()));
+        journal.write(|j| j.ask = Some(ask).filter(|ask| !ask.trim().is_empty()));
+    }
+    req
 }
 
 fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {

@@ -43,6 +43,7 @@ clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aid
 fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS (where cargo-fuzz is installed)
 real     | 900  | llama.cpp with two small models behind the gateway
 redis    | 120  | two gateways that share a real Redis
+ledger   | 600  | the ledger: 10,000 calls to the micro-dollar, a kill -9, a real PostgreSQL
 routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
@@ -159,6 +160,33 @@ get_redis() {
   rm -f ./*.deb
 }
 
+# PostgreSQL without a service around it, where the machine has none.
+need_postgres() {
+  local found
+  for found in "$(dirname "$(readlink -f "$(command -v initdb || echo /nowhere/initdb)")")" /usr/lib/postgresql/*/bin; do
+    [ -x "$found/initdb" ] && [ -x "$found/postgres" ] && { export POSTGRES_BIN=$found; return; }
+  done
+  once get_postgres
+  POSTGRES_BIN=$(echo "$CACHE"/postgres/usr/lib/postgresql/*/bin)
+  POSTGRES_LIBRARIES=$(echo "$CACHE"/postgres/usr/lib/*-linux-gnu*)
+  export POSTGRES_BIN POSTGRES_LIBRARIES
+  LD_LIBRARY_PATH=$POSTGRES_LIBRARIES "$POSTGRES_BIN/postgres" --version
+}
+get_postgres() {
+  local version
+  compgen -G "$CACHE/postgres/usr/lib/postgresql/*/bin/initdb" >/dev/null && return
+  command -v apt-get >/dev/null || die "PostgreSQL is not installed"
+  mkdir -p "$CACHE/postgres"
+  cd "$CACHE/postgres" || return
+  version=$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$/\1/p' | head -n 1)
+  [ -n "$version" ] || { apt-get update -qq; version=$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$/\1/p' | head -n 1); }
+  apt-get download -qq "$version" "${version/-/-client-}" libpq5 || { apt-get update -qq && apt-get download -qq "$version" "${version/-/-client-}" libpq5; } || die "PostgreSQL cannot be had"
+  # Which of these it needs differs from release to release.
+  for library in libxml2 libxml2-16 libldap-2.5-0 libldap2 libsasl2-2 libicu72 libicu76 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libkeyutils1 libcom-err2; do apt-get download -qq "$library" || true; done
+  for package in *.deb; do dpkg -x "$package" .; done
+  rm -f ./*.deb
+}
+
 need_binary() {
   [ -n "${TIERWAY_BIN:-}" ] && return
   cargo build --quiet --locked --bin tierway || die "the binary does not build"
@@ -240,6 +268,7 @@ step_fuzz() {
 }
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
 step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
+step_ledger() { need_python; need_binary; need_postgres || die "PostgreSQL does not run"; pytest tests/ledger; }
 # The rows that were looked at must be nearly all right; of the others this tells how many are.
 step_routing() {
   need_binary

@@ -1,7 +1,7 @@
 //! When a call gets a draft, and on what terms.
 use super::Judge;
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
-use tierway_services::chat::{self, Operation, Target, Tier};
+use tierway_services::chat::{self, Holdout, Operation, Target, Tier};
 
 /// What becomes of streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -141,6 +141,8 @@ impl Settings {
         let tier = Tier::of(req);
         if facts.operation != Operation::Generate {
             Some("operation")
+        } else if Holdout::of(req) == Some(Holdout::Baseline) {
+            Some("holdout")
         } else if !tier.is_some_and(|t| self.tiers.contains(&t)) {
             Some("tier")
         } else if self.unless_bound_to.is_some() && self.unless_bound_to.as_ref() == Target::of(req)

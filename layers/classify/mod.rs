@@ -213,7 +213,8 @@ where
             req.extensions_mut().insert(client);
         }
         // Before the policy, which may want to know of the conversation.
-        if let Some(session) = session(&req) {
+        let session = session(&req);
+        if let Some(session) = session {
             req.extensions_mut().insert(session);
         }
         let decision = self.policy.classify(&req);
@@ -223,6 +224,9 @@ where
             journal.write(|j| {
                 j.requested_model.get_or_insert_with(|| facts.model.clone());
                 j.stream = facts.stream;
+                j.client = (client.kind != ClientKind::Other).then(|| client.kind.as_str());
+                j.class = Some(client.class.as_str());
+                j.session = session;
                 j.tier = decision.as_ref().map(|d| d.tier);
                 j.tier_reason = said;
             });

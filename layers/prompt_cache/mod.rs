@@ -65,7 +65,9 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tierway_services::chat::{self, CacheStatus, EarlyHead, Journal, Operation, Reply, Target};
+use tierway_services::chat::{
+    self, CacheStatus, EarlyHead, Holdout, Journal, Operation, Reply, Target,
+};
 use tower::util::Oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -207,7 +209,9 @@ where
     fn call(&mut self, req: chat::Request) -> Self::Future {
         let inner = self.inner.clone();
         let wish = Wish::of(&req);
-        let key = if wish != Wish::Off && self.settings.allow(&req) {
+        // What the gateway saves must not reach what it is measured against.
+        let held_out = Holdout::of(&req) == Some(Holdout::Baseline);
+        let key = if wish != Wish::Off && !held_out && self.settings.allow(&req) {
             Key::of(&req)
         } else {
             None

@@ -9,10 +9,10 @@ use http::{HeaderValue, Request, StatusCode};
 use std::{
     fmt,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tierway_services::{
-    chat::{Journal, JournalEntries, Operation, Target, Tier, Usd},
+    chat::{Attempt, Journal, JournalEntries, Operation, Target, Tier, Usage, Usd},
     dialect::Dialect,
 };
 
@@ -42,14 +42,44 @@ pub struct CallRecord<'a> {
     pub baseline: Option<Usd>,
     /// How that was reckoned.
     pub bill: Bill,
+    /// What each of the upstream calls cost, in the order of the entries' attempts; `None` where it used no tokens or they have no known
+    /// price.
+    pub costs: &'a [Option<Usd>],
+    /// Which of the upstream calls gave the answer that the caller got.
+    pub served: Option<usize>,
+    /// When it began.
+    pub began: SystemTime,
     /// From the call to the end of its answer.
     pub total: Duration,
     /// From the call to the first piece of its answer's body.
     pub first_byte: Option<Duration>,
 }
 
+impl CallRecord<'_> {
+    /// The tokens of the answer that the caller got, whoever was paid for them and when.
+    #[must_use]
+    pub fn answer(&self) -> Option<Usage> {
+        let replayed = self.entries.replayed.as_ref().map(|(_, usage)| *usage);
+        replayed.or_else(|| self.entries.attempts.get(self.served?)?.usage)
+    }
+}
+
+/// Upstream calls that were made beside a caller's, as [`TelemetryLayer::on_beside`](super::TelemetryLayer::on_beside) is shown them.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct BesideRecord<'a> {
+    /// What was written down.
+    pub entries: &'a JournalEntries,
+    /// What it cost.
+    pub bill: Bill,
+    /// What each of the upstream calls cost, as in [`CallRecord::costs`].
+    pub costs: &'a [Option<Usd>],
+}
+
 /// Is shown every call that has ended.
 pub(super) type OnEnd = Arc<dyn Fn(&CallRecord<'_>) + Send + Sync>;
+/// Is shown what was done beside calls.
+pub(super) type OnBeside = Arc<dyn Fn(&BesideRecord<'_>) + Send + Sync>;
 
 /// What all calls of a service share.
 #[derive(Clone)]
@@ -57,7 +87,34 @@ pub(super) struct Shared {
     pub(super) books: Books,
     pub(super) dialect: Option<Dialect>,
     pub(super) on_end: Option<OnEnd>,
+    pub(super) on_beside: Option<OnBeside>,
     pub(super) series: Arc<Series>,
+}
+
+impl Shared {
+    /// Counts what upstream calls used and cost, as `bill` has it; with the cost of each.
+    pub(super) fn bill(
+        &self,
+        entries: &JournalEntries,
+        bill: impl FnOnce(&Books, &mut dyn FnMut(&Attempt, &Usage, Option<Usd>)) -> Bill,
+    ) -> (Bill, Vec<Option<Usd>>) {
+        let mut costs = vec![None; entries.attempts.len()];
+        let mut each = |attempt: &Attempt, usage: &Usage, cost| {
+            self.series.usage(attempt, usage, cost);
+            let effect = self.books.cache_effect(attempt, usage);
+            self.series.provider_cache(attempt, effect);
+            let nth = entries
+                .attempts
+                .iter()
+                .position(|a| std::ptr::eq(a, attempt));
+            if let Some(place) = nth.and_then(|nth| costs.get_mut(nth)) {
+                *place = cost;
+            }
+        };
+        let bill = bill(&self.books, &mut each);
+        self.series.bill(&bill);
+        (bill, costs)
+    }
 }
 
 impl fmt::Debug for Shared {
@@ -79,6 +136,7 @@ pub(super) struct Call {
     operation: Operation,
     request_id: Option<HeaderValue>,
     started: Instant,
+    began: SystemTime,
     first_byte: Option<Duration>,
     pub(super) status: Option<StatusCode>,
     pub(super) streams: bool,
@@ -102,6 +160,7 @@ impl Call {
             operation,
             request_id: req.headers().get("x-request-id").cloned(),
             started: Instant::now(),
+            began: SystemTime::now(),
             first_byte: None,
             status: None,
             streams: false,
@@ -137,14 +196,10 @@ impl Call {
         for attempt in &entries.attempts {
             series.attempt(attempt);
         }
-        let bill = self
+        let (bill, costs) = self
             .shared
-            .books
-            .bill(entries, outcome, |attempt, usage, cost| {
-                series.usage(attempt, usage, cost);
-                series.provider_cache(attempt, self.shared.books.cache_effect(attempt, usage));
-            });
-        series.bill(&bill);
+            .bill(entries, |books, each| books.bill(entries, outcome, each));
+        series.holdout(entries.holdout, &bill);
         if let Some(on_end) = &self.shared.on_end {
             on_end(&CallRecord {
                 request_id: self.request_id.as_ref(),
@@ -158,6 +213,14 @@ impl Call {
                 cost: bill.is_priced().then_some(bill.cost()),
                 baseline: bill.baseline(),
                 bill,
+                costs: &costs,
+                served: outcome::served(entries).and_then(|served| {
+                    entries
+                        .attempts
+                        .iter()
+                        .position(|a| std::ptr::eq(a, served))
+                }),
+                began: self.began,
                 total,
                 first_byte: self.first_byte,
             });

@@ -57,7 +57,7 @@ mod tests;
 
 pub use self::{
     body::ResponseBody,
-    call::CallRecord,
+    call::{BesideRecord, CallRecord},
     future::ResponseFuture,
     money::{Bill, Extra, Saved},
     names::describe,

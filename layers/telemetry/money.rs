@@ -1,6 +1,9 @@
 use super::outcome::{self, Outcome};
 use tierway_services::{
-    chat::{Attempt, AttemptEnd, CacheStatus, JournalEntries, Target, Tier, Usage, Usd},
+    chat::{
+        Attempt, AttemptEnd, BreakpointStatus, CacheStatus, JournalEntries, Target, Tier, Usage,
+        Usd,
+    },
     prices::{CacheEffect, Price, PriceList},
 };
 
@@ -13,6 +16,10 @@ use tierway_services::{
 /// where it cost more than planned, for drafts thrown away and calls repeated, deferral's. So always, to the picodollar:
 ///
 /// > baseline + extra costs = cost + savings
+///
+/// Where the gateway changed what was sent, baseline and plan are for what the caller had sent: with the tokens that compression left out,
+/// and with nothing cached where it was the gateway that marked what to cache. What that saved is told at the price of the model that
+/// answered. A cache that callers asked for themselves is no saving of ours.
 ///
 /// Nothing is claimed that is not sure: for a call that was cancelled, refused or cut, or where any price is not known, the baseline is
 /// the cost itself. A caller who asks for a tier by its name, or for a model at a provider, has that as the baseline.
@@ -36,6 +43,10 @@ pub enum Saved {
     Cascade,
     /// It had been answered before, or the same call was being answered.
     PromptCache,
+    /// The provider had cached what the gateway marked.
+    ProviderCache,
+    /// Tokens of the prompt were left out.
+    Compression,
 }
 
 /// Why a call cost more than its baseline.
@@ -48,6 +59,8 @@ pub enum Extra {
     Deferral,
     /// Answers were compared with the big model's, for nobody but the cascade to learn from.
     Shadow,
+    /// What the gateway marked to be cached was written, and not yet read.
+    ProviderCache,
 }
 
 /// What prices a call.
@@ -61,7 +74,13 @@ pub(super) struct Books {
 
 impl Saved {
     /// All causes.
-    pub const ALL: [Self; 3] = [Self::Tier, Self::Cascade, Self::PromptCache];
+    pub const ALL: [Self; 5] = [
+        Self::Tier,
+        Self::Cascade,
+        Self::PromptCache,
+        Self::ProviderCache,
+        Self::Compression,
+    ];
     /// The name in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -69,13 +88,20 @@ impl Saved {
             Self::Tier => "tier",
             Self::Cascade => "cascade",
             Self::PromptCache => "prompt_cache",
+            Self::ProviderCache => "provider_cache",
+            Self::Compression => "compression",
         }
     }
 }
 
 impl Extra {
     /// All causes.
-    pub const ALL: [Self; 3] = [Self::Tier, Self::Deferral, Self::Shadow];
+    pub const ALL: [Self; 4] = [
+        Self::Tier,
+        Self::Deferral,
+        Self::Shadow,
+        Self::ProviderCache,
+    ];
     /// The name in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -83,6 +109,7 @@ impl Extra {
             Self::Tier => "tier",
             Self::Deferral => "deferral",
             Self::Shadow => "shadow",
+            Self::ProviderCache => "provider_cache",
         }
     }
 }
@@ -137,6 +164,55 @@ struct Plan {
     usage: Usage,
     cost: Usd,
     cause: Saved,
+    /// The same before the gateway changed the prompt: the tokens, and the plan's cost with only the cache undone, then with all undone.
+    sent: Usage,
+    uncached: Usd,
+    unchanged: Usd,
+}
+
+impl Plan {
+    fn new(usage: Usage, cost: Usd, cause: Saved) -> Self {
+        Self {
+            usage,
+            cost,
+            cause,
+            sent: usage,
+            uncached: cost,
+            unchanged: cost,
+        }
+    }
+
+    /// As it would have been without what the gateway did to the prompt, at the price of the model that was planned.
+    fn undo(mut self, entries: &JournalEntries, price: Option<Price>) -> Self {
+        let Some(price) = price else { return self };
+        let listed = price.cost(&self.usage);
+        let mut uncached = self.usage;
+        if marked(entries) {
+            uncached.input = self.usage.input_total();
+            (
+                uncached.cache_read,
+                uncached.cache_write,
+                uncached.cache_write_1h,
+            ) = (0, 0, 0);
+        }
+        let mut whole = uncached;
+        // Left-out tokens would have been cached as those around them were: no more is claimed than their share.
+        let total = uncached.input_total().max(1);
+        let share = |kind: u64| {
+            let part = u128::from(entries.compressed) * u128::from(kind) / u128::from(total);
+            u64::try_from(part).unwrap_or(u64::MAX)
+        };
+        whole.cache_read += share(uncached.cache_read);
+        whole.cache_write += share(uncached.cache_write);
+        whole.cache_write_1h += share(uncached.cache_write_1h);
+        whole.input = uncached.input_total() + entries.compressed
+            - (whole.cache_read + whole.cache_write + whole.cache_write_1h);
+        // What a provider said that it cost stands for the list's price.
+        self.uncached = self.cost + price.cost(&uncached) - listed;
+        self.unchanged = self.cost + price.cost(&whole) - listed;
+        self.sent = whole;
+        self
+    }
 }
 
 impl Books {
@@ -182,8 +258,21 @@ impl Books {
             && let Some(price) = self.baseline(entries)
         {
             bill.known = true;
-            bill.baseline = price.cost(&plan.usage);
-            bill.step(bill.baseline, plan.cost, Saved::Tier, Extra::Tier);
+            bill.baseline = price.cost(&plan.sent);
+            bill.step(bill.baseline, plan.unchanged, Saved::Tier, Extra::Tier);
+            // Fewer tokens never cost more, but for a provider's own word on the cost.
+            bill.step(
+                plan.unchanged,
+                plan.uncached,
+                Saved::Compression,
+                Extra::Tier,
+            );
+            bill.step(
+                plan.uncached,
+                plan.cost,
+                Saved::ProviderCache,
+                Extra::ProviderCache,
+            );
             bill.step(plan.cost, cost, plan.cause, Extra::Deferral);
         }
         bill
@@ -191,7 +280,10 @@ impl Books {
 
     /// What a call cost: what its provider says that it did, else what its tokens cost.
     fn cost(&self, attempt: &Attempt, usage: &Usage) -> Option<Usd> {
-        let counted = || Some(self.prices.price(&attempt.target)?.cost(usage));
+        let counted = || {
+            let price = self.prices.price(&attempt.target)?;
+            Some(price.cost(usage) + price.time(attempt.total))
+        };
         attempt.cost.or_else(counted)
     }
 
@@ -211,26 +303,22 @@ impl Books {
             Some(CacheStatus::Hit | CacheStatus::Coalesced)
         );
         if let Some((_, usage)) = entries.replayed.as_ref().filter(|_| shared) {
-            return Some(Plan {
-                usage: *usage,
-                cost: planned(usage)?,
-                cause: Saved::PromptCache,
-            });
+            return Some(Plan::new(*usage, planned(usage)?, Saved::PromptCache));
         }
         let served = outcome::served(entries)?;
         let usage = served.usage?;
         // Where no small model's answer was kept, whoever answered is the plan, so that no saving can be due to the cascade.
         let kept = entries.cascade.as_ref().is_some_and(|c| c.accepted);
-        let cost = if kept {
-            planned(&usage)?
+        let (cost, target) = if kept {
+            (planned(&usage)?, entries.target.as_ref()?)
         } else {
-            self.cost(served, &usage)?
+            (self.cost(served, &usage)?, &served.target)
         };
-        Some(Plan {
-            usage,
-            cost,
-            cause: Saved::Cascade,
-        })
+        let plan = Plan::new(usage, cost, Saved::Cascade);
+        if !marked(entries) && entries.compressed == 0 {
+            return Some(plan);
+        }
+        Some(plan.undo(entries, self.prices.price(target)))
     }
 
     /// The price of what was asked for.
@@ -243,6 +331,14 @@ impl Books {
             .and_then(|model| self.prices.price_of_model(model))
             .or_else(|| self.prices.price(self.baseline.as_ref()?))
     }
+}
+
+/// Whether it was the gateway that marked what the provider is to cache.
+const fn marked(entries: &JournalEntries) -> bool {
+    matches!(
+        entries.breakpoints,
+        Some(BreakpointStatus::Placed | BreakpointStatus::PlacedForAnHour)
+    )
 }
 
 /// Whether a caller who asks for `model` asks for a tier.

@@ -8,7 +8,9 @@
 use super::{Extra, Outcome, Saved};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use std::sync::Arc;
-use tierway_services::chat::{AffinityStatus, BreakpointStatus, CacheStatus, Role, Target, Tier};
+use tierway_services::chat::{
+    AffinityStatus, BreakpointStatus, CacheStatus, Holdout, Role, Target, Tier,
+};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +63,15 @@ metrics! {
     BASELINE = "tierway_baseline_usd_total", Money, [],
         "What the same answers would have cost from the models that were asked for; the cost itself where that cannot be told.";
     SAVED = "tierway_saved_usd_total", Money, ["cause"],
-        "Savings against the baseline, by cause: tier, cascade, prompt_cache.";
+        "Savings against the baseline, by cause: tier, cascade, prompt_cache, provider_cache, compression.";
     EXTRA_COST = "tierway_extra_cost_usd_total", Money, ["cause"],
-        "Costs beyond the baseline, by cause: tier, deferral, shadow. Baseline and extra cost are cost and savings.";
+        "Costs beyond the baseline, by cause: tier, deferral, shadow, provider_cache. Baseline and extra cost are cost and savings.";
+    HOLDOUT_CALLS = "tierway_holdout_calls_total", Counter, ["side"],
+        "Calls that a random hold-out divides: baseline (held out, answered by the baseline model) and gateway (all others that it might have held out).";
+    HOLDOUT_COST = "tierway_holdout_cost_usd_total", Money, ["side"],
+        "What these calls cost. Cost a call on one side against the other is what the gateway saves, with nothing assumed.";
+    LEDGER_ROWS = "tierway_ledger_rows_total", Counter, ["outcome"],
+        "Rows for the ledger, by outcome: written, spilled (into a file, and written later), lost.";
     AFFINITY = "tierway_affinity_total", Counter, ["outcome"],
         "What became of conversations' models: new, same, kept, escalated, deescalated, forced, aside.";
     CACHE = "tierway_cache_total", Counter, ["status"],
@@ -119,7 +127,14 @@ metrics! {
 }
 
 /// The names of the sums of money, which the recorder holds as gauges and an exporter should declare counters.
-pub const MONEY: [&str; 5] = [COST, BASELINE, SAVED, EXTRA_COST, PROVIDER_CACHE];
+pub const MONEY: [&str; 6] = [
+    COST,
+    BASELINE,
+    SAVED,
+    EXTRA_COST,
+    HOLDOUT_COST,
+    PROVIDER_CACHE,
+];
 
 /// Tells the recorder what each metric means. Call it once, after the recorder is installed.
 pub fn describe() {
@@ -196,6 +211,19 @@ pub(super) fn saved(cause: Saved) -> Gauge {
 
 pub(super) fn extra_cost(cause: Extra) -> Gauge {
     metrics::gauge!(EXTRA_COST, "cause" => cause.as_str())
+}
+
+pub(super) fn holdout_calls(side: Holdout) -> Counter {
+    metrics::counter!(HOLDOUT_CALLS, "side" => side.as_str())
+}
+
+pub(super) fn holdout_cost(side: Holdout) -> Gauge {
+    metrics::gauge!(HOLDOUT_COST, "side" => side.as_str())
+}
+
+/// Counts [`LEDGER_ROWS`]; the outcome is of a closed set.
+pub fn ledger_rows(outcome: &'static str) -> Counter {
+    metrics::counter!(LEDGER_ROWS, "outcome" => outcome)
 }
 
 pub(super) fn affinity(status: AffinityStatus) -> Counter {

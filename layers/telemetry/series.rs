@@ -15,7 +15,8 @@ use std::{
 };
 use tierway_services::{
     chat::{
-        AffinityStatus, Attempt, BreakpointStatus, CacheStatus, CascadeStatus, Role, Usage, Usd,
+        AffinityStatus, Attempt, BreakpointStatus, CacheStatus, CascadeStatus, Holdout, Role,
+        Usage, Usd,
     },
     prices::CacheEffect,
 };
@@ -36,6 +37,7 @@ pub(super) struct Series {
     breakpoints: Cached<BreakpointStatus, Counter>,
     cascade: Cached<(&'static str, &'static str, &'static str), Counter>,
     cascade_seconds: Cached<&'static str, Histogram>,
+    holdout: Cached<Holdout, (Counter, Arc<Money>)>,
     request_seconds: Cached<(&'static str, &'static str), Histogram>,
     first_byte_seconds: Cached<(&'static str, &'static str), Histogram>,
     none: Arc<str>,
@@ -96,6 +98,7 @@ impl Default for Series {
             breakpoints: Cached::default(),
             cascade: Cached::default(),
             cascade_seconds: Cached::default(),
+            holdout: Cached::default(),
             request_seconds: Cached::default(),
             first_byte_seconds: Cached::default(),
             none: "none".into(),
@@ -241,6 +244,19 @@ impl Series {
             self.extra
                 .get(cause, |cause| Money::new(names::extra_cost(*cause)))
                 .add(bill.extra(cause));
+        }
+    }
+
+    /// A call on one side of a hold-out. One whose cost is not whole would spoil the comparison.
+    pub(super) fn holdout(&self, side: Option<Holdout>, bill: &Bill) {
+        if let Some(side) = side.filter(|_| bill.is_priced()) {
+            let make = |side: &Holdout| {
+                let cost = Money::new(names::holdout_cost(*side));
+                (names::holdout_calls(*side), cost)
+            };
+            let (calls, cost) = self.holdout.get(side, make);
+            calls.increment(1);
+            cost.add(bill.cost());
         }
     }
 

@@ -1,5 +1,5 @@
 use super::{
-    CallRecord, ResponseBody, ResponseFuture,
+    BesideRecord, CallRecord, ResponseBody, ResponseFuture,
     call::{Call, Shared},
     money::Books,
     series::Series,
@@ -47,11 +47,16 @@ impl Meter {
             for attempt in &entries.attempts {
                 series.attempt(attempt);
             }
-            let books = &self.shared.books;
-            let bill = books.beside(entries, |attempt, usage, cost| {
-                series.usage(attempt, usage, cost);
-            });
-            series.bill(&bill);
+            let (bill, costs) = self
+                .shared
+                .bill(entries, |books, each| books.beside(entries, each));
+            if let Some(on_beside) = &self.shared.on_beside {
+                on_beside(&BesideRecord {
+                    entries,
+                    bill,
+                    costs: &costs,
+                });
+            }
         });
     }
 }
@@ -70,6 +75,7 @@ impl TelemetryLayer {
                 },
                 dialect: None,
                 on_end: None,
+                on_beside: None,
                 series: Arc::new(Series::default()),
             },
         }
@@ -107,6 +113,12 @@ impl TelemetryLayer {
     #[must_use]
     pub fn on_end(mut self, hear: impl Fn(&CallRecord<'_>) + Send + Sync + 'static) -> Self {
         self.shared.on_end = Some(Arc::new(hear));
+        self
+    }
+    /// Shows what a [`Meter`] counts to `hear`, under the same conditions.
+    #[must_use]
+    pub fn on_beside(mut self, hear: impl Fn(&BesideRecord<'_>) + Send + Sync + 'static) -> Self {
+        self.shared.on_beside = Some(Arc::new(hear));
         self
     }
 }

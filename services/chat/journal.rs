@@ -1,5 +1,5 @@
 //! What happened to one call, written down as it happens.
-use super::{BreakpointStatus, Target, Tenant, Tier, Usage, Usd};
+use super::{BreakpointStatus, Session, Target, Tenant, Tier, Usage, Usd};
 use std::{
     borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
@@ -53,6 +53,18 @@ pub struct JournalEntries {
     pub tier_reason: Option<Cow<'static, str>>,
     /// Where the call was to go.
     pub target: Option<Target>,
+    /// Who calls, by the name of its kind, where it is known.
+    pub client: Option<&'static str>,
+    /// What the call is for: what the user asked, or something of the client's own.
+    pub class: Option<&'static str>,
+    /// The conversation that the call belongs to.
+    pub session: Option<Session>,
+    /// The user's own words, where they are to be kept.
+    pub ask: Option<String>,
+    /// On which side of a hold-out the call is, where there is one.
+    pub holdout: Option<Holdout>,
+    /// About how many tokens of input were left out before the call went upstream.
+    pub compressed: u64,
     /// What became of the conversation's model.
     pub affinity: Option<AffinityStatus>,
     /// What the prompt cache did.
@@ -98,6 +110,38 @@ impl Role {
     }
 }
 
+/// On which side of a random hold-out a call is.
+///
+/// A small random share of what the gateway may choose a model for goes to the baseline model all the same. As chance alone decides, what
+/// the others cost against these is what the gateway saves, with nothing assumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holdout {
+    /// The gateway chose.
+    Gateway,
+    /// Held out: the baseline model answers.
+    Baseline,
+}
+
+impl Holdout {
+    /// Both sides.
+    pub const ALL: [Self; 2] = [Self::Gateway, Self::Baseline];
+
+    /// The name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Baseline => "baseline",
+        }
+    }
+
+    /// The side that `req` is on, if any.
+    #[must_use]
+    pub fn of<B>(req: &http::Request<B>) -> Option<Self> {
+        req.extensions().get().copied()
+    }
+}
+
 /// How an upstream call ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -133,6 +177,19 @@ pub struct Attempt {
     pub first_byte: Option<Duration>,
     /// From the call to its end.
     pub total: Duration,
+}
+
+impl AttemptEnd {
+    /// The name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Status(_) => "status",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 impl Attempt {

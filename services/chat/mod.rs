@@ -44,7 +44,8 @@ pub use early::EarlyHead;
 pub use facts::{Facts, Operation, Part, PartKind, Speaker, Turn};
 pub use failover::{Alternatives, Deadline, Declined, FellBack};
 pub use journal::{
-    AffinityStatus, Attempt, AttemptEnd, CacheStatus, CascadeStatus, Journal, JournalEntries, Role,
+    AffinityStatus, Attempt, AttemptEnd, CacheStatus, CascadeStatus, Holdout, Journal,
+    JournalEntries, Role,
 };
 pub use logprobs::Logprobs;
 pub use money::Usd;
@@ -55,7 +56,7 @@ pub use reply::Reply;
 pub use route::{
     Aside, KeptUpstream, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier,
 };
-pub use usage::Usage;
+pub use usage::{Service, Usage};
 
 /// A chat call: the HTTP envelope around a [`Prompt`].
 pub type Request = http::Request<Prompt>;

@@ -19,6 +19,44 @@ pub struct Usage {
     pub cache_write_1h: u64,
     /// The share of `output` spent on reasoning; already inside `output`.
     pub reasoning: u64,
+    /// The share of `input` that was sound.
+    pub input_audio: u64,
+    /// The share of `input` that was images, where the provider tells.
+    pub input_image: u64,
+    /// The share of `output` that was sound.
+    pub output_audio: u64,
+    /// The share of `output` that was images.
+    pub output_image: u64,
+    /// In which manner the provider served the call.
+    pub service: Service,
+}
+
+/// In which manner a provider served a call; each may have its price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Service {
+    /// As usual.
+    #[default]
+    Standard,
+    /// As part of a batch, hours later perhaps.
+    Batch,
+    /// When there was time.
+    Flex,
+    /// Before others.
+    Priority,
+}
+
+impl Service {
+    /// What `service_tier` says in an answer.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        match name {
+            "batch" => Self::Batch,
+            "flex" => Self::Flex,
+            "priority" => Self::Priority,
+            _ => Self::Standard,
+        }
+    }
 }
 
 impl Usage {
@@ -37,5 +75,9 @@ impl AddAssign for Usage {
         self.cache_write += other.cache_write;
         self.cache_write_1h += other.cache_write_1h;
         self.reasoning += other.reasoning;
+        self.input_audio += other.input_audio;
+        self.input_image += other.input_image;
+        self.output_audio += other.output_audio;
+        self.output_image += other.output_image;
     }
 }

@@ -4,9 +4,14 @@ pub mod check;
 pub mod doctor;
 pub mod eval;
 pub mod init;
+pub mod ledger;
+pub mod prices;
+pub mod replay;
 pub mod route;
 pub mod score;
 pub mod serve;
+pub mod statusline;
+pub mod usage;
 pub mod wrap;
 
 use crate::config::{Config, Flags, Process, Strings, load};
@@ -91,6 +96,19 @@ pub enum Command {
     },
     /// Print the manual page: tierway man | man -l -
     Man,
+    /// Tell what was spent and saved, from the ledger
+    Usage(usage::UsageArgs),
+    /// Tell what the calls in the ledger would have cost under another configuration
+    ///
+    /// The tiers stay what they were, and answers as long as they were: other models behind the tiers, other prices, with or without cache
+    /// and cascade. With a 95 % interval from a bootstrap over conversations.
+    Replay(replay::ReplayArgs),
+    /// Print one line for Claude Code's status line, which tells of the session on standard input
+    Statusline(statusline::StatuslineArgs),
+    /// Use newer prices than the built-in ones
+    Prices(prices::PricesArgs),
+    /// Export the ledger: every call, and every upstream call, that was ever made
+    Ledger(ledger::LedgerArgs),
 }
 
 /// Options of `serve`.
@@ -263,6 +281,11 @@ pub fn run() -> ExitCode {
         Command::Man => print(|out| clap_mangen::Man::new(Cli::command()).render(out)),
         Command::Doctor(args) => doctor::run(&args, &environment),
         Command::Wrap(args) => wrap::run(&args, &environment),
+        Command::Usage(args) => usage::run(&args, &environment),
+        Command::Replay(args) => replay::run(&args, &environment),
+        Command::Statusline(args) => statusline::run(&args, &environment),
+        Command::Prices(args) => prices::run(&args, &environment),
+        Command::Ledger(args) => ledger::run(&args, &environment),
     };
     done.unwrap_or_else(|error| {
         // A reader that has closed our output (`| head`) wants no complaint about it.

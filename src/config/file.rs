@@ -48,6 +48,7 @@ pub(super) struct File {
     #[serde(deserialize_with = "named")]
     pub(super) prices: BTreeMap<String, Named<Price>>,
     pub(super) savings: Savings,
+    pub(super) ledger: Ledger,
     pub(super) log: Log,
 }
 
@@ -282,12 +283,30 @@ pub(super) struct Price {
     pub(super) output: Set<Usd>,
     pub(super) cache_read: Set<Usd>,
     pub(super) cache_write: Set<Usd>,
+    pub(super) hour: Set<Dollars>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Savings {
     pub(super) baseline: Set<Target>,
+    pub(super) holdout: Set<Share>,
+    pub(super) prices: Set<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ledger {
+    pub(super) enabled: Set<bool>,
+    pub(super) file: Set<PathBuf>,
+    pub(super) url: Set<Secret>,
+    pub(super) url_env: Set<String>,
+    pub(super) url_file: Set<PathBuf>,
+    pub(super) retention: Set<Pause>,
+    pub(super) spill: Set<PathBuf>,
+    pub(super) max_spill: Set<Size>,
+    pub(super) asks: Set<bool>,
+    pub(super) asks_retention: Set<Duration>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,16 +1,19 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
 mod breakpoints;
 mod cascade;
+mod ledger;
 mod resilience;
 
 pub use breakpoints::Breakpoints;
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
+pub use ledger::Ledger;
 pub use resilience::{Breaker, Retry};
 
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 use tierway_layers::classify::{Class, ClientKind, Effect};
@@ -67,6 +70,8 @@ pub struct Config {
     pub prices: BTreeMap<String, Price>,
     /// What savings are measured against.
     pub savings: Savings,
+    /// Where it is kept what every call cost.
+    pub ledger: Ledger,
     /// What is logged.
     pub log: Log,
 }
@@ -232,10 +237,14 @@ pub struct Responses {
 }
 
 /// What savings are measured against.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Savings {
     /// The model that would have answered everything; absent means the one that the caller named.
     pub baseline: Option<Target>,
+    /// The share of conversations that the baseline answers all the same, for comparison.
+    pub holdout: f64,
+    /// A price list that is used before the built-in one.
+    pub prices: Option<PathBuf>,
 }
 
 /// What is logged.

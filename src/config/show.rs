@@ -162,12 +162,20 @@ impl Loaded {
                     sheet.row(&path, key, per_million(usd));
                 }
             }
+            if let Some(hour) = price.hour {
+                sheet.row(&path, "hour", hour.as_dollars());
+            }
             sheet.end(&format!("[prices.{}]", key(name)));
         }
         if let Some(baseline) = &config.savings.baseline {
             sheet.row("savings", "baseline", quote(baseline));
         }
+        sheet.row("savings", "holdout", config.savings.holdout);
+        if let Some(prices) = &config.savings.prices {
+            sheet.row("savings", "prices", quote(prices.display()));
+        }
         sheet.end("[savings]");
+        sheet.ledger();
         sheet.row("log", "format", quote(config.log.format.as_str()));
         sheet.row("log", "level", quote(&config.log.level));
         sheet.end("[log]");
@@ -315,6 +323,25 @@ impl Sheet<'_> {
             }
             self.end(&format!("[rules.{}.headers]", key(name)));
         }
+    }
+
+    fn ledger(&mut self) {
+        let ledger = &self.loaded.config.ledger;
+        self.row("ledger", "enabled", ledger.enabled);
+        if let Some(file) = &ledger.file {
+            self.row("ledger", "file", quote(file.display()));
+        }
+        if let Some(url) = ledger.shown() {
+            self.row("ledger", "url", quote(url));
+        }
+        self.row("ledger", "retention", duration(ledger.retention));
+        if let Some(folder) = &ledger.spill {
+            self.row("ledger", "spill", quote(folder.display()));
+        }
+        self.row("ledger", "max_spill", size(ledger.max_spill));
+        self.row("ledger", "asks", ledger.asks);
+        self.row("ledger", "asks_retention", duration(ledger.asks_retention));
+        self.end("[ledger]");
     }
 
     /// A list, where there is something in it.

@@ -37,7 +37,7 @@ pub fn write(path: &Path, model: &Model) -> io::Result<()> {
 }
 
 /// Puts `bytes` in the place of the file at `path`, with a new file that is renamed.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use io::Write;
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;

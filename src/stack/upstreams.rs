@@ -53,8 +53,28 @@ pub(crate) fn bindings(config: &Config, names: &Names) -> Bindings {
     }
 }
 
+/// The built-in prices, and before them those of the operator's own list. One that cannot be read stops nothing.
+fn own_list(config: &Config) -> PriceList {
+    let Some(path) = &config.savings.prices else {
+        return PriceList::embedded();
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let (list, count) = PriceList::embedded().with_list(&text);
+            tracing::debug!(count, path = %path.display(), "prices of one's own");
+            list
+        }
+        Err(error) => {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                tracing::warn!(%error, path = %path.display(), "the price list cannot be read; the built-in one is used");
+            }
+            PriceList::embedded()
+        }
+    }
+}
+
 pub(crate) fn prices(config: &Config) -> PriceList {
-    let mut list = PriceList::embedded();
+    let mut list = own_list(config);
     for (name, provider) in &config.providers {
         if provider.kind.is_local() {
             list = list.with_free_provider(name);

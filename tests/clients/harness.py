@@ -143,7 +143,9 @@ class Gateway(Process):
                 file.write(toml)
             self.config = file.name
             command += ["--config", file.name]
-        super().__init__(command, clean_environment(**environment))
+        # What a gateway keeps is kept apart from the user's own.
+        self.state = tempfile.TemporaryDirectory(prefix="tierway-state-")
+        super().__init__(command, clean_environment(**{"XDG_STATE_HOME": self.state.name, **environment}))
         self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}"
         try:
             self.wait_port(port, 30)
@@ -153,6 +155,7 @@ class Gateway(Process):
 
     def __exit__(self, *_):
         super().__exit__()
+        self.state.cleanup()
         if self.config and os.path.exists(self.config):
             os.unlink(self.config)
 

@@ -163,6 +163,74 @@ fn what_the_provider_says_that_it_cost_is_believed() {
     assert_eq!(micros(&bill), [15_000, 0, 0, 1_000, 14_000, 0, 0]);
 }
 
+#[test]
+fn a_machine_of_ones_own_may_cost_by_the_hour() {
+    let own = Price {
+        hour: Some(Usd::from_dollars(0.36)),
+        ..Price::FREE
+    };
+    let books = Books {
+        prices: books().prices.with_override("home:small", own),
+        ..books()
+    };
+    let mut served = attempt("small", Role::Only, usage(U.0, U.1));
+    served.target = Target::new("home", "small");
+    served.total = std::time::Duration::from_secs(10);
+    let bill = books.bill(
+        &entries("flagship", vec![served]),
+        Outcome::Ok,
+        |_, _, _| (),
+    );
+    assert_eq!(micros(&bill), [15_000, 0, 0, 1_000, 14_000, 0, 0]);
+}
+
+#[test]
+fn what_the_gateway_did_to_the_prompt_is_undone_in_the_baseline() {
+    let cached = Price {
+        cache_read: Some(Usd::per_million(0.2)),
+        cache_write: Some(Usd::per_million(2.5)),
+        ..price(2.0, 10.0)
+    };
+    let books = Books {
+        prices: books().prices.with_override("big", cached),
+        ..books()
+    };
+    let bill = |e: &JournalEntries| books.bill(e, Outcome::Ok, |_, _, _| ());
+    let read = Usage {
+        cache_read: 900,
+        ..usage(100, 100)
+    };
+    let mut e = entries("auto", vec![attempt("big", Role::Only, read)]);
+    // The caller's own cache: as the flagship has no price for it, that is 1000 tokens at full price.
+    let own = bill(&e);
+    assert_eq!(micros(&own), [15_000, 0, 0, 1_380, 13_620, 0, 0]);
+    assert_eq!(own.saved(Saved::ProviderCache), Usd::ZERO);
+    e.breakpoints = Some(BreakpointStatus::Placed);
+    let ours = bill(&e);
+    assert_eq!(micros(&ours), [15_000, 0, 0, 1_380, 12_000, 0, 0]);
+    assert_eq!(ours.saved(Saved::ProviderCache), Usd::from_dollars(0.00162));
+    // Half of the prompt was left out; nine tenths of that would have been cached, by us.
+    e.compressed = 1000;
+    let less = bill(&e);
+    assert_eq!(less.baseline(), Some(Usd::from_dollars(0.025)));
+    assert_eq!(less.saved(Saved::Compression), Usd::from_dollars(0.002));
+    e.breakpoints = Some(BreakpointStatus::Client);
+    assert_eq!(
+        bill(&e).saved(Saved::Compression),
+        Usd::from_dollars(0.00038)
+    );
+    // Written, and not yet read.
+    let written = Usage {
+        cache_write: 1000,
+        ..usage(0, 100)
+    };
+    let mut e = entries("auto", vec![attempt("big", Role::Only, written)]);
+    e.breakpoints = Some(BreakpointStatus::Placed);
+    let first = bill(&e);
+    assert_eq!(first.extra(Extra::ProviderCache), Usd::from_dollars(0.0005));
+    assert_eq!(first.baseline(), Some(Usd::from_dollars(0.015)));
+}
+
 // === the identity ===
 
 fn any_usage() -> impl Strategy<Value = Usage> {
@@ -174,7 +242,7 @@ fn any_usage() -> impl Strategy<Value = Usage> {
             cache_read,
             cache_write,
             cache_write_1h,
-            reasoning: 0,
+            ..Usage::default()
         },
     )
 }
@@ -245,10 +313,13 @@ proptest! {
         accepted in proptest::option::of(any::<bool>()),
         replayed in proptest::option::weighted(0.3, (any_target(), any_usage())),
         finished in proptest::bool::weighted(0.8),
+        (cache_marked, compressed) in (any::<bool>(), prop_oneof![Just(0), 0..300_000_u64]),
     ) {
         let mut e = entries(requested, attempts);
         e.cache = replayed.is_some().then_some(CacheStatus::Hit);
         (e.tier, e.target, e.replayed) = (tier, target, replayed);
+        e.breakpoints = cache_marked.then_some(BreakpointStatus::Placed);
+        e.compressed = compressed;
         e.cascade = accepted.and_then(cascade);
         let outcome = if finished { Outcome::Ok } else { Outcome::Cancelled };
 

@@ -13,7 +13,7 @@ pub(super) mod wire;
 
 use super::{Summary, error, json::Json, text::string};
 use crate::{
-    chat::{StopReason, Usd},
+    chat::{Service, StopReason, Usd},
     dialect::Dialect,
 };
 use wire::Chunk;
@@ -74,6 +74,10 @@ fn look_at(chunk: &Chunk<'_>, summary: &mut Summary) {
     }
     if let Some(json) = chunk.usage {
         summary.usage = usage::read(json).or(summary.usage);
+        if let (Some(usage), Some(tier)) = (&mut summary.usage, chunk.service_tier.and_then(string))
+        {
+            usage.service = Service::named(&tier);
+        }
     }
     if let Some(reason) = chunk.choice().and_then(|c| c.finish_reason) {
         summary.stop = Some(stop_of(reason));

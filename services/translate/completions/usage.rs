@@ -34,11 +34,15 @@ struct PromptDetails {
     /// The same by LiteLLM's name, and by Alibaba's.
     cache_creation_tokens: Option<Count>,
     cache_creation_input_tokens: Option<Count>,
+    audio_tokens: Option<Count>,
+    image_tokens: Option<Count>,
 }
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct CompletionDetails {
     reasoning_tokens: Option<Count>,
+    audio_tokens: Option<Count>,
+    image_tokens: Option<Count>,
 }
 
 /// Reads a `usage`; `None` where it is no object.
@@ -73,11 +77,8 @@ pub(crate) fn read(json: Json<'_>) -> Option<Usage> {
             .or(written),
     )
     .min(prompt - cache_read);
-    let reasoning = count(
-        wire.completion_tokens_details
-            .unwrap_or_default()
-            .reasoning_tokens,
-    );
+    let answered = wire.completion_tokens_details.unwrap_or_default();
+    let reasoning = count(answered.reasoning_tokens);
     let mut output = completion;
     // xAI counts reasoning beside the completion, not inside it; only the total gives it away.
     if reasoning > 0 && count(wire.total_tokens) == prompt + output + reasoning {
@@ -90,6 +91,11 @@ pub(crate) fn read(json: Json<'_>) -> Option<Usage> {
         cache_write,
         cache_write_1h: 0,
         reasoning,
+        input_audio: count(details.audio_tokens),
+        input_image: count(details.image_tokens),
+        output_audio: count(answered.audio_tokens),
+        output_image: count(answered.image_tokens),
+        ..Usage::default()
     })
 }
 
@@ -190,6 +196,16 @@ mod tests {
             r#"{"prompt_tokens":10,"completion_tokens":2,"total_tokens":20,"completion_tokens_details":{"reasoning_tokens":8}}"#,
         );
         assert_eq!(usage.output, 10);
+    }
+
+    #[test]
+    fn sound_and_images_are_shares() {
+        let usage = of(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"prompt_tokens_details":{"audio_tokens":30,"image_tokens":9},
+            "completion_tokens_details":{"audio_tokens":40,"reasoning_tokens":2}}"#,
+        );
+        let shares = (usage.input_audio, usage.input_image, usage.output_audio);
+        assert_eq!((shares, usage.input, usage.output), ((30, 9, 40), 100, 50));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn read(json: Json<'_>) -> Option<Usage> {
         cache_read: count(wire.cache_read_input_tokens),
         cache_write: written - an_hour,
         cache_write_1h: an_hour,
-        reasoning: 0,
+        ..Usage::default()
     })
 }
 
@@ -61,7 +61,7 @@ mod tests {
                 cache_read: 100,
                 cache_write: 10,
                 cache_write_1h: 20,
-                reasoning: 0
+                ..Usage::default()
             }
         );
         assert_eq!(usage.input_total(), 140);

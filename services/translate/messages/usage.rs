@@ -1,6 +1,6 @@
 //! Anthropic's count of tokens: `input_tokens` leaves cached tokens out.
 use crate::{
-    chat::Usage,
+    chat::{Service, Usage},
     translate::{
         count::Count,
         json::{Json, Object},
@@ -17,6 +17,7 @@ struct Wire {
     cache_creation_input_tokens: Option<Count>,
     cache_creation: Option<Creation>,
     output_tokens_details: Option<Details>,
+    service_tier: Option<String>,
 }
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -50,6 +51,9 @@ pub(crate) fn read(json: Json<'_>, known: Option<Usage>) -> Option<Usage> {
     let written = count(wire.cache_creation_input_tokens);
     let rest = written.map(|all| all.saturating_sub(usage.cache_write_1h));
     set(&mut usage.cache_write, rest);
+    if let Some(tier) = &wire.service_tier {
+        usage.service = Service::named(tier);
+    }
     set(
         &mut usage.reasoning,
         wire.output_tokens_details

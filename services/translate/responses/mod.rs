@@ -17,7 +17,7 @@ use super::{
     text::Text,
 };
 use crate::{
-    chat::{Prompt, StopReason},
+    chat::{Prompt, Service, StopReason},
     dialect::Dialect,
 };
 use serde_json::value::RawValue;
@@ -87,6 +87,9 @@ fn look_at(response: &Fields<'_>, summary: &mut Summary) {
     summary.model = owned("model").or(summary.model.take());
     if let Some(json) = response.get("usage") {
         summary.usage = usage::read(json).or(summary.usage);
+        if let (Some(usage), Some(tier)) = (&mut summary.usage, response.string("service_tier")) {
+            usage.service = Service::named(&tier);
+        }
     }
     let calls = response.get("output").is_some_and(holds_call);
     summary.stop = stop_of(response, calls).or(summary.stop);

@@ -44,6 +44,7 @@ pub(crate) fn read(json: Json<'_>) -> Option<Usage> {
         cache_write,
         cache_write_1h: 0,
         reasoning: count(reasoning.reasoning_tokens),
+        ..Usage::default()
     })
 }
 

@@ -142,6 +142,7 @@ fn each_providers_count_comes_to_one_form() {
             cache_write,
             cache_write_1h,
             reasoning,
+            ..Usage::default()
         };
         assert_eq!(told(*dialect, usage), Some(expected), "{provider}");
     }

@@ -1,6 +1,7 @@
 //! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
 mod breakpoints;
 mod cascade;
+mod ledger;
 mod providers;
 mod resilience;
 mod rules;
@@ -16,7 +17,7 @@ use super::{
     },
     shape::closest,
     typed::{Complaint, Named, Typed},
-    values::Size,
+    values::{Dollars, Share, Size},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -83,6 +84,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             redis: self.redis(file.redis),
             prices: self.prices(file.prices),
             savings: self.savings(file.savings),
+            ledger: self.ledger(file.ledger),
             log: self.log(file.log),
         };
         if nobody_may_call && !config.server.listen.ip().is_loopback() {
@@ -103,6 +105,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             );
         }
         self.state_files(&mut config);
+        self.ledger_files(&mut config);
         self.check_small(&config);
         self.check_labels(&config);
         self.check_redis(&config);
@@ -306,12 +309,14 @@ impl<'a, 'e> Resolver<'a, 'e> {
             let output = self.take(&format!("{path}.output"), value.output);
             let cache_read = self.take(&format!("{path}.cache_read"), value.cache_read);
             let cache_write = self.take(&format!("{path}.cache_write"), value.cache_write);
+            let hour = self.take(&format!("{path}.hour"), value.hour);
             if let (Some(input), Some(output), Some(_)) = (input, output, target) {
                 let price = Price {
                     input,
                     output,
                     cache_read,
                     cache_write,
+                    hour: hour.map(|Dollars(usd)| usd),
                     ..Price::FREE
                 };
                 prices.insert(name, price);
@@ -330,7 +335,12 @@ impl<'a, 'e> Resolver<'a, 'e> {
             }
             self.known("savings.baseline", origin, target)
         });
-        Savings { baseline }
+        let holdout = self.take("savings.holdout", typed.holdout);
+        Savings {
+            baseline,
+            holdout: holdout.map_or(0.0, |Share(share)| share),
+            prices: self.file_of("savings.prices", typed.prices),
+        }
     }
 
     fn log(&mut self, typed: file::Log) -> Log {

@@ -1,0 +1,234 @@
+//! What the ledger keeps of a call.
+//!
+//! Money is in picodollars (10^-12 USD), times of day in milliseconds since 1970, times taken in microseconds, shares in millionths: whole
+//! numbers all, which both databases hold exactly.
+use serde::{Deserialize, Serialize};
+use sqlx::{Any, Row as _, any::AnyArguments, any::AnyRow, query::Query};
+use tierway_services::chat::{Usage, Usd};
+
+/// A statement of any database, with what is bound to it.
+pub(super) type Statement<'q> = Query<'q, Any, AnyArguments<'q>>;
+
+macro_rules! record {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct $name { $($(#[$of])* pub $field: $type,)* }
+
+        impl $name {
+            /// The names of its columns, in order.
+            pub const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            pub(super) fn bind<'q>(&self, statement: Statement<'q>) -> Statement<'q> {
+                $(let statement = statement.bind(self.$field.clone());)*
+                statement
+            }
+
+            pub(super) fn read(row: &AnyRow) -> sqlx::Result<Self> {
+                Ok(Self { $($field: row.try_get(stringify!($field))?,)* })
+            }
+        }
+    };
+}
+
+record! {
+    /// A call.
+    Call {
+        /// Its name here.
+        id: String,
+        /// `call`, or `shadow` for what was done beside calls.
+        kind: String,
+        /// When it began.
+        at: i64,
+        /// Its `x-request-id`.
+        request_id: Option<String>,
+        /// For whom it was made; empty where no key told.
+        tenant: String,
+        /// Who called, where the client is known.
+        client: Option<String>,
+        /// What it was for: `main`, `side`, `compaction`, `sub-agent`, ...
+        class: Option<String>,
+        /// The conversation that it belongs to.
+        session: Option<String>,
+        /// The caller's dialect.
+        dialect: String,
+        /// What the caller wanted of it.
+        operation: String,
+        /// 1 where a stream was asked for.
+        stream: i64,
+        /// The model that the caller named.
+        requested_model: Option<String>,
+        /// The tier; `direct` where the caller chose the model, `none` where the call did not come that far.
+        tier: String,
+        /// Why that tier.
+        reason: Option<String>,
+        /// The provider that the tier is bound to,
+        planned_provider: Option<String>,
+        /// and the model.
+        planned_model: Option<String>,
+        /// The provider that answered, or should have; empty where the call did not come that far.
+        provider: String,
+        /// The model that answered.
+        model: String,
+        /// What became of it: `ok`, `cancelled`, ...
+        outcome: String,
+        /// The answer's status.
+        status: Option<i64>,
+        /// What the prompt cache did.
+        cache: Option<String>,
+        /// Whether the gateway marked what the provider is to cache.
+        breakpoints: Option<String>,
+        /// What became of the conversation's model.
+        affinity: Option<String>,
+        /// What the cascade did: `accepted`, `deferred`, `skipped`.
+        cascade: Option<String>,
+        /// Why.
+        cascade_reason: Option<String>,
+        /// How sure it was of the draft.
+        confidence_ppm: Option<i64>,
+        /// How sure it had to be.
+        threshold_ppm: Option<i64>,
+        /// The side of the hold-out: `gateway`, `baseline`.
+        holdout: Option<String>,
+        /// Tokens of the answer that the caller got, whoever was paid for them and when: input that no cache served or stored,
+        answer_input: i64,
+        /// output, reasoning included,
+        answer_output: i64,
+        /// reasoning,
+        answer_reasoning: i64,
+        /// input that the provider's cache served,
+        answer_cache_read: i64,
+        /// input that it stored for its short term,
+        answer_cache_write: i64,
+        /// and for an hour.
+        answer_cache_write_1h: i64,
+        /// Tokens of all upstream calls together: input,
+        input: i64,
+        /// output,
+        output: i64,
+        /// reasoning (within output),
+        reasoning: i64,
+        /// input that caches served,
+        cache_read: i64,
+        /// and stored, for whatever time.
+        cache_write: i64,
+        /// About how many tokens of input were left out before the call went upstream.
+        compressed: i64,
+        /// 1 where some of these tokens are an estimate, because the provider did not count.
+        estimated: i64,
+        /// What all upstream calls cost whose price is known.
+        cost: i64,
+        /// 1 where the price of every token is known.
+        priced: i64,
+        /// Tokens whose price is not known.
+        unpriced_tokens: i64,
+        /// What the answer would have cost from the model that was asked for; the cost itself where that cannot be told.
+        baseline: i64,
+        /// 1 where it can.
+        baseline_known: i64,
+        /// Saved by a tier that is bound to a cheaper model,
+        saved_tier: i64,
+        /// by a draft that was kept,
+        saved_cascade: i64,
+        /// by the prompt cache,
+        saved_prompt_cache: i64,
+        /// by what the gateway had the provider cache,
+        saved_provider_cache: i64,
+        /// and by tokens left out.
+        saved_compression: i64,
+        /// Spent on top for a tier that is bound to a dearer model,
+        extra_tier: i64,
+        /// for drafts thrown away and calls repeated,
+        extra_deferral: i64,
+        /// for comparisons,
+        extra_shadow: i64,
+        /// and for what the gateway had the provider cache.
+        extra_provider_cache: i64,
+        /// From the call to the end of its answer.
+        total_us: i64,
+        /// From the call to the first piece of its answer's body.
+        first_byte_us: Option<i64>,
+        /// The user's own words, where they are kept.
+        ask: Option<String>,
+    }
+}
+
+record! {
+    /// An upstream call.
+    Attempt {
+        /// The call for which it was made.
+        call_id: String,
+        /// Its place among the upstream calls of that one, from 0, in the order in which they ended.
+        nth: i64,
+        /// When that one began.
+        at: i64,
+        /// Who was asked: `only`, `small`, `big`, `judge`, `shadow`.
+        role: String,
+        /// What came of it: `answer`, `rejected_draft`, `verification`, `shadow`, `retried`, `hedge_loser`, `cancelled`, `failed`.
+        part: String,
+        /// The provider.
+        provider: String,
+        /// The model.
+        model: String,
+        /// How it ended: `complete`, `status`, `failed`, `cancelled`.
+        ended: String,
+        /// With which status, where that was an error.
+        status: Option<i64>,
+        /// Input that no cache served or stored.
+        input: i64,
+        /// Output, reasoning included.
+        output: i64,
+        /// Reasoning.
+        reasoning: i64,
+        /// Input that the provider's cache served,
+        cache_read: i64,
+        /// that it stored for its short term,
+        cache_write: i64,
+        /// and for an hour.
+        cache_write_1h: i64,
+        /// 1 where the tokens are our estimate.
+        estimated: i64,
+        /// 1 where the cost is the provider's own word.
+        reported: i64,
+        /// What it cost; nothing where it used no tokens or nobody knows their price.
+        cost: Option<i64>,
+        /// From its beginning to the first byte of its answer's body.
+        first_byte_us: Option<i64>,
+        /// From its beginning to its end.
+        total_us: i64,
+    }
+}
+
+/// A call with its upstream calls, as it is written and exported.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The call.
+    #[serde(flatten)]
+    pub call: Call,
+    /// Its upstream calls.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+}
+
+impl Call {
+    /// The tokens of the answer that the caller got.
+    #[must_use]
+    pub fn answer(&self) -> Usage {
+        let count = |n: i64| u64::try_from(n).unwrap_or_default();
+        Usage {
+            input: count(self.answer_input),
+            output: count(self.answer_output),
+            cache_read: count(self.answer_cache_read),
+            cache_write: count(self.answer_cache_write),
+            cache_write_1h: count(self.answer_cache_write_1h),
+            reasoning: count(self.answer_reasoning),
+            ..Usage::default()
+        }
+    }
+}
+
+/// An amount as it is kept. One over nine million dollars is kept as that.
+pub(super) fn pico(usd: Usd) -> i64 {
+    i64::try_from(usd.picodollars()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,187 @@
+//! The database: opened, brought up to date, written to and tidied.
+use super::row::{Attempt, Call, Row};
+use sqlx::{
+    Any, AnyPool, Executor,
+    any::AnyPoolOptions,
+    migrate::{Migration, MigrationSource, MigrationType, Migrator},
+};
+use std::{
+    fmt::Write,
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Once,
+    time::Duration,
+};
+use tierway_services::providers::Secret;
+
+/// So many rows go into one statement: what SQLite takes at most, 32766 values, would be over 500 of them.
+const ROWS: usize = 200;
+/// How long a connection may take, or the answer to a question.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where the ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a file of SQLite's.
+    File(PathBuf),
+    /// In a PostgreSQL, at an address that may hold a password.
+    Server(Secret),
+}
+
+/// The changes that bring a database up to date, oldest first. One that has been released is never changed: the next comes after it.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "calls", include_str!("migrations/1_calls.sql"))];
+
+#[derive(Debug)]
+struct Shipped;
+
+impl MigrationSource<'static> for Shipped {
+    fn resolve(
+        self,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Migration>, sqlx::error::BoxDynError>> + Send>>
+    {
+        let of = |(version, name, sql): &(i64, &'static str, &'static str)| {
+            let simple = MigrationType::Simple;
+            Migration::new(*version, (*name).into(), simple, (*sql).into(), false)
+        };
+        let all = MIGRATIONS.iter().map(of).collect();
+        Box::pin(std::future::ready(Ok(all)))
+    }
+}
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// To write, by the gateway: made where it is not there.
+    Write,
+    /// To read what is there.
+    Read,
+}
+
+/// Opens the database. To write: makes it and brings it up to date, where needed.
+pub(super) async fn open(place: &Place, access: Access) -> sqlx::Result<AnyPool> {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(sqlx::any::install_default_drivers);
+    let (url, file) = match place {
+        Place::File(path) => (address(path, access), true),
+        Place::Server(url) => (url.expose().to_owned(), false),
+    };
+    if let (Place::File(path), Access::Write) = (place, access)
+        && let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
+    }
+    let pool = AnyPoolOptions::new()
+        .max_connections(match access {
+            Access::Write => 1,
+            Access::Read => 4,
+        })
+        .acquire_timeout(PATIENCE)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if file {
+                    // Readers and writers do not wait for each other, and what is committed outlives the process, if not a power cut.
+                    let told = match access {
+                        Access::Write => {
+                            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"
+                        }
+                        Access::Read => "PRAGMA busy_timeout = 2000; PRAGMA query_only = 1",
+                    };
+                    connection.execute(told).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect(&url)
+        .await?;
+    if access == Access::Write {
+        let migrations = Migrator::new(Shipped).await?;
+        migrations.run(&pool).await?;
+        #[cfg(unix)]
+        if let Place::File(path) = place {
+            use std::os::unix::fs::PermissionsExt;
+            // Who called when is nobody else's business.
+            let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+        }
+    }
+    Ok(pool)
+}
+
+/// The address of a file, as SQLite's driver wants it.
+fn address(path: &Path, access: Access) -> String {
+    let mut url = String::from("sqlite://");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                url.push(char::from(*byte));
+            }
+            other => {
+                let _ = write!(url, "%{other:02X}");
+            }
+        }
+    }
+    // WAL needs its shared memory, and so `rw` for readers too.
+    url + match access {
+        Access::Write => "?mode=rwc",
+        Access::Read => "?mode=rw",
+    }
+}
+
+/// Writes rows, all of them or none. One that is there already is left as it is, so that rows may be written twice.
+pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
+    let mut transaction = pool.begin().await?;
+    for some in rows.chunks(ROWS) {
+        let text = statement("calls", Call::COLUMNS, some.len());
+        // Not kept prepared: each number of rows is another statement.
+        let mut query = sqlx::query::<Any>(&text).persistent(false);
+        for row in some {
+            query = row.call.bind(query);
+        }
+        query.execute(&mut *transaction).await?;
+    }
+    let attempts: Vec<&Attempt> = rows.iter().flat_map(|row| &row.attempts).collect();
+    for some in attempts.chunks(ROWS) {
+        let text = statement("attempts", Attempt::COLUMNS, some.len());
+        let mut query = sqlx::query::<Any>(&text).persistent(false);
+        for attempt in some {
+            query = attempt.bind(query);
+        }
+        query.execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
+}
+
+fn statement(table: &str, columns: &[&str], rows: usize) -> String {
+    let mut text = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+    let mut place = 0;
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { "), (" });
+        for column in 0..columns.len() {
+            place += 1;
+            let comma = if column == 0 { "" } else { ", " };
+            let _ = write!(text, "{comma}${place}");
+        }
+    }
+    text + ") ON CONFLICT DO NOTHING"
+}
+
+/// Forgets what is older.
+pub(super) async fn forget(
+    pool: &AnyPool,
+    calls_before: Option<i64>,
+    asks_before: Option<i64>,
+) -> sqlx::Result<()> {
+    if let Some(before) = calls_before {
+        for table in ["attempts", "calls"] {
+            let text = format!("DELETE FROM {table} WHERE at < $1");
+            let query = sqlx::query::<Any>(&text).bind(before);
+            query.execute(pool).await?;
+        }
+    }
+    if let Some(before) = asks_before {
+        let query =
+            sqlx::query::<Any>("UPDATE calls SET ask = NULL WHERE at < $1 AND ask IS NOT NULL");
+        query.bind(before).execute(pool).await?;
+    }
+    Ok(())
+}
