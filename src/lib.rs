@@ -21,4 +21,5 @@ pub mod routes;
 pub mod routing;
 pub mod server;
 pub mod stack;
+pub mod traces;
 pub mod wrap;

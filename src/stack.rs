@@ -4,6 +4,7 @@
 mod arms;
 mod cascade;
 mod holdout;
+mod observed;
 mod prefixes;
 mod sessions;
 mod upstreams;
@@ -18,6 +19,7 @@ use crate::{
     log,
     route::Router,
     routes::{ProbesLayer, Routes},
+    traces::Traces,
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
@@ -73,6 +75,7 @@ pub struct Stack {
     router: Router,
     labels: Option<labels::Desk>,
     ledger: Option<Ledger>,
+    traces: Option<Traces>,
 }
 
 impl Stack {
@@ -98,7 +101,8 @@ impl Stack {
         if ledger.is_none() && config.ledger.enabled {
             tracing::info!("no ledger is kept: no folder for it (ledger.file)");
         }
-        let telemetry = telemetry(config, prices.clone(), ledger.clone());
+        let traces = Traces::new(&config.traces, observed::systems(config));
+        let telemetry = telemetry(config, prices.clone(), ledger.clone(), traces.as_ref());
         let learned = cascade::learned(config);
         let labels = config.small().filter(|_| config.cascade.enabled);
         let tiers = router.learned();
@@ -175,6 +179,7 @@ impl Stack {
             router,
             labels,
             ledger,
+            traces,
         })
     }
 
@@ -184,8 +189,12 @@ impl Stack {
         self.gateway.clone()
     }
 
-    /// Writes down what has been learned, and what calls cost; to be called when no more calls will come.
+    /// Writes down what has been learned and what calls cost, and sends the last traces; to be called when no more calls will come, where
+    /// blocking is no harm.
     pub fn close(&self) {
+        if let Some(traces) = &self.traces {
+            traces.close();
+        }
         if let Some(labels) = &self.labels {
             labels.close(CLOSING);
         }
@@ -220,9 +229,14 @@ fn auth(keys: &[config::Key]) -> AuthLayer {
     )
 }
 
-fn telemetry(config: &Config, prices: PriceList, ledger: Option<Ledger>) -> TelemetryLayer {
+fn telemetry(
+    config: &Config,
+    prices: PriceList,
+    ledger: Option<Ledger>,
+    traces: Option<&Traces>,
+) -> TelemetryLayer {
     let beside = ledger.clone();
-    let layer = TelemetryLayer::new(prices)
+    let mut layer = TelemetryLayer::new(prices)
         .on_end(move |call| {
             log::call(call);
             if let Some(ledger) = &ledger {
@@ -235,6 +249,12 @@ fn telemetry(config: &Config, prices: PriceList, ledger: Option<Ledger>) -> Tele
             }
         })
         .announce(config.providers.keys().map(String::as_str));
+    layer = observed::gen_ai(config, layer);
+    if let Some(traces) = traces.cloned() {
+        layer = layer
+            .traces(config.traces.share)
+            .on_end(move |call| traces.call(call));
+    }
     match holdout::baseline(config) {
         Some(target) => layer.baseline(target.clone()),
         None => layer,

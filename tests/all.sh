@@ -46,6 +46,7 @@ redis    | 120  | two gateways that share a real Redis
 ledger   | 600  | the ledger: 10,000 calls to the micro-dollar, a kill -9, a real PostgreSQL
 routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
+traces   | 120  | what an OpenTelemetry collector is sent
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
 '
 
@@ -277,6 +278,7 @@ step_routing() {
   "$TIERWAY_BIN" score <tests/routing/open.jsonl | python3 tests/routing/check.py open
 }
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
+step_traces() { need_python; need_binary; pytest tests/traces; }
 step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }
 
 # --- running them

@@ -1,5 +1,6 @@
 use super::{
     Bill, Outcome,
+    gen_ai::{self, Vocabulary},
     money::Books,
     names,
     outcome::{self, End},
@@ -12,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tierway_services::{
-    chat::{Attempt, Journal, JournalEntries, Operation, Target, Tier, Usage, Usd},
+    chat::{Attempt, Journal, JournalEntries, Operation, Target, Tier, TraceContext, Usage, Usd},
     dialect::Dialect,
 };
 
@@ -86,6 +87,10 @@ pub(super) type OnBeside = Arc<dyn Fn(&BesideRecord<'_>) + Send + Sync>;
 pub(super) struct Shared {
     pub(super) books: Books,
     pub(super) dialect: Option<Dialect>,
+    /// Which share of traces that begin here is recorded; `None` where nobody traces.
+    pub(super) traces: Option<f64>,
+    /// `None` where OpenTelemetry's names are not wanted.
+    pub(super) gen_ai: Option<Arc<Vocabulary>>,
     pub(super) on_end: Option<OnEnd>,
     pub(super) on_beside: Option<OnBeside>,
     pub(super) series: Arc<Series>,
@@ -135,8 +140,8 @@ pub(super) struct Call {
     dialect: Dialect,
     operation: Operation,
     request_id: Option<HeaderValue>,
-    started: Instant,
     began: SystemTime,
+    started: Instant,
     first_byte: Option<Duration>,
     pub(super) status: Option<StatusCode>,
     pub(super) streams: bool,
@@ -153,14 +158,18 @@ impl Call {
         req: &mut Request<B>,
     ) -> Self {
         let journal = Journal::default();
+        if let Some(share) = shared.traces {
+            let trace = TraceContext::enter(req.headers(), |id| is_within(id, share));
+            journal.write(|entries| entries.trace = Some(trace));
+        }
         req.extensions_mut().insert(journal.clone());
         Self {
             journal,
             dialect,
             operation,
             request_id: req.headers().get("x-request-id").cloned(),
-            started: Instant::now(),
             began: SystemTime::now(),
+            started: Instant::now(),
             first_byte: None,
             status: None,
             streams: false,
@@ -200,6 +209,7 @@ impl Call {
             .shared
             .bill(entries, |books, each| books.bill(entries, outcome, each));
         series.holdout(entries.holdout, &bill);
+        self.count_as_gen_ai(entries, target, outcome, total);
         if let Some(on_end) = &self.shared.on_end {
             on_end(&CallRecord {
                 request_id: self.request_id.as_ref(),
@@ -226,6 +236,49 @@ impl Call {
             });
         }
     }
+}
+
+impl Call {
+    fn count_as_gen_ai(
+        &self,
+        entries: &JournalEntries,
+        target: Option<&Target>,
+        outcome: Outcome,
+        total: Duration,
+    ) {
+        let Some(words) = &self.shared.gen_ai else {
+            return;
+        };
+        let series = &self.shared.series.gen_ai;
+        for attempt in &entries.attempts {
+            let priced = self.shared.books.prices.price(&attempt.target).is_some();
+            series.attempt(words, self.operation, attempt, entries.stream, priced);
+        }
+        let served = outcome::served(entries).and_then(|attempt| attempt.usage);
+        series.request(
+            words,
+            &gen_ai::Request {
+                operation: self.operation,
+                model: entries.requested_model.as_deref(),
+                provider: target.map(|target| &target.provider),
+                outcome,
+                total,
+                first_byte: self.first_byte.filter(|_| self.streams),
+                output: served.map(|usage| usage.output),
+            },
+        );
+    }
+}
+
+/// Whether a trace is of the share that is recorded: decided by its id, so that every system that knows the share decides alike.
+fn is_within(trace: u128, share: f64) -> bool {
+    // The 56 bits that the standard says are random; all of them fit a double.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "56 bits, of which the lowest 3 do not matter"
+    )]
+    let place = (trace & ((1 << 56) - 1)) as f64 / (1_u64 << 56) as f64;
+    place < share
 }
 
 impl Drop for Call {

@@ -8,7 +8,8 @@
 //! Only chat calls are counted: `POST` to a dialect's own path, or to any path where a [dialect is given](TelemetryLayer::dialect).
 //! Counts of tokens (`/count_tokens`) and all else pass unseen.
 //!
-//! The metrics are listed in [`names::ALL`], and how money is reckoned in [`Bill`].
+//! The metrics are listed in [`names::ALL`], and how money is reckoned in [`Bill`]. With [tracing](TelemetryLayer::traces) each call also
+//! gets its place in a W3C trace, that of its caller or a new one, and providers are told theirs.
 //!
 //! # Example
 //!
@@ -46,6 +47,7 @@
 mod body;
 mod call;
 mod future;
+mod gen_ai;
 mod money;
 pub mod names;
 mod outcome;
@@ -59,6 +61,7 @@ pub use self::{
     body::ResponseBody,
     call::{BesideRecord, CallRecord},
     future::ResponseFuture,
+    gen_ai::{error_of, operation_name},
     money::{Bill, Extra, Saved},
     names::describe,
     outcome::Outcome,

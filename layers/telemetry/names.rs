@@ -23,9 +23,14 @@ pub enum Kind {
     Money,
     /// A level.
     Gauge,
-    /// Times, in seconds.
+    /// Times in seconds, or counts of tokens.
     Histogram,
 }
+
+/// The label of what is not known here: whatever callers write, it makes no series of its own.
+pub const OTHER: &str = "other";
+/// Who answers where nobody was asked.
+pub(super) const GATEWAY: &str = "tierway";
 
 /// A metric of this layer.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +44,38 @@ pub struct Metric {
     pub labels: &'static [&'static str],
     /// What it means.
     pub help: &'static str,
+}
+
+impl Metric {
+    /// A metric that some other part of a process emits.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        kind: Kind,
+        labels: &'static [&'static str],
+        help: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            labels,
+            help,
+        }
+    }
+    /// What it is counted in, as its name tells: `s`, `USD`, `token`, `byte`, or `1` for plain counts.
+    #[must_use]
+    pub fn unit(&self) -> &'static str {
+        let plain = self.name.strip_suffix("_total").unwrap_or(self.name);
+        let units = [
+            ("_seconds", "s"),
+            ("_usd", "USD"),
+            ("_tokens", "token"),
+            ("_token_usage", "token"),
+            ("_bytes", "byte"),
+        ];
+        let unit = units.iter().find(|(end, _)| plain.ends_with(end));
+        unit.map_or("1", |(_, unit)| unit)
+    }
 }
 
 macro_rules! metrics {
@@ -124,6 +161,18 @@ metrics! {
         "From a call to the first piece of its streamed answer.";
     ATTEMPT_SECONDS = "tierway_attempt_seconds", Histogram, ["provider", "role"],
         "From an upstream call to its end.";
+    CLIENT_TOKEN_USAGE = "gen_ai_client_token_usage", Histogram, ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"],
+        "Tokens of an upstream call (OpenTelemetry: gen_ai.client.token.usage).";
+    CLIENT_OPERATION_SECONDS = "gen_ai_client_operation_duration_seconds", Histogram, ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "error_type"],
+        "From an upstream call to its end (OpenTelemetry: gen_ai.client.operation.duration).";
+    CLIENT_FIRST_CHUNK_SECONDS = "gen_ai_client_operation_time_to_first_chunk_seconds", Histogram, ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"],
+        "From an upstream call to the first piece of its streamed answer (OpenTelemetry: gen_ai.client.operation.time_to_first_chunk).";
+    SERVER_REQUEST_SECONDS = "gen_ai_server_request_duration_seconds", Histogram, ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "error_type"],
+        "From a call to the end of its answer (OpenTelemetry: gen_ai.server.request.duration).";
+    SERVER_FIRST_TOKEN_SECONDS = "gen_ai_server_time_to_first_token_seconds", Histogram, ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"],
+        "From a call to the first piece of its streamed answer (OpenTelemetry: gen_ai.server.time_to_first_token).";
+    SERVER_PER_TOKEN_SECONDS = "gen_ai_server_time_per_output_token_seconds", Histogram, ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"],
+        "What each token of a streamed answer took after the first (OpenTelemetry: gen_ai.server.time_per_output_token).";
 }
 
 /// The names of the sums of money, which the recorder holds as gauges and an exporter should declare counters.
@@ -142,9 +191,10 @@ pub fn describe() {
         match metric.kind {
             Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
             Kind::Money | Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
-            Kind::Histogram => {
+            Kind::Histogram if metric.unit() == "s" => {
                 metrics::describe_histogram!(metric.name, Unit::Seconds, metric.help);
             }
+            Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
         }
     }
 }
@@ -351,4 +401,42 @@ pub(super) fn first_byte_seconds(road: &'static str, tier: &'static str) -> Hist
 
 pub(super) fn attempt_seconds(provider: &Arc<str>, role: Role) -> Histogram {
     metrics::histogram!(ATTEMPT_SECONDS, "provider" => provider.clone(), "role" => role.as_str())
+}
+
+/// The labels of what OpenTelemetry names; `last` is the type of token or of error.
+pub(super) struct GenAi {
+    pub(super) operation: &'static str,
+    pub(super) provider: Arc<str>,
+    pub(super) model: Arc<str>,
+    pub(super) last: &'static str,
+}
+
+pub(super) fn client_token_usage(of: GenAi) -> Histogram {
+    metrics::histogram!(CLIENT_TOKEN_USAGE, "gen_ai_operation_name" => of.operation,
+        "gen_ai_provider_name" => of.provider, "gen_ai_request_model" => of.model, "gen_ai_token_type" => of.last)
+}
+
+pub(super) fn client_operation_seconds(of: GenAi) -> Histogram {
+    metrics::histogram!(CLIENT_OPERATION_SECONDS, "gen_ai_operation_name" => of.operation,
+        "gen_ai_provider_name" => of.provider, "gen_ai_request_model" => of.model, "error_type" => of.last)
+}
+
+pub(super) fn client_first_chunk_seconds(of: GenAi) -> Histogram {
+    metrics::histogram!(CLIENT_FIRST_CHUNK_SECONDS, "gen_ai_operation_name" => of.operation,
+        "gen_ai_provider_name" => of.provider, "gen_ai_request_model" => of.model)
+}
+
+pub(super) fn server_request_seconds(of: GenAi) -> Histogram {
+    metrics::histogram!(SERVER_REQUEST_SECONDS, "gen_ai_operation_name" => of.operation,
+        "gen_ai_provider_name" => of.provider, "gen_ai_request_model" => of.model, "error_type" => of.last)
+}
+
+pub(super) fn server_first_token_seconds(of: GenAi) -> Histogram {
+    metrics::histogram!(SERVER_FIRST_TOKEN_SECONDS, "gen_ai_operation_name" => of.operation,
+        "gen_ai_provider_name" => of.provider, "gen_ai_request_model" => of.model)
+}
+
+pub(super) fn server_per_token_seconds(of: GenAi) -> Histogram {
+    metrics::histogram!(SERVER_PER_TOKEN_SECONDS, "gen_ai_operation_name" => of.operation,
+        "gen_ai_provider_name" => of.provider, "gen_ai_request_model" => of.model)
 }

@@ -3,10 +3,12 @@
 //! They are not made earlier because a handle that is made before the recorder is installed stays silent for ever.
 use super::{
     Bill, Extra, Outcome, Saved,
+    gen_ai::GenAi,
     names::{self, TokenKind},
 };
 use metrics::{Counter, Gauge, Histogram};
 use std::{
+    borrow::Borrow,
     collections::HashMap,
     fmt,
     hash::Hash,
@@ -40,6 +42,7 @@ pub(super) struct Series {
     holdout: Cached<Holdout, (Counter, Arc<Money>)>,
     request_seconds: Cached<(&'static str, &'static str), Histogram>,
     first_byte_seconds: Cached<(&'static str, &'static str), Histogram>,
+    pub(super) gen_ai: GenAi,
     none: Arc<str>,
     other: Arc<str>,
 }
@@ -62,7 +65,7 @@ struct Money {
 }
 
 /// Values made once for each key.
-struct Cached<K, V>(RwLock<HashMap<K, V>>);
+pub(super) struct Cached<K, V>(RwLock<HashMap<K, V>>);
 
 /// Holds the number of calls in flight up by one.
 pub(super) struct InFlight(Gauge);
@@ -101,8 +104,9 @@ impl Default for Series {
             holdout: Cached::default(),
             request_seconds: Cached::default(),
             first_byte_seconds: Cached::default(),
+            gen_ai: GenAi::default(),
             none: "none".into(),
-            other: "other".into(),
+            other: names::OTHER.into(),
         }
     }
 }
@@ -324,7 +328,7 @@ impl<K, V> Default for Cached<K, V> {
 
 impl<K: Eq + Hash, V: Clone> Cached<K, V> {
     /// The value for one of a closed set of keys.
-    fn get(&self, key: K, make: impl FnOnce(&K) -> V) -> V {
+    pub(super) fn get(&self, key: K, make: impl FnOnce(&K) -> V) -> V {
         if let Some(value) = self.find(&key) {
             return value;
         }
@@ -333,14 +337,17 @@ impl<K: Eq + Hash, V: Clone> Cached<K, V> {
         map.entry(key).or_insert(value).clone()
     }
     /// The value for `key`, or that for `other` where there are too many keys already.
-    fn get_or(&self, key: K, other: K, make: impl FnOnce(&K) -> V) -> V {
+    pub(super) fn get_or(&self, key: K, other: K, make: impl FnOnce(&K) -> V) -> V {
         if let Some(value) = self.find(&key) {
             return value;
         }
         let full = self.0.read().unwrap_or_else(PoisonError::into_inner).len() >= MOST;
         self.get(if full { other } else { key }, make)
     }
-    fn find(&self, key: &K) -> Option<V> {
+    pub(super) fn find<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
         let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
         map.get(key).cloned()
     }

@@ -1,6 +1,7 @@
 use super::{
     BesideRecord, CallRecord, ResponseBody, ResponseFuture,
     call::{Call, Shared},
+    gen_ai::Vocabulary,
     money::Books,
     series::Series,
 };
@@ -47,6 +48,15 @@ impl Meter {
             for attempt in &entries.attempts {
                 series.attempt(attempt);
             }
+            if let Some(words) = &self.shared.gen_ai {
+                for attempt in &entries.attempts {
+                    let priced = self.shared.books.prices.price(&attempt.target).is_some();
+                    let operation = Operation::Generate;
+                    series
+                        .gen_ai
+                        .attempt(words, operation, attempt, entries.stream, priced);
+                }
+            }
             let (bill, costs) = self
                 .shared
                 .bill(entries, |books, each| books.beside(entries, each));
@@ -74,6 +84,8 @@ impl TelemetryLayer {
                     baseline: None,
                 },
                 dialect: None,
+                traces: None,
+                gen_ai: None,
                 on_end: None,
                 on_beside: None,
                 series: Arc::new(Series::default()),
@@ -101,6 +113,28 @@ impl TelemetryLayer {
         self.shared.dialect = Some(dialect);
         self
     }
+    /// Counts under the names of OpenTelemetry's conventions too. `systems` are those that the conventions give to providers, by the names
+    /// that these have here; `models` are the models that may be labels, beside those whose price is known.
+    #[must_use]
+    pub fn gen_ai<P: Into<Arc<str>>, M: Into<Arc<str>>>(
+        mut self,
+        systems: impl IntoIterator<Item = (P, &'static str)>,
+        models: impl IntoIterator<Item = M>,
+    ) -> Self {
+        let systems = systems
+            .into_iter()
+            .map(|(name, system)| (name.into(), system));
+        let models = models.into_iter().map(Into::into);
+        self.shared.gen_ai = Some(Arc::new(Vocabulary::new(systems, models)));
+        self
+    }
+    /// Gives every call its place in a trace: that of its caller (`traceparent`), or a new one, of which this share (0 to 1) is to be
+    /// recorded. Providers are told the place of each attempt; nothing is recorded here: [`on_end`](Self::on_end) shows the call with it.
+    #[must_use]
+    pub const fn traces(mut self, share: f64) -> Self {
+        self.shared.traces = Some(share);
+        self
+    }
     /// Who counts what is done beside the calls of this layer.
     #[must_use]
     pub fn meter(&self) -> Meter {
@@ -108,11 +142,17 @@ impl TelemetryLayer {
             shared: self.shared.clone(),
         }
     }
-    /// Shows every call that has ended to `hear`: to log it, or to write it down. It runs where the call ended, often within a `drop`, so
+    /// Shows every call that has ended to `hear`, too: to log it, or to write it down. It runs where the call ended, often within a `drop`, so
     /// it must neither block nor panic.
     #[must_use]
     pub fn on_end(mut self, hear: impl Fn(&CallRecord<'_>) + Send + Sync + 'static) -> Self {
-        self.shared.on_end = Some(Arc::new(hear));
+        let before = self.shared.on_end.take();
+        self.shared.on_end = Some(Arc::new(move |call: &CallRecord<'_>| {
+            if let Some(before) = &before {
+                before(call);
+            }
+            hear(call);
+        }));
         self
     }
     /// Shows what a [`Meter`] counts to `hear`, under the same conditions.

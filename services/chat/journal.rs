@@ -1,9 +1,9 @@
 //! What happened to one call, written down as it happens.
-use super::{BreakpointStatus, Session, Target, Tenant, Tier, Usage, Usd};
+use super::{BreakpointStatus, Session, Target, Tenant, Tier, TraceContext, Usage, Usd};
 use std::{
     borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// The shared record of one call, which survives the caller's departure.
@@ -41,6 +41,8 @@ impl Journal {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct JournalEntries {
+    /// Which trace the call belongs to, where somebody traces.
+    pub trace: Option<TraceContext>,
     /// For whom the call was made, where a key told.
     pub tenant: Option<Tenant>,
     /// The model that the caller named.
@@ -173,10 +175,14 @@ pub struct Attempt {
     pub estimated: bool,
     /// What it cost, where the provider says so and is to be believed.
     pub cost: Option<Usd>,
+    /// When it began.
+    pub started: SystemTime,
     /// From the call to the answer's first byte of body.
     pub first_byte: Option<Duration>,
     /// From the call to its end.
     pub total: Duration,
+    /// Its own part of the call's trace, which the provider was told.
+    pub trace: Option<TraceContext>,
 }
 
 impl AttemptEnd {
@@ -193,7 +199,7 @@ impl AttemptEnd {
 }
 
 impl Attempt {
-    /// A record of a call to `target`, cancelled until it is said to have ended otherwise.
+    /// A record of a call to `target` that begins now, cancelled until it is said to have ended otherwise.
     #[must_use]
     pub fn new(target: Target, role: Role) -> Self {
         Self {
@@ -203,8 +209,10 @@ impl Attempt {
             usage: None,
             estimated: false,
             cost: None,
+            started: SystemTime::now(),
             first_byte: None,
             total: Duration::ZERO,
+            trace: None,
         }
     }
 }

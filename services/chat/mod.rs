@@ -35,6 +35,7 @@ mod prompt;
 mod refusal;
 mod reply;
 mod route;
+mod trace;
 mod usage;
 
 pub use answer::{Answer, Logprob, StopReason, ToolCall};
@@ -56,6 +57,7 @@ pub use reply::Reply;
 pub use route::{
     Aside, KeptUpstream, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier,
 };
+pub use trace::TraceContext;
 pub use usage::{Service, Usage};
 
 /// A chat call: the HTTP envelope around a [`Prompt`].

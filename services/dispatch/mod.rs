@@ -446,7 +446,7 @@ impl<'a> Call<'a> {
         outgoing: Outgoing<'_>,
     ) -> Result<(Answering<'a>, http::Response<hyper::body::Incoming>), Error> {
         let from = outgoing.dialect;
-        let request = self.entry.request(outgoing)?;
+        let mut request = self.entry.request(outgoing)?;
         let extensions = &self.head.extensions;
         let mut recorder = Recorder::start(
             extensions.get::<Journal>().cloned(),
@@ -454,6 +454,7 @@ impl<'a> Call<'a> {
             extensions.get::<Role>().copied().unwrap_or_default(),
         )
         .asked(self.prompt);
+        recorder.trace(request.headers_mut());
         let first_byte_until = recorder.started() + self.entry.provider.limits().first_byte;
         match self.entry.send(request, first_byte_until).await {
             Ok(upstream) => Ok((

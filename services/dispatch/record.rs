@@ -1,5 +1,6 @@
 //! The one line that each upstream call leaves in the journal, however it ends.
 use crate::chat::{Attempt, AttemptEnd, Journal, Prompt, Role, Target, Usage, Usd};
+use http::HeaderMap;
 use tokio::time::Instant;
 
 /// Writes an [`Attempt`] when it is dropped: cancelled, unless it was told otherwise.
@@ -26,6 +27,18 @@ impl Recorder {
         let role = self.attempt.as_ref().map(|a| a.role);
         self.asked = role.filter(|r| *r != Role::Only).map(|_| prompt.clone());
         self
+    }
+    /// The part of the call's trace that this attempt is, as the provider is told.
+    pub(super) fn trace(&mut self, headers: &mut HeaderMap) {
+        let call = self
+            .journal
+            .as_ref()
+            .and_then(|journal| journal.read(|entries| entries.trace));
+        if let (Some(call), Some(attempt)) = (call, &mut self.attempt) {
+            let own = call.child();
+            own.write(&call, headers);
+            attempt.trace = Some(own);
+        }
     }
     pub(super) const fn started(&self) -> Instant {
         self.started

@@ -101,7 +101,8 @@ pub(crate) async fn serve(
             "dropped at the drain deadline (server.drain_timeout)"
         );
     }
-    stack.close();
+    // Blocks, and needs the runtime meanwhile.
+    let _ = tokio::task::spawn_blocking(move || stack.close()).await;
     drop(done);
     let _ = admin.await;
     tracing::info!("stopped");

@@ -102,6 +102,9 @@ impl<'a> Environment<'a> {
         self.set("TIERWAY_LISTEN", &mut file.server.listen);
         self.set("TIERWAY_ADMIN", &mut file.server.admin);
         self.set("TIERWAY_LOG", &mut file.log.level);
+        // The more particular one last, as it wins.
+        self.set("OTEL_EXPORTER_OTLP_ENDPOINT", &mut file.traces.otlp);
+        self.set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &mut file.traces.otlp);
         self.set("LYNKR_CASCADE_ENABLED", &mut file.cascade.enabled);
         self.set("PROMPT_CACHE_ENABLED", &mut file.cache.enabled);
         if let Some(text) = self.get("PROMPT_CACHE_TTL_MS") {

@@ -49,6 +49,8 @@ pub(super) struct File {
     pub(super) prices: BTreeMap<String, Named<Price>>,
     pub(super) savings: Savings,
     pub(super) ledger: Ledger,
+    pub(super) metrics: Metrics,
+    pub(super) traces: Traces,
     pub(super) log: Log,
 }
 
@@ -307,6 +309,19 @@ pub(super) struct Ledger {
     pub(super) max_spill: Set<Size>,
     pub(super) asks: Set<bool>,
     pub(super) asks_retention: Set<Duration>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Metrics {
+    pub(super) gen_ai: Set<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Traces {
+    pub(super) otlp: Set<BaseUrl>,
+    pub(super) share: Set<Share>,
 }
 
 #[derive(Debug, Default, Deserialize)]

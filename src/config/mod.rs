@@ -48,8 +48,8 @@ pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
     Affinity, Breaker, Breakpoints, Cache, Cascade, CascadeTier, Config, CountTokens, Embeddings,
-    Key, Labels, Ledger, Log, LogFormat, Provider, Redis, Responses, Retry, Route, Rule, Savings,
-    Server, SharedBy, Tenant, Uncertified,
+    Key, Labels, Ledger, Log, LogFormat, Metrics, Provider, Redis, Responses, Retry, Route, Rule,
+    Savings, Server, SharedBy, Tenant, Traces, Uncertified,
 };
 
 pub(crate) use shape::closest;

@@ -175,6 +175,9 @@ pub const ENTRIES: &[Entry] = &[
     entry("ledger.max_spill", "size", "\"64MiB\"", "", "How much room that may take there; what comes on top is lost, and counted."),
     entry("ledger.asks", "switch", "false", "", "Keeps the user's own words of each call too, what looks like a secret blacked out."),
     entry("ledger.asks_retention", "duration", "\"7days\"", "", "How long those are kept."),
+    entry("metrics.gen_ai", "switch", "true", "", "Counts calls under OpenTelemetry's names for generative AI (`gen_ai_...`) too, by model."),
+    entry("traces.otlp", "URL", "", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT", "The collector that is sent traces, as OTLP over HTTP: `\"http://127.0.0.1:4318\"`, with or without `/v1/traces`. Without one, nothing is traced. They hold no word of prompt or answer."),
+    entry("traces.share", "share", "1", "", "The share of traces that is recorded; where the caller names a trace (`traceparent`), the caller has decided."),
     entry("log.format", "format", "\"auto\"", "", "`\"human\"`, `\"json\"`, or `\"auto\"`: for people on a terminal, JSON otherwise."),
     entry("log.level", "level", "\"info\"", "TIERWAY_LOG", "`\"error\"` to `\"trace\"`, or a list such as `\"info,tierway=debug\"`."),
 ];

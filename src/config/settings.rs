@@ -3,11 +3,13 @@ mod breakpoints;
 mod cascade;
 mod ledger;
 mod resilience;
+mod watching;
 
 pub use breakpoints::Breakpoints;
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
 pub use ledger::Ledger;
 pub use resilience::{Breaker, Retry};
+pub use watching::{Metrics, Traces};
 
 use std::{
     borrow::Cow,
@@ -72,6 +74,10 @@ pub struct Config {
     pub savings: Savings,
     /// Where it is kept what every call cost.
     pub ledger: Ledger,
+    /// Which metrics are counted beside the gateway's own.
+    pub metrics: Metrics,
+    /// Where traces go.
+    pub traces: Traces,
     /// What is logged.
     pub log: Log,
 }

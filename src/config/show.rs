@@ -176,6 +176,13 @@ impl Loaded {
         }
         sheet.end("[savings]");
         sheet.ledger();
+        sheet.row("metrics", "gen_ai", config.metrics.gen_ai);
+        sheet.end("[metrics]");
+        if let Some(url) = &config.traces.otlp {
+            sheet.row("traces", "otlp", quote(url));
+        }
+        sheet.row("traces", "share", config.traces.share);
+        sheet.end("[traces]");
         sheet.row("log", "format", quote(config.log.format.as_str()));
         sheet.row("log", "level", quote(&config.log.level));
         sheet.end("[log]");

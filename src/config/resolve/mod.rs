@@ -7,6 +7,7 @@ mod resilience;
 mod rules;
 mod secrets;
 mod shared;
+mod watching;
 
 use super::{
     environment::Environment,
@@ -85,6 +86,8 @@ impl<'a, 'e> Resolver<'a, 'e> {
             prices: self.prices(file.prices),
             savings: self.savings(file.savings),
             ledger: self.ledger(file.ledger),
+            metrics: self.metrics(file.metrics),
+            traces: self.traces(file.traces),
             log: self.log(file.log),
         };
         if nobody_may_call && !config.server.listen.ip().is_loopback() {
