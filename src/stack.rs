@@ -2,6 +2,7 @@
 //!
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
 mod arms;
+mod cache;
 mod cascade;
 mod prefixes;
 mod sessions;
@@ -27,7 +28,7 @@ use tierway_layers::{
     classify::ClassifyLayer,
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
-    prompt_cache::{Memory, PromptCacheLayer},
+    prompt_cache::Disk,
     rescue::RescueLayer,
     responses::{self, ResponsesLayer},
     telemetry::TelemetryLayer,
@@ -62,6 +63,7 @@ pub struct Stack {
     dispatch: Dispatch,
     router: Router,
     labels: Option<labels::Desk>,
+    disk: Option<Disk>,
 }
 
 impl Stack {
@@ -94,6 +96,9 @@ impl Stack {
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);
         let arm = arms::arm(config, leaf);
+        let redis = sessions::redis(&config.redis);
+        let cache = cache::cache(config, redis.as_ref());
+        let disk = cache.as_ref().and_then(|cache| cache.disk.clone());
 
         let responses = ResponsesLayer::new(responses::Memory::new(
             config.responses.max_bytes,
@@ -109,7 +114,12 @@ impl Stack {
                 // Cache key and cascade depend on the tier.
                 .layer(ClassifyLayer::new(router.policy().clone()))
                 // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
-                .option_layer(sessions::affinity(config, &bindings, &prices))
+                .option_layer(sessions::affinity(
+                    config,
+                    &bindings,
+                    &prices,
+                    redis.as_ref(),
+                ))
                 // The cache key names the upstream, so the target is chosen above the cache.
                 .layer(BindLayer::new(bindings))
                 // Said by the layers below where they are on; every answer says something.
@@ -124,7 +134,7 @@ impl Stack {
                 // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
                 // A hit must cost no model.
-                .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
+                .option_layer(cache.map(|cache| cache.layer))
                 // Sees both what was drafted and what the caller got, and nothing that was answered before.
                 .option_layer(labels.clone().map(|desk| {
                     cascade::shadow(config, desk, telemetry.meter(), &dispatch, &prices)
@@ -155,6 +165,7 @@ impl Stack {
             dispatch,
             router,
             labels,
+            disk,
         })
     }
 
@@ -164,10 +175,13 @@ impl Stack {
         self.gateway.clone()
     }
 
-    /// Writes down what has been learned; to be called when no more calls will come.
+    /// Writes down what has been learned and kept; to be called when no more calls will come.
     pub fn close(&self) {
         if let Some(labels) = &self.labels {
             labels.close(CLOSING);
+        }
+        if let Some(disk) = &self.disk {
+            cache::close(disk);
         }
     }
 
@@ -211,10 +225,6 @@ fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {
         Some(target) => layer.baseline(target.clone()),
         None => layer,
     }
-}
-
-fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {
-    PromptCacheLayer::new(Memory::new(cache.max_bytes, cache.ttl)).sampled(cache.sampled)
 }
 
 /// The answer after a panic. It cannot know the caller's dialect any more, so its body has the fields of both.

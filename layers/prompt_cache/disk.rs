@@ -17,6 +17,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
+    thread::JoinHandle,
     time::{Duration, SystemTime},
 };
 
@@ -40,8 +41,15 @@ const PAGES: usize = 8 * 1024 * 1024;
 /// Only one process can have the file. It is readable for its owner alone, for it holds what models have answered.
 #[derive(Clone)]
 pub struct Disk {
+    // Fields are dropped in this order.
+    writer: Arc<Writer>,
     shared: Arc<Shared>,
-    jobs: SyncSender<Job>,
+}
+
+/// The thread that writes. Dropping this waits until it has written what waited, and has let go of the file.
+struct Writer {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -114,11 +122,15 @@ impl Disk {
         // What has grown too old meanwhile goes at once.
         shared.write(&[]).map_err(io::Error::other)?;
         let (jobs, queue) = sync_channel(WAITING);
-        let writer = shared.clone();
-        std::thread::Builder::new()
+        let worker = shared.clone();
+        let thread = std::thread::Builder::new()
             .name("cache-disk".to_owned())
-            .spawn(move || writer.work(&queue))?;
-        Ok(Self { shared, jobs })
+            .spawn(move || worker.work(&queue))?;
+        let writer = Arc::new(Writer {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        });
+        Ok(Self { writer, shared })
     }
 
     /// Calls `hear` with what happens. It must neither block nor panic.
@@ -151,7 +163,8 @@ impl Disk {
     /// to do.
     pub fn flush(&self, patience: Duration) {
         let (done, told) = sync_channel(1);
-        if self.jobs.send(Job::Flush(done)).is_ok() {
+        let jobs = self.writer.jobs.as_ref();
+        if jobs.is_some_and(|jobs| jobs.send(Job::Flush(done)).is_ok()) {
             let _ = told.recv_timeout(patience);
         }
     }
@@ -173,7 +186,9 @@ impl Store for Disk {
     async fn put(&self, key: Key, entry: Entry) {
         let number = self.shared.number.fetch_add(1, Ordering::Relaxed);
         lock(&self.shared.waiting).insert(key, (number, entry.clone()));
-        if self.jobs.try_send(Job::Put(key, number, entry)).is_err() {
+        let jobs = self.writer.jobs.as_ref();
+        let sent = jobs.is_some_and(|jobs| jobs.try_send(Job::Put(key, number, entry)).is_ok());
+        if !sent {
             self.shared.written(&key, number);
             self.shared.level.refused("busy");
         }
@@ -183,6 +198,15 @@ impl Store for Disk {
 impl fmt::Debug for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.shared.level, f)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

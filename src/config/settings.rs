@@ -1,9 +1,11 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
 mod breakpoints;
+mod cache;
 mod cascade;
 mod resilience;
 
 pub use breakpoints::Breakpoints;
+pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
 pub use resilience::{Breaker, Retry};
 
@@ -154,6 +156,8 @@ pub struct Tenant {
     pub tiers: Option<Vec<Tier>>,
     /// The models, as patterns over `provider:model`; absent means all.
     pub models: Option<Vec<String>>,
+    /// Whether its calls have to do with the prompt cache.
+    pub cache: bool,
 }
 
 /// What must not be left to a score. Conditions of different kinds must all hold; of one kind, one is enough.
@@ -207,19 +211,6 @@ pub enum SharedBy {
     Memory,
     /// The gateways that use the same Redis.
     Redis,
-}
-
-/// The exact prompt cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cache {
-    /// Whether there is one.
-    pub enabled: bool,
-    /// How much memory it may fill.
-    pub max_bytes: u64,
-    /// How long an answer is kept.
-    pub ttl: Duration,
-    /// Whether answers to requests with a temperature above 0 are kept too.
-    pub sampled: bool,
 }
 
 /// The answers of Responses that no provider keeps.
@@ -381,17 +372,6 @@ impl Default for Responses {
         }
     }
 }
-impl Default for Cache {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            max_bytes: 256 << 20,
-            ttl: Duration::from_secs(300),
-            sampled: false,
-        }
-    }
-}
-
 impl Default for Log {
     fn default() -> Self {
         Self {

@@ -20,15 +20,6 @@ impl File {
     }
 }
 
-/// Closes it; the writer lets go of the file a moment later.
-fn close(file: &File, disk: Disk) {
-    disk.flush(SOON);
-    drop(disk);
-    while open(&file.path()).is_err() {
-        std::thread::yield_now();
-    }
-}
-
 #[tokio::test]
 async fn what_was_kept_is_there_at_once_and_after_a_restart() {
     let file = File::new();
@@ -41,7 +32,7 @@ async fn what_was_kept_is_there_at_once_and_after_a_restart() {
     assert_eq!(disk.get(&key("a")).await.unwrap().body, entry(6_000).body);
     assert_eq!((disk.entries(), disk.bytes()), (1, 8192));
     assert!(Disk::open(&file.path(), 1, MINUTE).is_err(), "it is taken");
-    close(&file, disk);
+    drop(disk);
     let disk = file.open(1 << 20);
     assert_eq!((disk.entries(), disk.bytes()), (1, 8192));
     assert_eq!(disk.get(&key("a")).await.unwrap().body, entry(6_000).body);
@@ -90,7 +81,7 @@ async fn what_is_damaged_is_made_anew() {
         for n in 0..50 {
             disk.put(key(&n.to_string()), entry(3_000)).await;
         }
-        close(&file, disk);
+        drop(disk);
         let mut bytes = std::fs::read(file.path()).unwrap();
         match damage {
             "garbage" => bytes = b"this is no database".repeat(1000),
@@ -111,7 +102,7 @@ async fn what_is_damaged_is_made_anew() {
         }
         disk.put(key("after"), entry(100)).await;
         assert!(disk.get(&key("after")).await.is_some(), "{damage}");
-        close(&file, disk);
+        drop(disk);
         std::fs::remove_file(file.path()).unwrap();
     }
 }

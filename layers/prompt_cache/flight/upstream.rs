@@ -200,10 +200,13 @@ impl Flight {
         let (Some(own), Some(payer)) = (&self.journal, payer) else {
             return;
         };
-        let (attempts, cascade) = own.write(|j| (mem::take(&mut j.attempts), j.cascade.clone()));
+        // All that is written below the cache.
+        let (attempts, cascade, breakpoints) =
+            own.write(|j| (mem::take(&mut j.attempts), j.cascade.clone(), j.breakpoints));
         payer.write(|j| {
             j.attempts.extend(attempts);
             j.cascade = cascade.or(j.cascade.take());
+            j.breakpoints = breakpoints.or(j.breakpoints.take());
         });
     }
 

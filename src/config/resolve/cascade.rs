@@ -102,22 +102,26 @@ impl Resolver<'_, '_> {
     }
 
     /// A file, from the configuration file's folder.
-    fn file_of(&mut self, path: &str, typed: Option<Typed<PathBuf>>) -> Option<PathBuf> {
+    pub(super) fn file_of(&mut self, path: &str, typed: Option<Typed<PathBuf>>) -> Option<PathBuf> {
         Some(self.folder.join(self.take(path, typed)?))
     }
 
-    /// Where model and labels are where nobody says: in the state folder of the XDG base directories. It is looked up for those alone who
-    /// have a cascade.
-    pub(super) fn state_files(&mut self, config: &mut Config) {
-        if !config.cascade.enabled {
-            return;
-        }
+    /// Where files are where nobody says: the state folder of the XDG base directories.
+    pub(super) fn state_folder(&mut self) -> Option<PathBuf> {
         let state = self.environment.get("XDG_STATE_HOME").map(PathBuf::from);
         let state = state.or_else(|| {
             let home = self.environment.get("HOME")?;
             Some(PathBuf::from(home).join(".local/state"))
         });
-        let Some(folder) = state.map(|state| state.join("tierway")) else {
+        Some(state?.join("tierway"))
+    }
+
+    /// Where model and labels are where nobody says. It is looked up for those alone who have a cascade.
+    pub(super) fn state_files(&mut self, config: &mut Config) {
+        if !config.cascade.enabled {
+            return;
+        }
+        let Some(folder) = self.state_folder() else {
             return;
         };
         let usual = |file: &mut Option<PathBuf>, name: &str| {
