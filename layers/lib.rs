@@ -3,6 +3,8 @@
 //! Each module stands alone behind the feature of its name and shows a running example.
 #[cfg(any(feature = "breaker", feature = "fallback", feature = "retry"))]
 mod attempt;
+#[cfg(any(feature = "affinity", feature = "prompt-cache", feature = "responses"))]
+mod commit;
 #[cfg(test)]
 mod frames;
 #[cfg(any(

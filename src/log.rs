@@ -112,6 +112,16 @@ pub fn breaker(target: &Target, state: State) {
     tracing::warn!(%target, state = state.as_str(), "breaker");
 }
 
+/// The cache's file cannot be had: answers are kept in memory alone.
+pub fn cache_file(file: &std::path::Path, error: &std::io::Error) {
+    tracing::warn!(file = %file.display(), %error, "the cache's file cannot be opened; answers are kept in memory alone");
+}
+
+/// The cache's file has failed: what it would have known is not known.
+pub fn disk(error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(%error, "the cache's file fails; going on without it");
+}
+
 /// Redis has gone away: calls go on without what it knows.
 pub fn redis(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(%error, "redis does not answer; going on without it");

@@ -2,6 +2,7 @@
 //!
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
 mod arms;
+mod cache;
 mod cascade;
 mod holdout;
 mod observed;
@@ -32,7 +33,7 @@ use tierway_layers::{
     classify::{self, ClassifyLayer},
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
-    prompt_cache::{Memory, PromptCacheLayer},
+    prompt_cache::Disk,
     rescue::RescueLayer,
     responses::{self, ResponsesLayer},
     telemetry::TelemetryLayer,
@@ -76,6 +77,7 @@ pub struct Stack {
     labels: Option<labels::Desk>,
     ledger: Option<Ledger>,
     traces: Option<Traces>,
+    disk: Option<Disk>,
 }
 
 impl Stack {
@@ -113,6 +115,9 @@ impl Stack {
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);
         let arm = arms::arm(config, leaf);
+        let redis = sessions::redis(&config.redis);
+        let cache = cache::cache(config, redis.as_ref());
+        let disk = cache.as_ref().and_then(|cache| cache.disk.clone());
 
         let responses = ResponsesLayer::new(responses::Memory::new(
             config.responses.max_bytes,
@@ -130,7 +135,12 @@ impl Stack {
                 // The user's words are known here alone, and kept where the ledger is to have them.
                 .option_layer(config.ledger.asks.then(|| MapRequestLayer::new(kept_ask)))
                 // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
-                .option_layer(sessions::affinity(config, &bindings, &prices))
+                .option_layer(sessions::affinity(
+                    config,
+                    &bindings,
+                    &prices,
+                    redis.as_ref(),
+                ))
                 // The cache key names the upstream, so the target is chosen above the cache.
                 .layer(BindLayer::new(bindings))
                 // Overrules the target of a few conversations, by chance; below it nothing may save for them.
@@ -147,7 +157,7 @@ impl Stack {
                 // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
                 // A hit must cost no model.
-                .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
+                .option_layer(cache.map(|cache| cache.layer))
                 // Sees both what was drafted and what the caller got, and nothing that was answered before.
                 .option_layer(labels.clone().map(|desk| {
                     cascade::shadow(config, desk, telemetry.meter(), &dispatch, &prices)
@@ -180,6 +190,7 @@ impl Stack {
             labels,
             ledger,
             traces,
+            disk,
         })
     }
 
@@ -189,8 +200,8 @@ impl Stack {
         self.gateway.clone()
     }
 
-    /// Writes down what has been learned and what calls cost, and sends the last traces; to be called when no more calls will come, where
-    /// blocking is no harm.
+    /// Writes down what has been learned, what was kept and what calls cost, and sends the last traces; to be called when no more calls
+    /// will come, where blocking is no harm.
     pub fn close(&self) {
         if let Some(traces) = &self.traces {
             traces.close();
@@ -200,6 +211,9 @@ impl Stack {
         }
         if let Some(ledger) = &self.ledger {
             ledger.close(CLOSING);
+        }
+        if let Some(disk) = &self.disk {
+            cache::close(disk);
         }
     }
 
@@ -268,10 +282,6 @@ fn kept_ask(req: chat::Request) -> chat::Request {
         journal.write(|j| j.ask = Some(ask).filter(|ask| !ask.trim().is_empty()));
     }
     req
-}
-
-fn cache(cache: &config::Cache) -> PromptCacheLayer<Memory> {
-    PromptCacheLayer::new(Memory::new(cache.max_bytes, cache.ttl)).sampled(cache.sampled)
 }
 
 /// The answer after a panic. It cannot know the caller's dialect any more, so its body has the fields of both.

@@ -42,8 +42,9 @@ replay   | 120  | labelled rows through the running cascade: the offline curve, 
 clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aider through the gateway
 fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS (where cargo-fuzz is installed)
 real     | 900  | llama.cpp with two small models behind the gateway
-redis    | 120  | two gateways that share a real Redis
+redis    | 240  | two gateways that share a real Redis
 ledger   | 600  | the ledger: 10,000 calls to the micro-dollar, a kill -9, a real PostgreSQL
+soak     | 180  | a full cache under load keeps its size, 8 s a store, or $TIERWAY_SOAK_SECONDS
 routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
 traces   | 120  | what an OpenTelemetry collector is sent
@@ -268,6 +269,7 @@ step_fuzz() {
   return $bad
 }
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
+step_soak() { need_python; need_binary; pytest tests/soak; }
 step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
 step_ledger() { need_python; need_binary; need_postgres || die "PostgreSQL does not run"; pytest tests/ledger; }
 # The rows that were looked at must be nearly all right; of the others this tells how many are.

@@ -24,8 +24,8 @@ async fn a_hit_is_the_same_answer_and_costs_no_call() {
     let gw = Gateway::start(&two_formats(&up, KEYS)).await;
     for path in ["/v1/chat/completions", "/v1/messages"] {
         let before = up.seen().len();
-        let miss = as_tenant(&gw, path, "k-a", &ask("same", json!({}))).await;
-        let hit = as_tenant(&gw, path, "k-a", &ask("same", json!({}))).await;
+        let miss = as_tenant(&gw, path, "k-a", &ask(path, json!({}))).await;
+        let hit = as_tenant(&gw, path, "k-a", &ask(path, json!({}))).await;
         assert_eq!(
             (
                 miss.header("x-tierway-cache"),

@@ -10,6 +10,7 @@ mod support;
 mod affinity;
 mod bad_input;
 mod breakpoints;
+mod cache;
 mod cache_and_cascade;
 mod cascade;
 mod claude_code;

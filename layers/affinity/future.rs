@@ -6,7 +6,7 @@ use super::{
     remember::{Recording, Remembering, within},
     store::{Pin, Sessions, now},
 };
-use crate::classify::Decision;
+use crate::{classify::Decision, commit::Committed};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -153,7 +153,7 @@ where
         // Before the caller sees a tool call in it, and comes back with the result to whichever node.
         remembering.announce().await;
     }
-    let body = Reply::stream(Recording::new(body, remembering));
+    let body = Reply::stream(Committed::new(body, Recording::new(remembering)));
     Ok(http::Response::from_parts(head, body))
 }
 

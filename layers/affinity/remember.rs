@@ -4,20 +4,16 @@ use super::{
     decide::{Seen, Verdict},
     store::{Pin, Sessions, now},
 };
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use crate::commit::{Commit, Tap};
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin as Pinned, pin},
+    pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
-use tierway_services::{
-    BoxError,
-    chat::{
-        AffinityStatus, Attempt, AttemptEnd, Journal, JournalEntries, Reply, Role, Session, Tier,
-    },
+use tierway_services::chat::{
+    AffinityStatus, Attempt, AttemptEnd, Journal, JournalEntries, Role, Session, Tier,
 };
 
 /// All that is needed to remember one call.
@@ -29,13 +25,8 @@ pub(super) struct Remembering<St> {
     pub(super) patience: Duration,
 }
 
-/// A streaming answer that is remembered *before* its last frame is handed on: whoever has it may ask again at once.
-pub(super) struct Recording<St: Sessions + Send + Sync + 'static> {
-    inner: Option<Reply>,
-    remembering: Option<Remembering<St>>,
-    put: Option<Pinned<Box<dyn Future<Output = ()> + Send>>>,
-    last: Option<Frame<Bytes>>,
-}
+/// A streaming answer is remembered *before* its last frame is handed on: whoever has it may ask again at once.
+pub(super) struct Recording<St: Sessions + Send + Sync + 'static>(Option<Remembering<St>>);
 
 /// What `future` gives, unless it takes longer than `patience`. One that is ready at once needs no timer.
 pub(super) async fn within<T>(patience: Duration, future: impl Future<Output = T>) -> Option<T> {
@@ -132,77 +123,25 @@ impl<St: Sessions + Send + Sync + 'static> Remembering<St> {
 // === impl Recording ===
 
 impl<St: Sessions + Send + Sync + 'static> Recording<St> {
-    pub(super) const fn new(inner: Reply, remembering: Remembering<St>) -> Self {
-        Self {
-            inner: Some(inner),
-            remembering: Some(remembering),
-            put: None,
-            last: None,
-        }
-    }
-
-    fn finish(&mut self) {
-        // The leaf writes its line down at the latest when it is dropped.
-        self.inner = None;
-        if let Some(remembering) = self.remembering.take() {
-            self.put = Some(Box::pin(remembering.put()));
-        }
+    pub(super) const fn new(remembering: Remembering<St>) -> Self {
+        Self(Some(remembering))
     }
 }
 
-impl<St: Sessions + Send + Sync + 'static> Body for Recording<St> {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pinned<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        loop {
-            if let Some(put) = &mut this.put {
-                ready!(put.as_mut().poll(cx));
-                this.put = None;
-            }
-            if let Some(frame) = this.last.take() {
-                return Poll::Ready(Some(Ok(frame)));
-            }
-            let Some(inner) = &mut this.inner else {
-                return Poll::Ready(None);
-            };
-            match ready!(Pinned::new(&mut *inner).poll_frame(cx)) {
-                Some(Ok(frame)) if inner.is_end_stream() => {
-                    this.last = Some(frame);
-                    this.finish();
-                }
-                None => this.finish(),
-                other => return Poll::Ready(other),
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_none() && self.last.is_none() && self.put.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match (&self.inner, &self.last) {
-            (Some(inner), _) => inner.size_hint(),
-            (None, Some(last)) => {
-                SizeHint::with_exact(last.data_ref().map_or(0, |d| d.len() as u64))
-            }
-            (None, None) => SizeHint::with_exact(0),
-        }
+impl<St: Sessions + Send + Sync + 'static> Tap for Recording<St> {
+    fn end(&mut self) -> Option<Commit> {
+        let remembering = self.0.take()?;
+        Some(Box::pin(remembering.put()))
     }
 }
 
-// A caller who leaves, often right after the last event. What is remembered at once is; nobody waits for more.
+// A caller who leaves, often right after the last event. What is remembered at once is; nobody waits for more. The leaf has written its line
+// down by then, for the body is dropped before.
 impl<St: Sessions + Send + Sync + 'static> Drop for Recording<St> {
     fn drop(&mut self) {
-        self.inner = None;
         // A store elsewhere may want a timer.
         let in_runtime = tokio::runtime::Handle::try_current().is_ok();
-        if let Some(mut remembering) = self.remembering.take().filter(|_| in_runtime) {
+        if let Some(mut remembering) = self.0.take().filter(|_| in_runtime) {
             remembering.count();
             let Remembering {
                 store,

@@ -46,7 +46,7 @@ impl<'a> Tape<'a> {
         for (key, value) in &members {
             framed(hasher, b'"', key);
             if **key == *b"system" && self.text(*value).first() == Some(&b'[') {
-                self.array(hasher, *value, |block| !self.is_billing(block));
+                self.feed_array(hasher, *value, |block| !self.is_billing(block));
             } else {
                 self.feed(hasher, *value);
             }
@@ -79,7 +79,7 @@ impl<'a> Tape<'a> {
             next: node,
         });
         let end = match self.byte(start)? {
-            b'"' => self.string(start)?,
+            b'"' => self.string_end(start)?,
             b'{' => self.items(start, b'}', depth)?,
             b'[' => self.items(start, b']', depth)?,
             _ => {
@@ -128,7 +128,7 @@ impl<'a> Tape<'a> {
         }
     }
 
-    fn string(&self, open: usize) -> Option<usize> {
+    fn string_end(&self, open: usize) -> Option<usize> {
         let mut at = open + 1;
         loop {
             at += memchr::memchr2(b'"', b'\\', self.raw.get(at..)?)?;
@@ -150,13 +150,13 @@ impl<'a> Tape<'a> {
         self.nodes.get(i).copied().unwrap_or(none)
     }
 
-    fn text(&self, i: usize) -> &'a [u8] {
+    pub(super) fn text(&self, i: usize) -> &'a [u8] {
         let node = self.node(i);
         self.raw.get(node.start..node.end).unwrap_or_default()
     }
 
     /// The value of the string at `i`. One that stands for no text (half a surrogate pair) counts as written.
-    fn string_value(&self, i: usize) -> Cow<'a, [u8]> {
+    pub(super) fn string_value(&self, i: usize) -> Cow<'a, [u8]> {
         let literal = self.text(i);
         let inside = literal.get(1..literal.len().saturating_sub(1));
         if !literal.contains(&b'\\') {
@@ -169,7 +169,7 @@ impl<'a> Tape<'a> {
     }
 
     /// The members of the object at `i`, sorted by key; those of one key stay in order.
-    fn members(&self, i: usize) -> Vec<(Cow<'a, [u8]>, usize)> {
+    pub(super) fn members(&self, i: usize) -> Vec<(Cow<'a, [u8]>, usize)> {
         let mut members = Vec::new();
         if self.text(i).first() == Some(&b'{') {
             let mut at = i + 1;
@@ -188,7 +188,32 @@ impl<'a> Tape<'a> {
             .take_while(move |at| *at < end)
     }
 
-    fn object(&self, hasher: &mut blake3::Hasher, members: &[(Cow<'_, [u8]>, usize)]) {
+    // === looking ===
+
+    /// `i`, where that is a string.
+    pub(super) fn string(&self, i: usize) -> Option<usize> {
+        (self.text(i).first() == Some(&b'"')).then_some(i)
+    }
+
+    /// `i`, where that is a number.
+    pub(super) fn number(&self, i: usize) -> Option<usize> {
+        let first = self.text(i).first()?;
+        (*first == b'-' || first.is_ascii_digit()).then_some(i)
+    }
+
+    /// The elements of the array at `i`.
+    pub(super) fn array(&self, i: usize) -> Option<impl Iterator<Item = usize>> {
+        (self.text(i).first() == Some(&b'[')).then(|| self.elements(i))
+    }
+
+    /// The members of the object at `i`, sorted by key.
+    pub(super) fn object(&self, i: usize) -> Option<Vec<(Cow<'a, [u8]>, usize)>> {
+        (self.text(i).first() == Some(&b'{')).then(|| self.members(i))
+    }
+
+    // === feeding ===
+
+    fn feed_object(&self, hasher: &mut blake3::Hasher, members: &[(Cow<'_, [u8]>, usize)]) {
         count(hasher, b'{', members.len());
         for (key, value) in members {
             framed(hasher, b'"', key);
@@ -197,7 +222,7 @@ impl<'a> Tape<'a> {
     }
 
     /// Feeds the elements for which `keep` holds; the others do not count, nor are they counted.
-    fn array(&self, hasher: &mut blake3::Hasher, i: usize, keep: impl Fn(usize) -> bool) {
+    fn feed_array(&self, hasher: &mut blake3::Hasher, i: usize, keep: impl Fn(usize) -> bool) {
         count(hasher, b'[', self.elements(i).filter(|e| keep(*e)).count());
         for element in self.elements(i).filter(|e| keep(*e)) {
             self.feed(hasher, element);
@@ -206,8 +231,8 @@ impl<'a> Tape<'a> {
 
     fn feed(&self, hasher: &mut blake3::Hasher, i: usize) {
         match self.text(i).first() {
-            Some(b'{') => self.object(hasher, &self.members(i)),
-            Some(b'[') => self.array(hasher, i, |_| true),
+            Some(b'{') => self.feed_object(hasher, &self.members(i)),
+            Some(b'[') => self.feed_array(hasher, i, |_| true),
             Some(b'"') => framed(hasher, b'"', &self.string_value(i)),
             _ => framed(hasher, b'#', self.text(i)),
         }
@@ -230,7 +255,7 @@ pub(super) fn framed(hasher: &mut blake3::Hasher, kind: u8, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-fn count(hasher: &mut blake3::Hasher, kind: u8, n: usize) {
+pub(super) fn count(hasher: &mut blake3::Hasher, kind: u8, n: usize) {
     hasher.update(&[kind]);
     hasher.update(&(n as u64).to_le_bytes());
 }

@@ -1,15 +1,16 @@
 //! Answers a call that was answered before.
 //!
 //! A call is looked up by its [`Key`], which covers whom it is for, who is to answer and all that can change the answer. On a hit the kept
-//! answer is replayed, as a stream or whole, as this call asks, and no model is called. On a miss the answer passes through and is kept
-//! once it has ended well.
+//! answer is replayed, as a stream or whole and in the dialect, as this call asks, and no model is called. On a miss the answer passes
+//! through and is kept once it has ended well. Calls that ask the same while that is under way share its upstream call: see
+//! [`coalesce`](PromptCacheLayer::coalesce).
 //!
 //! Not every call may be answered so. It has to ask for one answer, at temperature 0 (see [`sampled`](PromptCacheLayer::sampled)), and
 //! only complete answers with status 200 and without tool calls (see [`tool_calls`](PromptCacheLayer::tool_calls)) are kept. The caller
 //! decides too: `cache-control: no-store` or `x-tierway-cache: off` goes past the cache; `cache-control: no-cache` or
-//! `x-tierway-cache: refresh` asks the model anew and keeps what it says.
+//! `x-tierway-cache: refresh` asks the model anew and keeps what it says; `cache-control: max-age=60` wants no answer that is older.
 //!
-//! Every response says in `x-tierway-cache` what happened: `hit` (then with `age`), `miss` or `bypass`.
+//! Every response says in `x-tierway-cache` what happened: `hit` (then with `age`), `miss`, `coalesced` or `bypass`.
 //!
 //! # Example
 //! ```
@@ -36,27 +37,49 @@
 //! # }
 //! ```
 //!
+//! # Stores
+//! [`Memory`] keeps answers in this process; with the features `cache-disk` and `cache-redis`, `Disk` keeps them over restarts and `Remote`
+//! shares them between nodes; [`Layered`] puts one before another. One's own [`Store`] is two functions.
+//!
 //! # Backpressure
 //! Always ready: a hit must not wait until a model is free. The inner service is driven to readiness inside the future of a miss; shed
 //! load above this layer.
+//!
+//! # Cancellation
+//! A caller who leaves takes nothing from those who share its upstream call; that is dropped with the last of them.
+mod alike;
 mod canonical;
+mod coding;
+#[cfg(feature = "cache-disk")]
+mod disk;
+mod eligible;
+mod flight;
 mod key;
+mod memory;
 mod record;
+#[cfg(feature = "cache-redis")]
+mod remote;
 mod replay;
 mod store;
+mod story;
+#[cfg(test)]
+mod testing;
 
+#[cfg(feature = "cache-disk")]
+pub use self::disk::Disk;
+#[cfg(feature = "cache-redis")]
+pub use self::remote::Remote;
 pub use self::{
     key::Key,
-    store::{Entry, Memory, Recorded, Store},
+    memory::Memory,
+    store::{Entry, Event, Layered, Recorded, Store},
 };
 
-use self::record::{Recorder, Recording, may_keep};
-use crate::headers::header_value;
-use http::{
-    HeaderName, HeaderValue,
-    header::{AGE, CACHE_CONTROL},
+use self::{
+    eligible::{Settings, Wish},
+    flight::Flights,
+    story::{Story, marked, note},
 };
-use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -65,34 +88,23 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tierway_services::chat::{
-    self, CacheStatus, EarlyHead, Holdout, Journal, Operation, Reply, Target,
-};
+use tierway_services::chat::{self, CacheStatus, Holdout};
 use tower::util::Oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
 
-const CACHE: HeaderName = HeaderName::from_static("x-tierway-cache");
-
 /// Applies [`PromptCache`].
 pub struct PromptCacheLayer<St> {
     store: Arc<St>,
-    settings: Settings,
+    settings: Arc<Settings>,
 }
 
 /// Answers a call that was answered before.
 pub struct PromptCache<S, St> {
     inner: S,
     store: Arc<St>,
-    settings: Settings,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Settings {
-    sampled: bool,
-    tool_calls: bool,
-    max_entry: usize,
-    max_request: usize,
+    settings: Arc<Settings>,
+    flights: Arc<Flights>,
 }
 
 pin_project! {
@@ -107,14 +119,6 @@ pin_project! {
     }
 }
 
-/// What a caller may decide about one call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    Any,
-    Refresh,
-    Off,
-}
-
 // === impl PromptCacheLayer ===
 
 impl<St> PromptCacheLayer<St> {
@@ -122,41 +126,67 @@ impl<St> PromptCacheLayer<St> {
     pub fn new(store: St) -> Self {
         Self {
             store: Arc::new(store),
-            settings: Settings {
-                sampled: false,
-                tool_calls: false,
-                max_entry: 1024 * 1024,
-                max_request: 4 * 1024 * 1024,
-            },
+            settings: Arc::default(),
         }
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
+        self
     }
 
     /// Whether calls at a temperature other than 0 are answered from the cache too; not by default. Who samples expects answers to differ.
     #[must_use]
-    pub const fn sampled(mut self, sampled: bool) -> Self {
-        self.settings.sampled = sampled;
-        self
+    pub fn sampled(self, sampled: bool) -> Self {
+        self.set(|s| s.sampled = sampled)
     }
 
-    /// Whether answers that call tools are kept; not by default. A replayed call makes the caller act again.
+    /// Whether answers that call tools are kept and shared; not by default. A replayed call makes the caller act again.
     #[must_use]
-    pub const fn tool_calls(mut self, tool_calls: bool) -> Self {
-        self.settings.tool_calls = tool_calls;
-        self
+    pub fn tool_calls(self, tool_calls: bool) -> Self {
+        self.set(|s| s.tool_calls = tool_calls)
+    }
+
+    /// Whether calls that ask the same at the same time share one upstream call; by default they do, unless they offer tools (see
+    /// [`tool_calls`](Self::tool_calls)). Streams reach all of them frame by frame. One that comes late gets what has passed at once; one
+    /// that falls behind by more than [`max_entry`](Self::max_entry) loses the answer, so that the others need not wait. Where the upstream
+    /// call fails, only the caller who made it is told; the others ask again.
+    #[must_use]
+    pub fn coalesce(self, coalesce: bool) -> Self {
+        self.set(|s| s.coalesce = coalesce)
     }
 
     /// The most bytes of an answer that is kept; 1 MiB by default.
     #[must_use]
-    pub const fn max_entry(mut self, bytes: usize) -> Self {
-        self.settings.max_entry = bytes;
-        self
+    pub fn max_entry(self, bytes: usize) -> Self {
+        self.set(|s| s.max_entry = bytes)
     }
 
     /// The most bytes of a request that is looked up; 4 MiB by default. Larger ones are hardly asked twice.
     #[must_use]
-    pub const fn max_request(mut self, bytes: usize) -> Self {
-        self.settings.max_request = bytes;
-        self
+    pub fn max_request(self, bytes: usize) -> Self {
+        self.set(|s| s.max_request = bytes)
+    }
+
+    /// Leaves all calls of this tenant alone.
+    #[must_use]
+    pub fn opt_out(self, tenant: impl Into<String>) -> Self {
+        self.set(|s| {
+            s.opted_out.insert(tenant.into());
+        })
+    }
+
+    /// What `provider` is, beyond its name: its address, say. Answers of another one under the same name, of which a store that outlives this
+    /// process or is shared by several may know, are not this one's.
+    #[must_use]
+    pub fn identity(self, provider: impl Into<String>, identity: impl Into<String>) -> Self {
+        self.set(|s| drop(s.identities.insert(provider.into(), identity.into())))
+    }
+
+    /// Calls `hear` with what happens. It must neither block nor panic. Stores tell what happens in them by themselves.
+    #[must_use]
+    pub fn on_event(self, hear: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        self.set(|s| s.hear = Some(Arc::new(hear)))
     }
 }
 
@@ -166,7 +196,8 @@ impl<S, St> Layer<S> for PromptCacheLayer<St> {
         PromptCache {
             inner,
             store: self.store.clone(),
-            settings: self.settings,
+            settings: self.settings.clone(),
+            flights: Arc::default(),
         }
     }
 }
@@ -175,7 +206,7 @@ impl<St> Clone for PromptCacheLayer<St> {
     fn clone(&self) -> Self {
         Self {
             store: self.store.clone(),
-            settings: self.settings,
+            settings: self.settings.clone(),
         }
     }
 }
@@ -211,28 +242,28 @@ where
         let wish = Wish::of(&req);
         // What the gateway saves must not reach what it is measured against.
         let held_out = Holdout::of(&req) == Some(Holdout::Baseline);
-        let key = if wish != Wish::Off && !held_out && self.settings.allow(&req) {
-            Key::of(&req)
-        } else {
-            None
-        };
-        let state = match key {
+        let asked = wish != Wish::Off && !held_out;
+        let key = asked.then(|| self.settings.key(&req));
+        let state = match key.flatten() {
             None => {
                 note(&req, CacheStatus::Bypass);
                 State::Bypass {
                     future: Oneshot::new(inner, req),
                 }
             }
-            Some(key) => State::Story {
-                story: Box::pin(tell(
-                    inner,
-                    self.store.clone(),
-                    self.settings,
+            Some(key) => {
+                let story = Story {
+                    store: self.store.clone(),
+                    flights: self.flights.clone(),
+                    settings: self.settings.clone(),
                     key,
                     wish,
                     req,
-                )),
-            },
+                };
+                State::Story {
+                    story: Box::pin(story.tell(inner)),
+                }
+            }
         };
         ResponseFuture { state }
     }
@@ -243,7 +274,8 @@ impl<S: Clone, St> Clone for PromptCache<S, St> {
         Self {
             inner: self.inner.clone(),
             store: self.store.clone(),
-            settings: self.settings,
+            settings: self.settings.clone(),
+            flights: self.flights.clone(),
         }
     }
 }
@@ -257,41 +289,6 @@ impl<S: fmt::Debug, St> fmt::Debug for PromptCache<S, St> {
     }
 }
 
-// === impl Settings ===
-
-impl Settings {
-    /// Whether an answer to `req` may be had from the cache.
-    fn allow(&self, req: &chat::Request) -> bool {
-        let facts = req.body().facts();
-        facts.operation == Operation::Generate
-            && facts.choices == 1
-            && (self.sampled || facts.temperature == Some(0.0))
-            && req.body().raw().len() <= self.max_request
-    }
-}
-
-// === impl Wish ===
-
-impl Wish {
-    fn of(req: &chat::Request) -> Self {
-        let says = |name: HeaderName, word: &str| {
-            req.headers()
-                .get_all(name)
-                .iter()
-                .filter_map(|v| v.to_str().ok())
-                .flat_map(|v| v.split(','))
-                .any(|v| v.trim().eq_ignore_ascii_case(word))
-        };
-        if says(CACHE_CONTROL, "no-store") || says(CACHE, "off") {
-            Self::Off
-        } else if says(CACHE_CONTROL, "no-cache") || says(CACHE, "refresh") {
-            Self::Refresh
-        } else {
-            Self::Any
-        }
-    }
-}
-
 // === impl ResponseFuture ===
 
 impl<S> Future for ResponseFuture<S>
@@ -302,9 +299,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Bypass { future } => {
-                let mut res = ready!(future.poll(cx))?;
-                mark(&mut res, CacheStatus::Bypass);
-                Poll::Ready(Ok(res))
+                let res = ready!(future.poll(cx))?;
+                Poll::Ready(Ok(marked(res, CacheStatus::Bypass)))
             }
             StateProj::Story { story } => story.as_mut().poll(cx),
         }
@@ -315,79 +311,6 @@ impl<S: Service<chat::Request>> fmt::Debug for ResponseFuture<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
-}
-
-/// Looks the call up; else asks, and keeps the answer while it passes.
-async fn tell<S, St>(
-    inner: S,
-    store: Arc<St>,
-    settings: Settings,
-    key: Key,
-    wish: Wish,
-    req: chat::Request,
-) -> Result<chat::Response, S::Error>
-where
-    S: Service<chat::Request, Response = chat::Response>,
-    St: Store + Send + Sync + 'static,
-{
-    if wish == Wish::Any
-        && let Some(entry) = store.get(&key).await
-        && let Some(res) = hit(&entry, &req)
-    {
-        return Ok(res);
-    }
-    note(&req, CacheStatus::Miss);
-    let recording = Recording {
-        store,
-        key,
-        settings,
-        prompt: req.body().clone(),
-        target: Target::of(&req).cloned(),
-        journal: Journal::of(&req).cloned(),
-    };
-    let mut res = Oneshot::new(inner, req).await?;
-    mark(&mut res, CacheStatus::Miss);
-    let (head, body) = res.into_parts();
-    if !may_keep(&head, &body, settings.max_entry) {
-        return Ok(http::Response::from_parts(head, body));
-    }
-    let whole = !body.is_stream();
-    let recorder = Recorder::new(head.headers.clone(), body, recording);
-    let body = if whole {
-        // It is all here, so it is kept at once and stays a whole reply; this cannot fail.
-        let collected = recorder.collect().await.unwrap_or_default();
-        Reply::whole(collected.to_bytes())
-    } else {
-        Reply::stream(recorder)
-    };
-    Ok(http::Response::from_parts(head, body))
-}
-
-fn hit(entry: &Entry, req: &chat::Request) -> Option<chat::Response> {
-    let mut res = replay::replay(entry, req.body().facts())?;
-    mark(&mut res, CacheStatus::Hit);
-    let age = header_value(format_args!("{}", entry.age().as_secs()));
-    res.headers_mut().insert(AGE, age);
-    if let Some(journal) = Journal::of(req) {
-        journal.write(|j| {
-            j.cache = Some(CacheStatus::Hit);
-            j.replayed = entry.target.clone().zip(entry.usage);
-        });
-    }
-    Some(res)
-}
-
-fn note(req: &chat::Request, status: CacheStatus) {
-    if let Some(journal) = Journal::of(req) {
-        journal.write(|j| j.cache = Some(status));
-    }
-    let value = HeaderValue::from_static(status.as_str());
-    EarlyHead::say(req, CACHE, value);
-}
-
-fn mark(res: &mut chat::Response, status: CacheStatus) {
-    let value = HeaderValue::from_static(status.as_str());
-    res.headers_mut().insert(CACHE, value);
 }
 
 #[cfg(test)]

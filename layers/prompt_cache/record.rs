@@ -1,17 +1,11 @@
 //! Keeping an answer while it passes.
-use super::{Entry, Key, Recorded, Settings, Store};
+use super::{Entry, Key, Recorded, Store, eligible::Settings, flight::Slot};
+use crate::commit::{Commit, Tap};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, StatusCode, header::CONTENT_TYPE, response};
-use http_body::{Body, Frame, SizeHint};
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::SystemTime,
-};
+use http_body::Body;
+use std::{sync::Arc, time::SystemTime};
 use tierway_services::{
-    BoxError,
     chat::{AttemptEnd, FellBack, Journal, Prompt, Reply, StopReason, Target, Usage},
     dialect::Dialect,
     sse::Splitter,
@@ -19,34 +13,32 @@ use tierway_services::{
 };
 
 /// The headers that are worth replaying; the rest speak of the one exchange that brought the answer.
-const KEPT: [HeaderName; 3] = [
+const KEPT: [HeaderName; 4] = [
     CONTENT_TYPE,
     HeaderName::from_static("x-tierway-provider"),
     HeaderName::from_static("x-tierway-model"),
+    HeaderName::from_static("x-tierway-dropped"),
 ];
 
 /// All that is needed to keep one answer.
 pub(super) struct Recording<St> {
     pub(super) store: Arc<St>,
     pub(super) key: Key,
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
     pub(super) prompt: Prompt,
     pub(super) target: Option<Target>,
     pub(super) journal: Option<Journal>,
+    pub(super) slot: Slot,
 }
 
-/// A body that is kept once it has ended well.
+/// Keeps a body once it has ended well.
 ///
-/// It holds references to what passes, not copies, and lets go of them past the bound, on an error, and when it is dropped half-way. What
-/// it keeps it keeps *before* the last frame is handed on: a server that has its `content-length` of bytes does not ask again.
+/// It holds references to what passes, not copies, and lets go of them past the bound, on an error, and when it is dropped half-way.
 pub(super) struct Recorder<St> {
-    inner: Option<Reply>,
     head: HeaderMap,
     passed: Vec<Bytes>,
     size: usize,
     recording: Option<Recording<St>>,
-    commit: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    last: Option<Frame<Bytes>>,
 }
 
 // === impl Recording ===
@@ -73,6 +65,7 @@ impl<St: Store> Recording<St> {
         let usage = summary.usage.or_else(|| self.counted());
         let told = summary.usage.is_some();
         Some(Entry {
+            dialect,
             headers: KEPT
                 .iter()
                 .filter_map(|name| Some((name.clone(), head.get(name)?.clone())))
@@ -124,7 +117,7 @@ pub(super) fn events(body: &Bytes) -> Option<Vec<Bytes>> {
 /// Who answered, by the leaf's own word.
 fn answered(head: &HeaderMap) -> Option<Target> {
     let word = |name: &HeaderName| head.get(name)?.to_str().ok();
-    let [_, provider, model] = &KEPT;
+    let [_, provider, model, _] = &KEPT;
     Some(Target::new(word(provider)?, word(model)?))
 }
 
@@ -152,29 +145,13 @@ fn with_usage(dialect: Dialect, whole: Bytes, usage: Option<Usage>) -> Bytes {
 
 // === impl Recorder ===
 
-impl<St: Store + Send + Sync + 'static> Recorder<St> {
-    pub(super) fn new(head: HeaderMap, body: Reply, recording: Recording<St>) -> Self {
+impl<St> Recorder<St> {
+    pub(super) const fn new(head: HeaderMap, recording: Recording<St>) -> Self {
         Self {
-            inner: Some(body),
             head,
             passed: Vec::new(),
             size: 0,
             recording: Some(recording),
-            commit: None,
-            last: None,
-        }
-    }
-
-    fn pass(&mut self, frame: &Frame<Bytes>) {
-        let Some(recording) = &self.recording else {
-            return;
-        };
-        if let Some(data) = frame.data_ref() {
-            self.size += data.len();
-            self.passed.push(data.clone());
-        }
-        if self.size > recording.settings.max_entry {
-            self.forget();
         }
     }
 
@@ -182,81 +159,39 @@ impl<St: Store + Send + Sync + 'static> Recorder<St> {
         self.recording = None;
         self.passed = Vec::new();
     }
+}
 
-    /// The body has ended well: keeps it, if it is one to keep.
-    fn finish(&mut self) {
-        // Dropped first, so that the leaf has written down what it counted.
-        self.inner = None;
+impl<St: Store + Send + Sync + 'static> Tap for Recorder<St> {
+    fn pass(&mut self, data: &Bytes) -> Option<Commit> {
+        let bound = self.recording.as_ref()?.settings.max_entry;
+        self.size += data.len();
+        self.passed.push(data.clone());
+        if self.size > bound {
+            self.forget();
+        }
+        None
+    }
+
+    fn end(&mut self) -> Option<Commit> {
         let passed = std::mem::take(&mut self.passed);
-        let Some(recording) = self.recording.take() else {
-            return;
-        };
+        let recording = self.recording.take()?;
         // One buffer of the exact size: the passed pieces hold on to the larger buffers that they were read into.
         let mut body = BytesMut::with_capacity(self.size);
         for data in &passed {
             body.extend_from_slice(data);
         }
-        if let Some(entry) = recording.entry(&self.head, body.freeze()) {
-            self.commit = Some(Box::pin(async move {
-                recording.store.put(recording.key, entry).await;
-            }));
-        }
-    }
-}
-
-impl<St: Store + Send + Sync + 'static> Body for Recorder<St> {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        loop {
-            if let Some(commit) = &mut this.commit {
-                ready!(commit.as_mut().poll(cx));
-                this.commit = None;
-            }
-            if let Some(frame) = this.last.take() {
-                return Poll::Ready(Some(Ok(frame)));
-            }
-            let Some(inner) = &mut this.inner else {
-                return Poll::Ready(None);
-            };
-            match ready!(Pin::new(&mut *inner).poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    let ended = inner.is_end_stream();
-                    this.pass(&frame);
-                    if !ended {
-                        return Poll::Ready(Some(Ok(frame)));
-                    }
-                    this.last = Some(frame);
-                    this.finish();
-                }
-                Some(Err(error)) => {
-                    this.forget();
-                    return Poll::Ready(Some(Err(error)));
-                }
-                None => this.finish(),
-            }
-        }
+        let entry = recording.entry(&self.head, body.freeze())?;
+        Some(Box::pin(async move {
+            let Recording {
+                store, key, slot, ..
+            } = recording;
+            store.put(key, entry.clone()).await;
+            // After that, so that whoever is told of it finds it.
+            let _ = slot.set(entry);
+        }))
     }
 
-    fn is_end_stream(&self) -> bool {
-        match &self.inner {
-            Some(inner) => inner.is_end_stream(),
-            None => self.last.is_none() && self.commit.is_none(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match (&self.inner, &self.last) {
-            (Some(inner), _) => inner.size_hint(),
-            (None, Some(last)) => {
-                SizeHint::with_exact(last.data_ref().map_or(0, |d| d.len() as u64))
-            }
-            (None, None) => SizeHint::with_exact(0),
-        }
+    fn broke(&mut self) {
+        self.forget();
     }
 }

@@ -3,20 +3,21 @@ use super::{Entry, Recorded, record::events};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header::CONTENT_TYPE};
 use tierway_services::{
-    chat::{self, Facts, Reply},
+    chat::{self, Prompt, Reply},
     dialect::Dialect,
     translate,
 };
 
-/// The answer that `entry` holds, as a stream or whole, as `facts` ask; `None` where it cannot be brought into that form.
-pub(super) fn replay(entry: &Entry, facts: &Facts) -> Option<chat::Response> {
-    let body = body(&entry.body, facts)?;
+/// The answer that `entry` holds, as a stream or whole and in the dialect in which `prompt` asks; `None` where it cannot be brought into
+/// that form.
+pub(super) fn replay(entry: &Entry, prompt: &Prompt) -> Option<chat::Response> {
+    let body = body(entry, prompt)?;
     let mut res = chat::Response::new(Reply::whole(body));
     let headers = res.headers_mut();
     for (name, value) in &entry.headers {
         headers.insert(name.clone(), value.clone());
     }
-    let form = if facts.stream {
+    let form = if prompt.facts().stream {
         "text/event-stream"
     } else {
         "application/json"
@@ -28,26 +29,28 @@ pub(super) fn replay(entry: &Entry, facts: &Facts) -> Option<chat::Response> {
     Some(res)
 }
 
-fn body(recorded: &Recorded, facts: &Facts) -> Option<Bytes> {
-    let dialect = facts.dialect;
+fn body(entry: &Entry, prompt: &Prompt) -> Option<Bytes> {
+    let facts = prompt.facts();
+    let (from, to) = (entry.dialect, facts.dialect);
     // Streams are kept as such only where they tell their usage; chat completions tell it to those alone who ask.
     let usage = facts.stream_options.as_ref().is_some_and(|(_, asks)| *asks);
-    let verbatim = dialect != Dialect::ChatCompletions || usage;
-    match (recorded, facts.stream) {
-        (Recorded::Whole(whole), false) => Some(whole.clone()),
-        (Recorded::Whole(whole), true) => stream(dialect, whole, usage),
-        (Recorded::Events(events), true) if verbatim => Some(events.clone()),
-        (Recorded::Events(events), true) => stream(dialect, &fold(dialect, events)?, usage),
-        (Recorded::Events(events), false) => fold(dialect, events),
+    let verbatim = to != Dialect::ChatCompletions || usage;
+    let whole = match &entry.body {
+        Recorded::Whole(whole) => whole.clone(),
+        Recorded::Events(events) if from == to && facts.stream && verbatim => {
+            return Some(events.clone());
+        }
+        Recorded::Events(recorded) => translate::to_whole(from, &events(recorded)?)?,
+    };
+    let whole = if from == to {
+        whole
+    } else {
+        translate::answer(from, to, &whole, prompt).ok()?.0
+    };
+    if !facts.stream {
+        return Some(whole);
     }
-}
-
-fn fold(dialect: Dialect, recorded: &Bytes) -> Option<Bytes> {
-    translate::to_whole(dialect, &events(recorded)?)
-}
-
-fn stream(dialect: Dialect, whole: &[u8], include_usage: bool) -> Option<Bytes> {
-    let events = translate::to_stream(dialect, whole, include_usage)?;
+    let events = translate::to_stream(to, &whole, usage)?;
     let mut out = BytesMut::with_capacity(events.iter().map(Bytes::len).sum());
     for event in &events {
         out.extend_from_slice(event);

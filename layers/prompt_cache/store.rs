@@ -4,29 +4,41 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use std::{
     fmt,
-    future::{Future, ready},
+    future::Future,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
-use tierway_services::chat::{Target, Usage};
+use tierway_services::{
+    chat::{Target, Usage},
+    dialect::Dialect,
+};
+use tower::util::Either;
 
 /// Keeps answers.
 ///
 /// Callers wait for it: for `get` before anything is sent, for `put` before the last frame is. So a store that lives elsewhere bounds its
 /// own time, and turns failure into a miss.
 ///
+/// One that keeps each answer in a file of its own:
 /// ```
-/// use std::{collections::HashMap, sync::Mutex};
+/// use std::path::PathBuf;
 /// use tierway_layers::prompt_cache::{Entry, Key, Store};
 ///
-/// /// Never forgets (do not do this).
-/// #[derive(Default)]
-/// struct Elephant(Mutex<HashMap<Key, Entry>>);
-/// impl Store for Elephant {
+/// struct Folder(PathBuf);
+/// impl Store for Folder {
 ///     async fn get(&self, key: &Key) -> Option<Entry> {
-///         self.0.lock().unwrap().get(key).cloned()
+///         let bytes = tokio::fs::read(self.0.join(key.to_string())).await.ok()?;
+///         Entry::from_bytes(key, &bytes)
 ///     }
 ///     async fn put(&self, key: Key, entry: Entry) {
-///         self.0.lock().unwrap().insert(key, entry);
+///         let (new, name) = (self.0.join(format!("{key}.new")), self.0.join(key.to_string()));
+///         // Nobody must see half an answer.
+///         if tokio::fs::write(&new, entry.to_bytes(&key)).await.is_ok() {
+///             let _ = tokio::fs::rename(new, name).await;
+///         }
 ///     }
 /// }
 /// ```
@@ -41,9 +53,11 @@ pub trait Store {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Entry {
+    /// The dialect of the body.
+    pub dialect: Dialect,
     /// The headers that are replayed.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body, in the dialect of the call.
+    /// The body.
     pub body: Recorded,
     /// The tokens that it cost, where they are known.
     pub usage: Option<Usage>,
@@ -63,23 +77,60 @@ pub enum Recorded {
     Events(Bytes),
 }
 
-/// Keeps answers in this process: bounded in bytes and age, and what is asked often outlives what was asked once (TinyLFU).
+/// What happens in a cache, for whoever counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An answer of this age was replayed.
+    Served {
+        /// Since it was kept.
+        age: Duration,
+    },
+    /// An answer was kept.
+    Stored {
+        /// By which store: `memory`, `disk`, `redis`.
+        store: &'static str,
+    },
+    /// An answer was dropped.
+    Evicted {
+        /// By which store.
+        store: &'static str,
+        /// Why: `size`, `expired`, or `busy` where it came faster than it could be written.
+        cause: &'static str,
+    },
+    /// What a store holds has changed.
+    Level {
+        /// Which one.
+        store: &'static str,
+        /// What its entries take up, bookkeeping included.
+        bytes: u64,
+        /// How many there are.
+        entries: u64,
+    },
+}
+
+/// Looks into `near` first, then into `far`, and keeps there and here.
 ///
-/// ```
-/// use std::time::Duration;
-/// use tierway_layers::prompt_cache::Memory;
-/// let store = Memory::new(256 * 1024 * 1024, Duration::from_secs(300));
-/// assert_eq!(store.entries(), 0);
-/// ```
-#[derive(Clone)]
-pub struct Memory {
-    cache: moka::sync::Cache<Key, Entry>,
+/// What comes from afar is kept near for the rest of its time. So a node that has an answer goes on replaying it until that is over, also
+/// where another one has asked anew in the meantime.
+#[derive(Clone, Debug)]
+pub struct Layered<N, F> {
+    near: N,
+    far: F,
+}
+
+/// How much a store holds, and who wants to know of it.
+pub(super) struct Level {
+    name: &'static str,
+    bytes: AtomicU64,
+    entries: AtomicU64,
+    hear: OnceLock<super::eligible::Hear>,
 }
 
 // === impl Entry ===
 
 impl Entry {
-    /// What it takes up, in bytes, bookkeeping included.
+    /// What it takes up in memory, in bytes, bookkeeping included.
     #[must_use]
     pub fn weight(&self) -> usize {
         // A rough price of the key, the entry and moka's own nodes; exact enough to keep a flood of tiny answers within the bound.
@@ -97,6 +148,11 @@ impl Entry {
     pub fn age(&self) -> Duration {
         self.stored_at.elapsed().unwrap_or_default()
     }
+
+    /// What it cost, where that is known.
+    pub(super) fn cost(&self) -> Option<(Target, Usage)> {
+        self.target.clone().zip(self.usage)
+    }
 }
 
 // === impl Recorded ===
@@ -111,93 +167,123 @@ impl Recorded {
     }
 }
 
-// === impl Memory ===
+// === impl Layered ===
 
-impl Memory {
-    /// Keeps at most `max_bytes`, none longer than `ttl`.
-    #[must_use]
-    pub fn new(max_bytes: u64, ttl: Duration) -> Self {
-        let cache = moka::sync::Cache::builder()
-            .weigher(|_: &Key, entry: &Entry| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
-            .max_capacity(max_bytes)
-            // moka refuses, by panicking, what is over a thousand years.
-            .time_to_live(ttl.min(Duration::from_secs(365 * 24 * 60 * 60)))
-            .build();
-        Self { cache }
-    }
-
-    /// How many entries it holds, about.
-    #[must_use]
-    pub fn entries(&self) -> u64 {
-        self.cache.entry_count()
-    }
-
-    /// How many bytes it holds, about.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.cache.weighted_size()
+impl<N, F> Layered<N, F> {
+    /// `near` before `far`.
+    pub const fn new(near: N, far: F) -> Self {
+        Self { near, far }
     }
 }
 
-impl Store for Memory {
-    fn get(&self, key: &Key) -> impl Future<Output = Option<Entry>> + Send {
-        ready(self.cache.get(key))
+impl<N: Store + Sync, F: Store + Sync> Store for Layered<N, F> {
+    async fn get(&self, key: &Key) -> Option<Entry> {
+        if let Some(entry) = self.near.get(key).await {
+            return Some(entry);
+        }
+        let entry = self.far.get(key).await?;
+        self.near.put(*key, entry.clone()).await;
+        Some(entry)
     }
-    fn put(&self, key: Key, entry: Entry) -> impl Future<Output = ()> + Send {
-        self.cache.insert(key, entry);
-        ready(())
+    async fn put(&self, key: Key, entry: Entry) {
+        self.near.put(key, entry.clone()).await;
+        self.far.put(key, entry).await;
     }
 }
 
-impl fmt::Debug for Memory {
+// === impl Either ===
+
+impl<A: Store + Sync, B: Store + Sync> Store for Either<A, B> {
+    async fn get(&self, key: &Key) -> Option<Entry> {
+        match self {
+            Self::Left(store) => store.get(key).await,
+            Self::Right(store) => store.get(key).await,
+        }
+    }
+    async fn put(&self, key: Key, entry: Entry) {
+        match self {
+            Self::Left(store) => store.put(key, entry).await,
+            Self::Right(store) => store.put(key, entry).await,
+        }
+    }
+}
+
+// === impl Level ===
+
+impl Level {
+    pub(super) const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            bytes: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
+            hear: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn on_event(&self, hear: super::eligible::Hear) {
+        let _ = self.hear.set(hear);
+        self.tell();
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn entries(&self) -> u64 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn added(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        self.hear(Event::Stored { store: self.name });
+        self.tell();
+    }
+
+    /// `cause` where it was not replaced.
+    pub(super) fn removed(&self, bytes: u64, cause: Option<&'static str>) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.entries.fetch_sub(1, Ordering::Relaxed);
+        if let Some(cause) = cause {
+            self.refused(cause);
+        }
+        self.tell();
+    }
+
+    /// Something was not kept at all.
+    pub(super) fn refused(&self, cause: &'static str) {
+        self.hear(Event::Evicted {
+            store: self.name,
+            cause,
+        });
+    }
+
+    /// What was there from the start.
+    pub(super) fn found(&self, bytes: u64, entries: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.entries.store(entries, Ordering::Relaxed);
+    }
+
+    fn tell(&self) {
+        self.hear(Event::Level {
+            store: self.name,
+            bytes: self.bytes(),
+            entries: self.entries(),
+        });
+    }
+
+    fn hear(&self, event: Event) {
+        if let Some(hear) = self.hear.get() {
+            hear(event);
+        }
+    }
+}
+
+impl fmt::Debug for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory")
+        f.debug_struct(self.name)
             .field("entries", &self.entries())
             .field("bytes", &self.bytes())
             .finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::ask;
-
-    fn entry(size: usize) -> Entry {
-        Entry {
-            headers: Vec::new(),
-            body: Recorded::Whole(vec![b'x'; size].into()),
-            usage: None,
-            target: None,
-            stored_at: SystemTime::now(),
-        }
-    }
-
-    fn key(text: &str) -> Key {
-        Key::of(&ask("m", text)).unwrap()
-    }
-
-    #[tokio::test]
-    async fn bounded_in_bytes() {
-        let store = Memory::new(100_000, Duration::from_secs(60));
-        for i in 0..100 {
-            store.put(key(&i.to_string()), entry(9_000)).await;
-        }
-        store.cache.run_pending_tasks();
-        assert!(store.bytes() <= 100_000, "{store:?}");
-        assert!(store.entries() >= 5, "{store:?}");
-        store.put(key("huge"), entry(200_000)).await;
-        store.cache.run_pending_tasks();
-        assert!(store.get(&key("huge")).await.is_none());
-    }
-
-    #[tokio::test]
-    async fn nothing_outlives_its_time() {
-        let store = Memory::new(100_000, Duration::from_nanos(1));
-        store.put(key("a"), entry(1)).await;
-        assert!(store.get(&key("a")).await.is_none());
-        let store = Memory::new(100_000, Duration::MAX);
-        store.put(key("a"), entry(1)).await;
-        assert!(store.get(&key("a")).await.is_some());
     }
 }

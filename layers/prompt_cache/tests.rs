@@ -1,8 +1,12 @@
 use super::*;
 use crate::testing::{body, chat_request, messages_request};
 use bytes::Bytes;
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, StatusCode,
+    header::{AGE, CONTENT_TYPE},
+};
 use http_body::{Body, Frame};
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::{
     collections::VecDeque,
@@ -11,7 +15,10 @@ use std::{
 };
 use tierway_services::{
     BoxError,
-    chat::{Attempt, AttemptEnd, Request, Response, Role, Tenant, Usage},
+    chat::{
+        Attempt, AttemptEnd, EarlyHead, Journal, Reply, Request, Response, Role, Target, Tenant,
+        Usage,
+    },
 };
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{ServiceExt, service_fn};
@@ -456,6 +463,8 @@ fn stacks_are_clone_send_and_sync() {
     let leaf = service_fn(|_: Request| std::future::ready(Ok::<_, BoxError>(says("x"))));
     check(&layer().layer(leaf));
 }
+
+mod flights;
 
 /// A body of these frames, one at a time.
 struct Frames(VecDeque<Result<String, &'static str>>);

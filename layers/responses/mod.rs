@@ -54,6 +54,7 @@ pub use self::{
 };
 
 use self::record::{Recorder, Recording};
+use crate::commit::Committed;
 use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
 use serde::Deserialize;
@@ -357,7 +358,7 @@ where
     };
     let (head, body) = res.into_parts();
     let body = if body.is_stream() || crate::wire::is_event_stream(&head.headers) {
-        Reply::stream(Recorder::new(body, recording))
+        Reply::stream(Committed::new(body, Recorder::new(recording)))
     } else {
         // It is all here; this cannot fail.
         let whole = body.collect().await.unwrap_or_default().to_bytes();

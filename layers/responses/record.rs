@@ -1,20 +1,13 @@
 //! Keeping an answer while it passes.
 use super::{Kept, Key, Store};
+use crate::commit::{Commit, Tap};
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::{
-    borrow::Cow,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::{borrow::Cow, sync::Arc};
 use tierway_services::{
-    BoxError,
-    chat::{Reply, Tenant},
+    chat::Tenant,
     sse::{Event, Splitter},
 };
 
@@ -26,13 +19,8 @@ pub(super) struct Recording<St> {
     pub(super) input: String,
 }
 
-/// A stream whose last event, which tells the answer whole, is kept before it is handed on: a caller may go on from it at once.
-pub(super) struct Recorder<St> {
-    inner: Reply,
-    recording: Option<Recording<St>>,
-    commit: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    held: Option<Frame<Bytes>>,
-}
+/// A stream's last event, which tells the answer whole, is kept before it is handed on: a caller may go on from it at once.
+pub(super) struct Recorder<St>(Option<Recording<St>>);
 
 // === impl Recording ===
 
@@ -97,60 +85,16 @@ fn ended(frame: &[u8]) -> Option<Bytes> {
 // === impl Recorder ===
 
 impl<St> Recorder<St> {
-    pub(super) const fn new(inner: Reply, recording: Recording<St>) -> Self {
-        Self {
-            inner,
-            recording: Some(recording),
-            commit: None,
-            held: None,
-        }
+    pub(super) const fn new(recording: Recording<St>) -> Self {
+        Self(Some(recording))
     }
 }
 
-impl<St: Store + Send + Sync + 'static> Body for Recorder<St> {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        loop {
-            if let Some(commit) = &mut this.commit {
-                ready!(commit.as_mut().poll(cx));
-                this.commit = None;
-            }
-            if let Some(frame) = this.held.take() {
-                return Poll::Ready(Some(Ok(frame)));
-            }
-            let frame = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => frame,
-                other => return Poll::Ready(other),
-            };
-            let response = match (&this.recording, frame.data_ref()) {
-                (Some(_), Some(data)) => ended(data),
-                _ => None,
-            };
-            let Some((recording, response)) =
-                response.and_then(|r| Some((this.recording.take()?, r)))
-            else {
-                return Poll::Ready(Some(Ok(frame)));
-            };
-            this.held = Some(frame);
-            this.commit = Some(Box::pin(async move { recording.keep(&response).await }));
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.held.is_none() && self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.held.is_some() {
-            SizeHint::new()
-        } else {
-            self.inner.size_hint()
-        }
+impl<St: Store + Send + Sync + 'static> Tap for Recorder<St> {
+    fn pass(&mut self, data: &Bytes) -> Option<Commit> {
+        self.0.as_ref()?;
+        let response = ended(data)?;
+        let recording = self.0.take()?;
+        Some(Box::pin(async move { recording.keep(&response).await }))
     }
 }

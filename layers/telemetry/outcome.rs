@@ -96,6 +96,7 @@ pub(super) fn outcome(end: End, status: Option<StatusCode>, entries: &JournalEnt
         (End::Broken, _) | (End::Ended, Some(AttemptEnd::Failed | AttemptEnd::Status(_))) => {
             Outcome::Cut
         }
+        (End::Ended, _) if entries.cut => Outcome::Cut,
         (End::Ended, _) => Outcome::Ok,
     }
 }

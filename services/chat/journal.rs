@@ -73,6 +73,8 @@ pub struct JournalEntries {
     pub cache: Option<CacheStatus>,
     /// What the answer that a cache hit replayed, or that another call paid for, had cost in tokens, and from whom.
     pub replayed: Option<(Target, Usage)>,
+    /// Whether the answer broke off, where that was another call's upstream call; of one of its own, the attempt tells.
+    pub cut: bool,
     /// What the cascade did.
     pub cascade: Option<CascadeStatus>,
     /// What the provider was told to keep.

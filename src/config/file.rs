@@ -2,7 +2,7 @@
 //!
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
 use super::{
-    settings::{LogFormat, Route, SharedBy, Uncertified},
+    settings::{CacheStore, LogFormat, Route, SharedBy, Uncertified},
     typed::{Named, Typed, listed, named},
     values::{BaseUrl, Count, Dollars, LogLevel, Pause, Ratio, Share, Size, Targets, Turns},
 };
@@ -152,6 +152,7 @@ pub(super) struct Key {
 pub(super) struct Tenant {
     pub(super) tiers: Set<Vec<Tier>>,
     pub(super) models: Set<Vec<String>>,
+    pub(super) cache: Set<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -266,9 +267,15 @@ pub(super) struct Labels {
 #[serde(default)]
 pub(super) struct Cache {
     pub(super) enabled: Set<bool>,
+    pub(super) store: Set<CacheStore>,
     pub(super) max_bytes: Set<Size>,
     pub(super) ttl: Set<Duration>,
+    pub(super) max_entry: Set<Size>,
     pub(super) sampled: Set<bool>,
+    pub(super) tool_calls: Set<bool>,
+    pub(super) coalesce: Set<bool>,
+    pub(super) file: Set<PathBuf>,
+    pub(super) max_disk_bytes: Set<Size>,
 }
 
 #[derive(Debug, Default, Deserialize)]

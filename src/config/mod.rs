@@ -47,9 +47,9 @@ pub use locate::load;
 pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
-    Affinity, Breaker, Breakpoints, Cache, Cascade, CascadeTier, Config, CountTokens, Embeddings,
-    Key, Labels, Ledger, Log, LogFormat, Metrics, Provider, Redis, Responses, Retry, Route, Rule,
-    Savings, Server, SharedBy, Tenant, Traces, Uncertified,
+    Affinity, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Config, CountTokens,
+    Embeddings, Key, Labels, Ledger, Log, LogFormat, Metrics, Provider, Redis, Responses, Retry,
+    Route, Rule, Savings, Server, SharedBy, Tenant, Traces, Uncertified,
 };
 
 pub(crate) use shape::closest;

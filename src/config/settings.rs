@@ -1,11 +1,13 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
 mod breakpoints;
+mod cache;
 mod cascade;
 mod ledger;
 mod resilience;
 mod watching;
 
 pub use breakpoints::Breakpoints;
+pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
 pub use ledger::Ledger;
 pub use resilience::{Breaker, Retry};
@@ -165,6 +167,8 @@ pub struct Tenant {
     pub tiers: Option<Vec<Tier>>,
     /// The models, as patterns over `provider:model`; absent means all.
     pub models: Option<Vec<String>>,
+    /// Whether its calls have to do with the prompt cache.
+    pub cache: bool,
 }
 
 /// What must not be left to a score. Conditions of different kinds must all hold; of one kind, one is enough.
@@ -218,19 +222,6 @@ pub enum SharedBy {
     Memory,
     /// The gateways that use the same Redis.
     Redis,
-}
-
-/// The exact prompt cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cache {
-    /// Whether there is one.
-    pub enabled: bool,
-    /// How much memory it may fill.
-    pub max_bytes: u64,
-    /// How long an answer is kept.
-    pub ttl: Duration,
-    /// Whether answers to requests with a temperature above 0 are kept too.
-    pub sampled: bool,
 }
 
 /// The answers of Responses that no provider keeps.
@@ -396,17 +387,6 @@ impl Default for Responses {
         }
     }
 }
-impl Default for Cache {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            max_bytes: 256 << 20,
-            ttl: Duration::from_secs(300),
-            sampled: false,
-        }
-    }
-}
-
 impl Default for Log {
     fn default() -> Self {
         Self {

@@ -136,9 +136,17 @@ impl Loaded {
         sheet.end("[labels]");
         let cache = &config.cache;
         sheet.row("cache", "enabled", cache.enabled);
+        sheet.row("cache", "store", quote(cache.store.as_str()));
         sheet.row("cache", "max_bytes", size(cache.max_bytes));
         sheet.row("cache", "ttl", duration(cache.ttl));
+        sheet.row("cache", "max_entry", size(cache.max_entry));
         sheet.row("cache", "sampled", cache.sampled);
+        sheet.row("cache", "tool_calls", cache.tool_calls);
+        sheet.row("cache", "coalesce", cache.coalesce);
+        if let Some(file) = &cache.file {
+            sheet.row("cache", "file", quote(file.display()));
+        }
+        sheet.row("cache", "max_disk_bytes", size(cache.max_disk_bytes));
         sheet.end("[cache]");
         let kept = &config.responses;
         sheet.row("responses", "max_bytes", size(kept.max_bytes));
@@ -287,6 +295,7 @@ impl Sheet<'_> {
                 "models",
                 tenant.models.as_deref().unwrap_or_default(),
             );
+            self.row(&path, "cache", tenant.cache);
             self.end(&format!("[tenants.{}]", key(name)));
         }
     }

@@ -5,7 +5,7 @@ mod cascade;
 pub(super) use cascade::Dollars;
 
 use super::{
-    settings::{LogFormat, Route, SharedBy},
+    settings::{CacheStore, LogFormat, Route, SharedBy},
     shape::closest,
     typed::{Complaint, Read},
 };
@@ -361,6 +361,20 @@ impl Read for SharedBy {
             _ => Err(Complaint::new(
                 "is not a store",
                 r#"write "memory" or "redis""#,
+            )),
+        }
+    }
+}
+
+impl Read for CacheStore {
+    fn read(value: &Value) -> Result<Self, Complaint> {
+        match value.as_str() {
+            Some("memory") => Ok(Self::Memory),
+            Some("disk") => Ok(Self::Disk),
+            Some("redis") => Ok(Self::Redis),
+            _ => Err(Complaint::new(
+                "is not a cache's store",
+                r#"write "memory", "disk" or "redis""#,
             )),
         }
     }

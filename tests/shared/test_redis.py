@@ -16,9 +16,11 @@ HARD = "Refactor the entire ingestion pipeline"
 
 
 class Redis(Process):
+    more = ()
+
     def __init__(self, port):
         libraries = {"LD_LIBRARY_PATH": os.environ["REDIS_LIBRARIES"]} if "REDIS_LIBRARIES" in os.environ else {}
-        command = [shutil.which("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--requirepass", PASSWORD]
+        command = [shutil.which("redis-server"), "--port", "0" if self.more else str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--requirepass", PASSWORD, *self.more]
         super().__init__(command, clean_environment(**libraries))
         self.port = port
         self.wait_port(port, 10)

@@ -18,6 +18,7 @@ pub(crate) use upstream::Upstream;
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
+    stack: Option<Stack>,
 }
 
 /// An answer, read to its end.
@@ -92,13 +93,24 @@ impl Gateway {
             limits,
             std::future::pending(),
         ));
-        Self::at(address)
+        let mut gateway = Self::at(address);
+        gateway.stack = Some(stack);
+        gateway
+    }
+
+    /// Writes down what waits to be written.
+    pub(crate) fn close(&self) {
+        self.stack.iter().for_each(Stack::close);
     }
 
     /// A client of what listens there.
     pub(crate) fn at(address: SocketAddr) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, client }
+        Self {
+            address,
+            client,
+            stack: None,
+        }
     }
 
     pub(crate) fn request(

@@ -106,7 +106,7 @@ impl Resolver<'_, '_> {
         Some(self.folder.join(self.take(path, typed)?))
     }
 
-    /// The gateway's folder among those that the XDG base directories are for.
+    /// Where files are where nobody says: the state folder of the XDG base directories.
     pub(super) fn state_folder(&mut self) -> Option<PathBuf> {
         let state = self.environment.get("XDG_STATE_HOME").map(PathBuf::from);
         let state = state.or_else(|| {
@@ -116,8 +116,7 @@ impl Resolver<'_, '_> {
         Some(state?.join("tierway"))
     }
 
-    /// Where model and labels are where nobody says: in the state folder of the XDG base directories. It is looked up for those alone who
-    /// have a cascade.
+    /// Where model and labels are where nobody says. It is looked up for those alone who have a cascade.
     pub(super) fn state_files(&mut self, config: &mut Config) {
         if !config.cascade.enabled {
             return;

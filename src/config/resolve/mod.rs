@@ -1,5 +1,6 @@
 //! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
 mod breakpoints;
+mod cache;
 mod cascade;
 mod ledger;
 mod providers;
@@ -13,9 +14,7 @@ use super::{
     environment::Environment,
     file,
     origin::{Origin, Problem},
-    settings::{
-        Cache, Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings, Server,
-    },
+    settings::{Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings, Server},
     shape::closest,
     typed::{Complaint, Named, Typed},
     values::{Dollars, Share, Size},
@@ -109,6 +108,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
         }
         self.state_files(&mut config);
         self.ledger_files(&mut config);
+        self.cache_file(&mut config);
         self.check_small(&config);
         self.check_labels(&config);
         self.check_redis(&config);
@@ -262,22 +262,6 @@ impl<'a, 'e> Resolver<'a, 'e> {
             }
         }
         keys
-    }
-
-    fn cache(&mut self, typed: file::Cache) -> Cache {
-        let default = Cache::default();
-        Cache {
-            enabled: self
-                .take("cache.enabled", typed.enabled)
-                .unwrap_or(default.enabled),
-            max_bytes: self
-                .take("cache.max_bytes", typed.max_bytes)
-                .map_or(default.max_bytes, |size| size.0),
-            ttl: self.take("cache.ttl", typed.ttl).unwrap_or(default.ttl),
-            sampled: self
-                .take("cache.sampled", typed.sampled)
-                .unwrap_or(default.sampled),
-        }
     }
 
     fn responses(&mut self, typed: file::Responses) -> Responses {

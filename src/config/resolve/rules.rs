@@ -23,6 +23,9 @@ impl Resolver<'_, '_> {
             let tenant = Tenant {
                 tiers: self.take(&format!("{path}.tiers"), value.tiers),
                 models: self.take(&format!("{path}.models"), value.models),
+                cache: self
+                    .take(&format!("{path}.cache"), value.cache)
+                    .unwrap_or(true),
             };
             (name, tenant)
         });

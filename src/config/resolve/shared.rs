@@ -3,7 +3,7 @@ use super::{
     super::{
         file,
         origin::Origin,
-        settings::{Affinity, Config, Redis, SharedBy},
+        settings::{Affinity, CacheStore, Config, Redis, SharedBy},
     },
     Resolver,
 };
@@ -54,14 +54,19 @@ impl Resolver<'_, '_> {
 
     /// What is to be shared needs somebody who holds it.
     pub(super) fn check_redis(&mut self, config: &Config) {
-        let wanted = config.affinity.store == SharedBy::Redis;
-        if wanted && config.redis.url.is_none() && self.problems.is_empty() {
-            let origin = self.origins.get("affinity.store").cloned();
-            self.refuse(
-                origin.unwrap_or(Origin::Default),
-                "`affinity.store` is \"redis\", and there is none",
-                "add [redis] with url = \"redis://host:6379\"",
-            );
+        let cache = config.cache.enabled && config.cache.store == CacheStore::Redis;
+        for (wanted, path) in [
+            (config.affinity.store == SharedBy::Redis, "affinity.store"),
+            (cache, "cache.store"),
+        ] {
+            if wanted && config.redis.url.is_none() && self.problems.is_empty() {
+                let origin = self.origins.get(path).cloned();
+                self.refuse(
+                    origin.unwrap_or(Origin::Default),
+                    format!("`{path}` is \"redis\", and there is none"),
+                    "add [redis] with url = \"redis://host:6379\"",
+                );
+            }
         }
     }
 }

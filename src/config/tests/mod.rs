@@ -55,6 +55,7 @@ key_env = "BOB_KEY"
 [tenants.alice]
 tiers = ["simple", "complex"]
 models = ["local:*"]
+cache = false
 [rules.payments]
 enabled = false
 [rules.secrets]
@@ -111,9 +112,15 @@ delta = 0.2
 feedback_ttl = "2h"
 [cache]
 enabled = false
+store = "disk"
 max_bytes = 1000
 ttl = "250ms"
+max_entry = "2MiB"
 sampled = true
+tool_calls = true
+coalesce = false
+file = "/var/cache/tierway"
+max_disk_bytes = "3GiB"
 [responses]
 max_bytes = "1MiB"
 ttl = "1h"
