@@ -1,10 +1,16 @@
 //! What a predicate gets to see.
 use super::{
     Family, Judge,
+    checks::Checks,
     schemas::{Schema, Tools},
+    signals::Told,
 };
 use crate::{classify, learn::Vector};
-use std::{borrow::Cow, sync::OnceLock, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tierway_services::chat::{self, Answer, Logprob, ToolCall};
 
 /// A small model's answer that nobody has been shown: complete, or as much of it as has come.
@@ -29,6 +35,7 @@ pub struct Asked<'r> {
     tools: OnceLock<Tools>,
     schema: OnceLock<Option<Schema>>,
     judge: Option<&'r Judge>,
+    checks: Option<Arc<Checks>>,
 }
 
 // === impl Draft ===
@@ -108,6 +115,15 @@ impl<'a> Draft<'a> {
     pub fn judge(&self) -> Option<&'a Judge> {
         self.asked?.judge
     }
+    /// What is found out about it by asking further, where the layer [was](super::CascadeLayer::samples)
+    /// [told](super::CascadeLayer::verify) to: waits for it, and is the same however often it is asked. Nothing is known of a beginning.
+    pub async fn told(&self) -> Told {
+        let checks = self.asked.and_then(|asked| asked.checks.as_deref());
+        match checks.filter(|_| self.complete) {
+            Some(checks) => checks.told(self).await,
+            None => Told::default(),
+        }
+    }
     /// Lets `judge` look at what was read from the request.
     pub(super) fn asked<T>(&self, judge: impl FnOnce(&Asked<'_>) -> T) -> T {
         match self.asked {
@@ -131,12 +147,18 @@ impl<'r> Asked<'r> {
             tools: OnceLock::new(),
             schema: OnceLock::new(),
             judge: None,
+            checks: None,
         }
     }
     /// With a model that may be asked about drafts.
     #[must_use]
     pub const fn judged_by(mut self, judge: Option<&'r Judge>) -> Self {
         self.judge = judge;
+        self
+    }
+    /// With what is found out about drafts by asking further.
+    pub(super) fn checked_by(mut self, checks: Arc<Checks>) -> Self {
+        self.checks = Some(checks);
         self
     }
     /// See [`Draft::question`].

@@ -1,9 +1,6 @@
 //! A predicate that has seen labels of the deployment's own traffic, or starts without any.
 use super::{Confidence, Draft, Model, Sight, Sighted, Verdict, signals};
-use std::{
-    future::{Future, ready},
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Judges drafts by a [`Model`], which may be replaced while calls are under way.
 ///
@@ -60,9 +57,9 @@ impl Learned {
 }
 
 impl Confidence for Learned {
-    fn judge(&self, draft: &Draft<'_>) -> impl Future<Output = Verdict> + Send {
+    async fn judge(&self, draft: &Draft<'_>) -> Verdict {
+        let told = draft.told().await;
         let model = self.model();
-        let told = signals::Told::default();
         let vector = signals::see(draft, &told);
         let prior = signals::prior(draft, &told);
         let family = draft.family();
@@ -97,7 +94,7 @@ impl Confidence for Learned {
         if self.uncertified_defers && verdict.certified.is_none() {
             verdict = Verdict::new(0.0, "uncertified");
         }
-        ready(verdict)
+        verdict
     }
 }
 

@@ -63,7 +63,6 @@
 //!
 //! # Cancellation
 //! The inner call is dropped with the future; a comparison that has begun goes on.
-mod compare;
 mod pair;
 mod purse;
 mod service;

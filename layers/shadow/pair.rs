@@ -1,11 +1,8 @@
 //! The work beside a call: the big model's answer, and what the two show.
-use super::{
-    By, Call, Comparison, Event, Graded, Shared,
-    compare::{Shown, compare},
-    purse::Aside,
-};
+use super::{By, Call, Comparison, Event, Graded, Shared, purse::Aside};
 use crate::cascade::{
     Asked, Draft, Family, Sighted,
+    compare::{Shown, compare},
     signals::{self, Told},
 };
 use crate::{classify, wire};

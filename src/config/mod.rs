@@ -49,7 +49,7 @@ pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
     Affinity, Breakpoints, Cache, Cascade, CascadeTier, Config, CountTokens, Embeddings, Key,
     Labels, Log, LogFormat, Provider, Redis, Responses, Route, Rule, Savings, Server, SharedBy,
-    Tenant, Uncertified,
+    Tenant, Uncertified, Verify,
 };
 
 pub(crate) use shape::closest;

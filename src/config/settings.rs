@@ -3,7 +3,7 @@ mod breakpoints;
 mod cascade;
 
 pub use breakpoints::Breakpoints;
-pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
+pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
 
 use std::{
     borrow::Cow,
