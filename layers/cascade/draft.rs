@@ -8,7 +8,10 @@ use super::{
 use crate::{classify, learn::Vector};
 use std::{
     borrow::Cow,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tierway_services::chat::{self, Answer, Logprob, ToolCall};
@@ -36,6 +39,8 @@ pub struct Asked<'r> {
     schema: OnceLock<Option<Schema>>,
     judge: Option<&'r Judge>,
     checks: Option<Arc<Checks>>,
+    early: bool,
+    looked_at: AtomicUsize,
 }
 
 // === impl Draft ===
@@ -115,6 +120,29 @@ impl<'a> Draft<'a> {
     pub fn judge(&self) -> Option<&'a Judge> {
         self.asked?.judge
     }
+    /// Whether it may be, or might have been, kept for its beginning.
+    pub(super) fn is_early(&self) -> bool {
+        self.asked.is_some_and(|asked| asked.early)
+    }
+    /// How much of its text had come when this was last asked.
+    pub(super) fn looked_at(&self) -> usize {
+        let size = self.answer.text.len();
+        let asked = self.asked.map(|asked| &asked.looked_at);
+        asked.map_or(0, |at| at.fetch_max(size, Ordering::Relaxed))
+    }
+    /// A beginning of it.
+    pub(super) const fn begun<'b>(&self, beginning: &'b Answer) -> Draft<'b>
+    where
+        'a: 'b,
+    {
+        Draft {
+            answer: beginning,
+            request: self.request,
+            elapsed: self.elapsed,
+            complete: false,
+            asked: self.asked,
+        }
+    }
     /// What is found out about it by asking further, where the layer [was](super::CascadeLayer::samples)
     /// [told](super::CascadeLayer::verify) to: waits for it, and is the same however often it is asked. Nothing is known of a beginning.
     pub async fn told(&self) -> Told {
@@ -148,12 +176,20 @@ impl<'r> Asked<'r> {
             schema: OnceLock::new(),
             judge: None,
             checks: None,
+            early: false,
+            looked_at: AtomicUsize::new(0),
         }
     }
     /// With a model that may be asked about drafts.
     #[must_use]
     pub const fn judged_by(mut self, judge: Option<&'r Judge>) -> Self {
         self.judge = judge;
+        self
+    }
+    /// Whether a draft may be kept for its beginning.
+    #[must_use]
+    pub const fn early(mut self, early: bool) -> Self {
+        self.early = early;
         self
     }
     /// With what is found out about drafts by asking further.

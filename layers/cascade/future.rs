@@ -92,7 +92,7 @@ where
     M: Service<chat::Request, Response = chat::Response> + Clone + Send + 'static,
     M::Future: Send,
     M::Error: Send,
-    C: Confidence,
+    C: Confidence + Send + Sync + 'static,
 {
     let settings = &*shared.settings;
     EarlyHead::say(&req, CASCADE, HeaderValue::from_static("pending"));
@@ -110,7 +110,10 @@ where
         meanwhile.may_hedge(beside, shared.budget.clone(), after);
     }
     let (mut status, kept) = {
-        let asked = Asked::new(&req).judged_by(settings.judge.as_ref());
+        let early = pace.streams >= StreamMode::Prefix && req.body().facts().stream;
+        let asked = Asked::new(&req)
+            .judged_by(settings.judge.as_ref())
+            .early(early);
         let (samples, verify, most) = (
             settings.samples,
             settings.verify.clone(),
@@ -121,7 +124,7 @@ where
         meanwhile.beside(checks.clone());
         let asked = asked.checked_by(checks.clone());
         let arm = DraftArm {
-            confidence: &*shared.confidence,
+            confidence: &shared.confidence,
             settings,
             mode: pace.streams,
             asked: &asked,

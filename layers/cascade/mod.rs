@@ -67,6 +67,7 @@
 //!
 //! # Cancellation
 //! The arms at work are dropped with the future.
+mod beginnings;
 mod certify;
 mod checks;
 mod combine;
@@ -90,6 +91,7 @@ mod stay;
 mod vetoes;
 
 pub use self::{
+    beginnings::{Beginning, LENGTHS},
     certify::{
         Certificate, Label, Promise, Shortfall, binomial_cdf, certify, even_grid, harm_bound,
         labels_needed, least_deferred, quantile_grid,

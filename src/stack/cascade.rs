@@ -80,7 +80,7 @@ pub(super) fn cascade(
     let verify = verify.map(|by| {
         let model = ServiceBuilder::new()
             .layer(RetargetLayer::new(by.clone()))
-            .service(dispatch.clone());
+            .service(leaf.clone());
         Judge::new(model)
     });
     let mut layer = CascadeLayer::new(arm, learned.vetoed_by(Vetoes::default()))
