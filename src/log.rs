@@ -75,6 +75,8 @@ pub fn call(record: &CallRecord<'_>) {
         cascade_certified = cascade
             .and_then(|c| c.certified)
             .map(|(alpha, delta)| format!("{alpha}/{delta}")),
+        cascade_agreement = cascade.and_then(|c| c.agreement),
+        cascade_p_true = cascade.and_then(|c| c.p_true),
         cascade_hedged = cascade.map(|c| c.hedged),
         small_ms = cascade.map(|c| millis(c.small)),
         big_ms = cascade.map(|c| millis(c.big)),

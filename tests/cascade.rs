@@ -149,6 +149,30 @@ async fn a_tools_call_is_held_to_its_schema() {
 }
 
 #[tokio::test]
+async fn further_answers_and_a_verdict_are_asked_for_and_told() {
+    let up = Upstream::start().await;
+    let gw = gateway(
+        &up,
+        "tool-draft",
+        "samples = 2\nverify = \"small\"\nthreshold = 0.1\n",
+    )
+    .await;
+    for (path, dialect) in &PATHS[..2] {
+        for stream in [false, true] {
+            let before = up.seen().len();
+            let answer = gw.post(path, &ask(*dialect, stream, Some("command"))).await;
+            sound(*dialect, stream, &answer);
+            let header = answer.header("x-tierway-cascade");
+            assert!(
+                header.starts_with("accepted; ") && header.contains("; agreement=1.00"),
+                "{header}"
+            );
+            assert_eq!(up.seen().len() - before, 4);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_silent_draft_is_given_up_and_hung_up_on() {
     let up = Upstream::start().await;
     let gw = gateway(

@@ -65,6 +65,14 @@ impl<A: Confidence + Sync, B: Confidence + Sync> Confidence for And<A, B> {
         let first = self.first.judge_prefix(draft)?;
         Some(lower(first, self.second.judge_prefix(draft)?))
     }
+    fn vetoed(&self, draft: &Draft<'_>) {
+        self.first.vetoed(draft);
+        self.second.vetoed(draft);
+    }
+    fn committed(&self, draft: &Draft<'_>) {
+        self.first.committed(draft);
+        self.second.committed(draft);
+    }
 }
 
 // === impl Vetoed ===
@@ -79,16 +87,26 @@ impl<A: Confidence + Sync, B: Confidence + Sync> Confidence for Vetoed<A, B> {
     async fn judge(&self, draft: &Draft<'_>) -> Verdict {
         let veto = self.veto.judge(draft).await;
         if veto.confidence <= 0.0 {
+            self.judge.vetoed(draft);
             return veto;
         }
         self.judge.judge(draft).await
     }
     fn reject_prefix(&self, draft: &Draft<'_>) -> Option<&'static str> {
         let veto = self.veto.reject_prefix(draft);
+        if veto.is_some() {
+            self.judge.vetoed(draft);
+        }
         veto.or_else(|| self.judge.reject_prefix(draft))
     }
     fn judge_prefix(&self, draft: &Draft<'_>) -> Option<Verdict> {
         self.judge.judge_prefix(draft)
+    }
+    fn vetoed(&self, draft: &Draft<'_>) {
+        self.judge.vetoed(draft);
+    }
+    fn committed(&self, draft: &Draft<'_>) {
+        self.judge.committed(draft);
     }
 }
 

@@ -65,6 +65,16 @@ pub trait Confidence {
         None
     }
 
+    /// Hears of a draft, or the beginning of one, that another predicate has [vetoed](Self::vetoed_by): it will not be asked about it.
+    fn vetoed(&self, draft: &Draft<'_>) {
+        let _ = draft;
+    }
+
+    /// Hears of the whole of a draft whose beginning was kept.
+    fn committed(&self, draft: &Draft<'_>) {
+        let _ = draft;
+    }
+
     /// Sure only where both are: `other` is asked where this one is not already certain of the contrary (confidence 0), and the lower
     /// verdict stands.
     fn and<C: Confidence>(self, other: C) -> super::And<Self, C>

@@ -1,10 +1,19 @@
 //! What a predicate gets to see.
 use super::{
     Family, Judge,
+    checks::Checks,
     schemas::{Schema, Tools},
+    signals::Told,
 };
 use crate::{classify, learn::Vector};
-use std::{borrow::Cow, sync::OnceLock, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tierway_services::chat::{self, Answer, Logprob, ToolCall};
 
 /// A small model's answer that nobody has been shown: complete, or as much of it as has come.
@@ -29,6 +38,9 @@ pub struct Asked<'r> {
     tools: OnceLock<Tools>,
     schema: OnceLock<Option<Schema>>,
     judge: Option<&'r Judge>,
+    checks: Option<Arc<Checks>>,
+    early: bool,
+    looked_at: AtomicUsize,
 }
 
 // === impl Draft ===
@@ -108,6 +120,38 @@ impl<'a> Draft<'a> {
     pub fn judge(&self) -> Option<&'a Judge> {
         self.asked?.judge
     }
+    /// Whether it may be, or might have been, kept for its beginning.
+    pub(super) fn is_early(&self) -> bool {
+        self.asked.is_some_and(|asked| asked.early)
+    }
+    /// How much of its text had come when this was last asked.
+    pub(super) fn looked_at(&self) -> usize {
+        let size = self.answer.text.len();
+        let asked = self.asked.map(|asked| &asked.looked_at);
+        asked.map_or(0, |at| at.fetch_max(size, Ordering::Relaxed))
+    }
+    /// A beginning of it.
+    pub(super) const fn begun<'b>(&self, beginning: &'b Answer) -> Draft<'b>
+    where
+        'a: 'b,
+    {
+        Draft {
+            answer: beginning,
+            request: self.request,
+            elapsed: self.elapsed,
+            complete: false,
+            asked: self.asked,
+        }
+    }
+    /// What is found out about it by asking further, where the layer [was](super::CascadeLayer::samples)
+    /// [told](super::CascadeLayer::verify) to: waits for it, and is the same however often it is asked. Nothing is known of a beginning.
+    pub async fn told(&self) -> Told {
+        let checks = self.asked.and_then(|asked| asked.checks.as_deref());
+        match checks.filter(|_| self.complete) {
+            Some(checks) => checks.told(self).await,
+            None => Told::default(),
+        }
+    }
     /// Lets `judge` look at what was read from the request.
     pub(super) fn asked<T>(&self, judge: impl FnOnce(&Asked<'_>) -> T) -> T {
         match self.asked {
@@ -131,12 +175,26 @@ impl<'r> Asked<'r> {
             tools: OnceLock::new(),
             schema: OnceLock::new(),
             judge: None,
+            checks: None,
+            early: false,
+            looked_at: AtomicUsize::new(0),
         }
     }
     /// With a model that may be asked about drafts.
     #[must_use]
     pub const fn judged_by(mut self, judge: Option<&'r Judge>) -> Self {
         self.judge = judge;
+        self
+    }
+    /// Whether a draft may be kept for its beginning.
+    #[must_use]
+    pub const fn early(mut self, early: bool) -> Self {
+        self.early = early;
+        self
+    }
+    /// With what is found out about drafts by asking further.
+    pub(super) fn checked_by(mut self, checks: Arc<Checks>) -> Self {
+        self.checks = Some(checks);
         self
     }
     /// See [`Draft::question`].

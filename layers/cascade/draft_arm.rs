@@ -1,14 +1,14 @@
 //! The small model at work: its answer is held back and read as it arrives.
 use super::{
-    Asked, Confidence, Draft, StreamMode, Verdict,
+    Asked, Confidence, Draft, Sight, StreamMode, Verdict,
     hedge::{Late, Meanwhile},
-    recorded::Recorded,
+    recorded::{Follower, Recorded},
     settings::Settings,
 };
 use crate::wire;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 use tierway_services::{
     chat::{self, Answer, Logprobs, Reply, Role},
     translate::{self, AnswerReader},
@@ -41,7 +41,7 @@ impl From<Late> for Drafted {
 
 /// One draft, and who looks at it.
 pub(super) struct DraftArm<'a, C> {
-    pub(super) confidence: &'a C,
+    pub(super) confidence: &'a Arc<C>,
     pub(super) settings: &'a Settings,
     pub(super) mode: StreamMode,
     pub(super) asked: &'a Asked<'a>,
@@ -49,7 +49,7 @@ pub(super) struct DraftArm<'a, C> {
     pub(super) start: Instant,
 }
 
-impl<C: Confidence> DraftArm<'_, C> {
+impl<C: Confidence + Send + Sync + 'static> DraftArm<'_, C> {
     pub(super) async fn draft<S, M>(&self, small: M, meanwhile: &mut Meanwhile<S>) -> Drafted
     where
         S: Service<chat::Request, Response = chat::Response> + Clone,
@@ -138,7 +138,13 @@ impl<C: Confidence> DraftArm<'_, C> {
             match self.look(reader.answer(), meanwhile) {
                 None => {}
                 Some((verdict, true)) => {
-                    let body = Reply::stream(Recorded::new(held, Some(body)));
+                    // Somebody wants to know what becomes of it.
+                    let follower = self.req.extensions().get::<Sight>().map(|_| {
+                        let confidence = self.confidence.clone();
+                        let (logprobs, req) = (logprobs.clone(), self.req.clone());
+                        Follower::new(reader, logprobs, confidence, req, self.start)
+                    });
+                    let body = Reply::stream(Recorded::new(held, Some(body), follower));
                     let res = chat::Response::from_parts(head, body);
                     return Ok(Drafted::Committed(verdict, res));
                 }
@@ -150,7 +156,7 @@ impl<C: Confidence> DraftArm<'_, C> {
             return Ok(FAILED);
         }
         reader.extend_logprobs(logprobs.take());
-        let body = Reply::stream(Recorded::new(held, None));
+        let body = Reply::stream(Recorded::new(held, None, None));
         let res = chat::Response::from_parts(head, body);
         Ok(Drafted::Whole(reader.into_answer(), res))
     }

@@ -82,6 +82,15 @@ fn offers_choices(question: &str) -> bool {
     ['A', 'B', 'C'].into_iter().all(marked)
 }
 
+/// Whether the answer to `question` is to hold code: also where tools are on offer, which an answer in words does not use.
+pub(super) fn wants_code(family: Family, question: &str) -> bool {
+    match family {
+        Family::Code => true,
+        Family::Tool => shows_code(question),
+        _ => false,
+    }
+}
+
 fn shows_code(question: &str) -> bool {
     const WORDS: &[&str] = &[
         "function",

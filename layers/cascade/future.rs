@@ -1,6 +1,7 @@
 //! The story of one call: the draft, the verdict, and what follows.
 use super::{
     Asked, Confidence, Draft, Shared, StreamMode, Verdict,
+    checks::Checks,
     draft_arm::{DraftArm, Drafted},
     hedge::Meanwhile,
 };
@@ -11,6 +12,7 @@ use std::{
     fmt::{self, Write},
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -87,8 +89,10 @@ pub(super) async fn tell<S, M, C>(
 ) -> Result<chat::Response, S::Error>
 where
     S: Service<chat::Request, Response = chat::Response> + Clone,
-    M: Service<chat::Request, Response = chat::Response>,
-    C: Confidence,
+    M: Service<chat::Request, Response = chat::Response> + Clone + Send + 'static,
+    M::Future: Send,
+    M::Error: Send,
+    C: Confidence + Send + Sync + 'static,
 {
     let settings = &*shared.settings;
     EarlyHead::say(&req, CASCADE, HeaderValue::from_static("pending"));
@@ -106,9 +110,21 @@ where
         meanwhile.may_hedge(beside, shared.budget.clone(), after);
     }
     let (mut status, kept) = {
-        let asked = Asked::new(&req).judged_by(settings.judge.as_ref());
+        let early = pace.streams >= StreamMode::Prefix && req.body().facts().stream;
+        let asked = Asked::new(&req)
+            .judged_by(settings.judge.as_ref())
+            .early(early);
+        let (samples, verify, most) = (
+            settings.samples,
+            settings.verify.clone(),
+            settings.max_draft,
+        );
+        let checks = Checks::new(&small, &req, || asked.family(), samples, verify, most);
+        let checks = Arc::new(checks);
+        meanwhile.beside(checks.clone());
+        let asked = asked.checked_by(checks.clone());
         let arm = DraftArm {
-            confidence: &*shared.confidence,
+            confidence: &shared.confidence,
             settings,
             mode: pace.streams,
             asked: &asked,
@@ -116,7 +132,7 @@ where
             start,
         };
         let mut drafted = arm.draft(small, &mut meanwhile).await;
-        let mut verdict = None;
+        let (mut verdict, drafted_at) = (None, start.elapsed());
         if let Drafted::Whole(answer, _) = &drafted {
             let draft = Draft::new(answer, &req, start.elapsed()).with(&asked);
             match meanwhile.wait(shared.confidence.judge(&draft)).await {
@@ -124,7 +140,13 @@ where
                 Err(late) => drafted = late.into(),
             }
         }
-        decide(drafted, verdict, settings.threshold)
+        // Whatever of it is still under way is hung up on.
+        meanwhile.unchecked();
+        let (mut status, kept) = decide(drafted, verdict, settings.threshold);
+        let told = checks.found();
+        (status.agreement, status.p_true) = (told.agreement, told.p_true);
+        status.judging = start.elapsed() - drafted_at;
+        (status, kept)
     };
     status.small = start.elapsed();
     status.hedged = meanwhile.asked_at.is_some();
@@ -178,7 +200,7 @@ fn decide(
     (status, res.filter(|_| accepted))
 }
 
-/// `accepted; confidence=0.97; threshold=0.85; reason=no_veto; certified=no`.
+/// `accepted; confidence=0.97; threshold=0.85; reason=no_veto; certified=no`, and what was found out by asking further.
 fn header(status: &CascadeStatus) -> HeaderValue {
     let mut value = status.outcome().to_owned();
     // Writing to a `String` cannot fail.
@@ -193,6 +215,11 @@ fn header(status: &CascadeStatus) -> HeaderValue {
             None => write!(value, "; certified=no"),
         };
     }
+    for (name, told) in [("agreement", status.agreement), ("p_true", status.p_true)] {
+        if let Some(told) = told {
+            let _ = write!(value, "; {name}={told:.2}");
+        }
+    }
     header_value(format_args!("{value}"))
 }
 
@@ -201,6 +228,6 @@ fn header(status: &CascadeStatus) -> HeaderValue {
 pub(super) fn timeless(status: &CascadeStatus) -> CascadeStatus {
     let mut status = status.clone();
     let none = std::time::Duration::ZERO;
-    (status.small, status.big, status.total) = (none, none, none);
+    (status.small, status.judging, status.big, status.total) = (none, none, none, none);
     status
 }

@@ -1,4 +1,5 @@
 //! Starting the big model beside the small one, and waiting for both.
+use super::checks::Checks;
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
@@ -71,6 +72,8 @@ pub(super) struct Meanwhile<S: Service<chat::Request>> {
     budget: Budget,
     deadline: Option<Pin<Box<Sleep>>>,
     hedge_at: Option<Pin<Box<Sleep>>>,
+    /// Further answers of the small one.
+    checks: Option<Arc<Checks>>,
     /// What the big model would be asked.
     req: Option<chat::Request>,
     pub(super) asked_at: Option<Instant>,
@@ -96,6 +99,7 @@ where
             budget: Budget::new(0.0),
             deadline: deadline.map(after),
             hedge_at: None,
+            checks: None,
             req: None,
             asked_at: None,
         }
@@ -112,6 +116,16 @@ where
         self.hedge_at = after.map(wait);
         self.budget = budget;
         self.req = Some(req);
+    }
+
+    /// Further answers of the small model are under way, too.
+    pub(super) fn beside(&mut self, checks: Arc<Checks>) {
+        self.checks = Some(checks);
+    }
+
+    /// Nobody waits for further answers any more.
+    pub(super) fn unchecked(&mut self) {
+        self.checks = None;
     }
 
     /// Starts the big model now, if it may.
@@ -132,6 +146,9 @@ where
             // First what is waited for: what has arrived is not late.
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
+            }
+            if let Some(checks) = &self.checks {
+                let _ = checks.poll(cx);
             }
             if expired(&mut self.deadline, cx) {
                 return Poll::Ready(Err(Late));

@@ -1,9 +1,6 @@
 //! A predicate that has seen labels of the deployment's own traffic, or starts without any.
-use super::{Confidence, Draft, Model, Sight, Sighted, Verdict, signals};
-use std::{
-    future::{Future, ready},
-    sync::{Arc, PoisonError, RwLock},
-};
+use super::{Beginning, Confidence, Draft, Family, Model, Sight, Sighted, Verdict, signals};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Judges drafts by a [`Model`], which may be replaced while calls are under way.
 ///
@@ -49,6 +46,10 @@ impl Learned {
         *self.model.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
     }
 
+    fn is_early(&self, draft: &Draft<'_>, family: Family) -> bool {
+        draft.is_early() && self.model().early_of(family).is_some()
+    }
+
     /// The model that judges now.
     #[must_use]
     pub fn model(&self) -> Arc<Model> {
@@ -60,13 +61,14 @@ impl Learned {
 }
 
 impl Confidence for Learned {
-    fn judge(&self, draft: &Draft<'_>) -> impl Future<Output = Verdict> + Send {
+    async fn judge(&self, draft: &Draft<'_>) -> Verdict {
+        let told = draft.told().await;
         let model = self.model();
-        let told = signals::Told::default();
         let vector = signals::see(draft, &told);
         let prior = signals::prior(draft, &told);
         let family = draft.family();
-        let operating = model.operating_of(family);
+        let early = model.early_of(family).filter(|_| draft.is_early());
+        let operating = early.map(|(o, _)| o).or_else(|| model.operating_of(family));
         // A threshold that was calibrated is on the scale of the score; one that was configured is a probability.
         let confidence = match operating {
             Some(_) => model.score(&vector, prior, family),
@@ -85,19 +87,69 @@ impl Confidence for Learned {
                 verdict = verdict.certified(promise.alpha(), promise.delta());
             }
         }
-        if let Some(sight) = draft.request().extensions().get::<Sight>() {
+        if let Some(sight) = Sight::of(draft) {
             sight.set(Sighted {
                 answer: draft.answer().clone(),
                 vector,
                 prior,
                 family,
                 confidence,
+                vetoed: false,
+                early: early.is_some(),
             });
         }
         if self.uncertified_defers && verdict.certified.is_none() {
             verdict = Verdict::new(0.0, "uncertified");
         }
-        ready(verdict)
+        verdict
+    }
+
+    fn judge_prefix(&self, draft: &Draft<'_>) -> Option<Verdict> {
+        let model = self.model();
+        let family = draft.family();
+        let (operating, promise) = model.early_of(family)?;
+        let early = model.early()?;
+        // Each length once, whenever more than that has come: as they were certified.
+        let new = Beginning::from(draft, draft.looked_at());
+        let scores = new.iter().map(|b| early.score(&b.vector, b.prior, family));
+        let best = scores.reduce(f64::max)?;
+        let verdict = Verdict::new(best, "beginning").with_threshold(operating.threshold);
+        Some(verdict.certified(promise.alpha(), promise.delta()))
+    }
+
+    fn vetoed(&self, draft: &Draft<'_>) {
+        let Some(sight) = Sight::of(draft) else {
+            return;
+        };
+        let family = draft.family();
+        sight.set(Sighted {
+            answer: draft.answer().clone(),
+            // That of the question, which is not the draft's fault.
+            vector: draft.asked(|asked| asked.vector().cloned().unwrap_or_default()),
+            prior: 0.0,
+            family,
+            confidence: 0.0,
+            vetoed: true,
+            early: self.is_early(draft, family),
+        });
+    }
+
+    fn committed(&self, draft: &Draft<'_>) {
+        let Some(sight) = Sight::of(draft) else {
+            return;
+        };
+        let (family, told) = (draft.family(), signals::Told::default());
+        let vector = signals::see(draft, &told);
+        let prior = signals::prior(draft, &told);
+        sight.set(Sighted {
+            confidence: self.model().score(&vector, prior, family),
+            answer: draft.answer().clone(),
+            vector,
+            prior,
+            family,
+            vetoed: false,
+            early: true,
+        });
     }
 }
 

@@ -67,8 +67,11 @@
 //!
 //! # Cancellation
 //! The arms at work are dropped with the future.
+mod beginnings;
 mod certify;
+mod checks;
 mod combine;
+pub(crate) mod compare;
 mod confidence;
 mod draft;
 mod draft_arm;
@@ -88,6 +91,7 @@ mod stay;
 mod vetoes;
 
 pub use self::{
+    beginnings::{Beginning, LENGTHS},
     certify::{
         Certificate, Label, Promise, Shortfall, binomial_cdf, certify, even_grid, harm_bound,
         labels_needed, least_deferred, quantile_grid,
@@ -229,6 +233,20 @@ impl<M, C> CascadeLayer<M, C> {
     #[must_use]
     pub fn judge(self, judge: Judge) -> Self {
         self.set(|s| s.judge = Some(judge))
+    }
+
+    /// How many further answers the small model is asked for beside each draft whose answers can be compared (calls, JSON, choices,
+    /// numbers): the share that says the same is what [`Draft::told`] tells. None by default, ten at the most. They cost as much as so many
+    /// drafts, and are warm where the request is cold.
+    #[must_use]
+    pub fn samples(self, samples: u32) -> Self {
+        self.set(|s| s.samples = samples.min(checks::MOST_SAMPLES))
+    }
+
+    /// Who is asked whether a draft that nothing is plainly wrong with is right; nobody by default. The small model itself is the usual one.
+    #[must_use]
+    pub fn verify(self, by: Option<Judge>) -> Self {
+        self.set(|s| s.verify = by)
     }
 
     /// For how many calls a [`Session`] stays with the big model after it had to answer; 3 by default. Calls without one do not.

@@ -37,6 +37,7 @@ pub struct Model {
     operating: BTreeMap<&'static str, Operating>,
     labels: usize,
     revision: u64,
+    early: Option<Box<Self>>,
 }
 
 /// Where a family's drafts are kept, and what is promised of those that are.
@@ -98,6 +99,7 @@ impl Model {
             operating: BTreeMap::new(),
             labels: labels.len(),
             revision: 0,
+            early: None,
         }
     }
 
@@ -108,6 +110,27 @@ impl Model {
             heads.contrast = contrast;
         }
         self
+    }
+
+    /// With this model of [beginnings](super::Beginning). Its operating points are those of drafts that may be kept for their beginnings:
+    /// such a draft is kept as soon as a beginning of it, or all of it, reaches the threshold.
+    #[must_use]
+    pub fn with_early(mut self, early: Option<Self>) -> Self {
+        self.early = early.map(Box::new);
+        self
+    }
+
+    /// The model of beginnings, where there is one.
+    #[must_use]
+    pub fn early(&self) -> Option<&Self> {
+        self.early.as_deref()
+    }
+
+    /// Where drafts of this family that may be kept for their beginnings are kept, if that is certified.
+    #[must_use]
+    pub fn early_of(&self, family: Family) -> Option<(Operating, Promise)> {
+        let operating = self.early.as_ref()?.operating_of(family)?;
+        Some((operating, operating.certified?))
     }
 
     /// With this operating point for a family.
@@ -218,12 +241,21 @@ impl Model {
             sections.push(format!("contrast {}", heads.contrast));
             sections.extend(heads.small.iter().chain(&heads.big).map(Head::to_text));
         }
-        sections.join(NEXT)
+        let mut text = sections.join(NEXT);
+        if let Some(early) = &self.early {
+            text += EARLY;
+            text += &early.to_text();
+        }
+        text
     }
 
     /// Reads what [`Model::to_text`] wrote; `None` where it is not that, or was written by a version whose numbers mean something else.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
+        let (text, early) = match text.split_once(EARLY) {
+            Some((text, early)) => (text, Some(Box::new(Self::from_text(early)?))),
+            None => (text, None),
+        };
         let mut sections = text.split(NEXT).peekable();
         let mut counts = sections.next()?.strip_prefix(VERSION)?.split_whitespace();
         let labels = counts.next()?.parse().ok()?;
@@ -267,6 +299,7 @@ impl Model {
             operating,
             labels,
             revision,
+            early,
         })
     }
 }
@@ -274,6 +307,8 @@ impl Model {
 /// Moves with whatever changes what a number or a bucket means.
 const VERSION: &str = "tierway-cascade-model 1";
 const NEXT: &str = "\n--\n";
+/// Before the model of beginnings.
+const EARLY: &str = "\n==\n";
 
 #[cfg(test)]
 mod tests {
@@ -326,12 +361,15 @@ mod tests {
         let model = Model::learn(&labels, 10.0, 0.5)
             .operating(Family::Math, operating)
             .with_revision(3);
+        let model = model.clone().with_early(Some(model));
         let read = Model::from_text(&model.to_text()).unwrap();
         assert_eq!(
             (read.labels(), read.operating_of(Family::Math)),
             (60, Some(operating))
         );
         assert_eq!(read.revision(), 3);
+        let (early, _) = read.early_of(Family::Math).unwrap();
+        assert_eq!((early, read.early().unwrap().labels()), (operating, 60));
         let gone = read.clone().uncertified(Family::Math);
         let left = gone.operating_of(Family::Math).unwrap();
         assert_eq!((left.threshold, left.certified), (0.625, None));

@@ -31,6 +31,8 @@ pub(super) struct Settings {
     pub(super) max_draft: usize,
     pub(super) logprobs: bool,
     pub(super) judge: Option<Judge>,
+    pub(super) samples: u32,
+    pub(super) verify: Option<Judge>,
     pub(super) hedge_after: f64,
     pub(super) hedge_below: f64,
     pub(super) every: Pace,
@@ -114,6 +116,8 @@ impl Default for Settings {
             max_draft: 4 * 1024 * 1024,
             logprobs: true,
             judge: None,
+            samples: 0,
+            verify: None,
             hedge_after: 0.5,
             hedge_below: 0.5,
             every: Pace::default(),
@@ -170,6 +174,8 @@ impl fmt::Debug for Settings {
             .field("skip_when", &self.skip_when.is_some())
             .field("max_draft", &self.max_draft)
             .field("logprobs", &self.logprobs)
+            .field("samples", &self.samples)
+            .field("verify", &self.verify)
             .field("every", &self.every)
             .field("each", &self.each)
             .finish_non_exhaustive()

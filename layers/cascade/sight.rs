@@ -1,5 +1,5 @@
 //! What a predicate saw of a draft, for whoever stands above the cascade.
-use super::Family;
+use super::{Draft, Family};
 use crate::learn::Vector;
 use std::sync::{Arc, Mutex, PoisonError};
 use tierway_services::chat::Answer;
@@ -24,9 +24,17 @@ pub struct Sighted {
     pub family: Family,
     /// The confidence in it, from 0 to 1.
     pub confidence: f64,
+    /// Whether another predicate has vetoed it, so that nothing was seen of it but the question, and the answer or what had come of it.
+    pub vetoed: bool,
+    /// Whether it could be kept for its beginning.
+    pub early: bool,
 }
 
 impl Sight {
+    /// The place that somebody laid into the request of this draft.
+    pub(super) fn of<'d>(draft: &Draft<'d>) -> Option<&'d Self> {
+        draft.request().extensions().get()
+    }
     pub(super) fn set(&self, seen: Sighted) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }

@@ -1,3 +1,4 @@
+mod checks;
 mod leaks;
 mod model;
 mod streams;

@@ -63,7 +63,6 @@
 //!
 //! # Cancellation
 //! The inner call is dropped with the future; a comparison that has begun goes on.
-mod compare;
 mod pair;
 mod purse;
 mod service;
@@ -75,7 +74,7 @@ mod tests;
 pub use self::service::{Shadow, ShadowLayer};
 
 use crate::{
-    cascade::{Family, Judge},
+    cascade::{Beginning, Family, Judge},
     classify::Seen,
     learn::Vector,
 };
@@ -114,6 +113,10 @@ pub struct Call {
     pub drafted: bool,
     /// Whether the draft was the answer.
     pub accepted: bool,
+    /// Whether the draft was vetoed: never kept whole, whatever the confidence.
+    pub vetoed: bool,
+    /// Whether it could be kept for its beginning.
+    pub early: bool,
     /// With which probability a call like this is compared; `None` where this one is not part of the even sample.
     pub propensity: Option<f64>,
 }
@@ -139,7 +142,7 @@ impl Graded {
 }
 
 /// What came of comparing two answers.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// By what it was found.
     pub by: By,
@@ -149,6 +152,8 @@ pub struct Comparison {
     pub small: Option<Usage>,
     /// The tokens of the big model's.
     pub big: Option<Usage>,
+    /// What is seen of the beginnings of the small model's answer.
+    pub beginnings: Vec<Beginning>,
 }
 
 /// By what two answers were compared.

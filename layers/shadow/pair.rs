@@ -1,11 +1,8 @@
 //! The work beside a call: the big model's answer, and what the two show.
-use super::{
-    By, Call, Comparison, Event, Graded, Shared,
-    compare::{Shown, compare},
-    purse::Aside,
-};
+use super::{By, Call, Comparison, Event, Graded, Shared, purse::Aside};
 use crate::cascade::{
-    Asked, Draft, Family, Sighted,
+    Asked, Beginning, Draft, Family, Sighted,
+    compare::{Shown, compare},
     signals::{self, Told},
 };
 use crate::{classify, wire};
@@ -74,6 +71,8 @@ impl Kept {
             tier: Tier::of(&self.req),
             drafted: true,
             accepted,
+            vetoed: seen.vetoed,
+            early: seen.early,
             propensity: None,
         }
     }
@@ -88,6 +87,8 @@ impl Kept {
             prior: 0.0,
             family: Family::of(&self.req, ""),
             confidence: 0.0,
+            vetoed: false,
+            early: false,
         };
         let mut call = self.call(&seen, false, false);
         call.drafted = false;
@@ -104,8 +105,16 @@ impl Kept {
             prior: signals::prior(&draft, &told),
             family: draft.family(),
             confidence: 0.0,
+            vetoed: false,
+            early: false,
             answer,
         }
+    }
+
+    /// What is seen of the beginnings of an answer.
+    pub(super) fn beginnings(&self, answer: &Answer) -> Vec<Beginning> {
+        let asked = Asked::new(&self.req);
+        Beginning::all(&Draft::new(answer, &self.req, Duration::ZERO).with(&asked))
     }
 
     /// An answer in the dialect of the request, from all of its body.
@@ -194,6 +203,7 @@ async fn compared(shared: &Shared, kept: &Kept, call: Arc<Call>, small: &Answer,
         quality,
         small: small.usage,
         big: big.usage,
+        beginnings: kept.beginnings(small),
     };
     (shared.hear)(Event::Compared(call, comparison));
 }

@@ -1,5 +1,5 @@
 use super::{
-    Event, Shared, Task,
+    By, Comparison, Event, Shared, Task,
     pair::{self, Kept, coin},
     purse::Purse,
     tee::Tee,
@@ -152,6 +152,12 @@ where
                     accepted(shared, big, kept, seen);
                     res
                 }
+                // It was kept for its beginning, and the rest is on its way.
+                (Outcome::Accepted, None) => committed(shared, big, kept, sight, res).await,
+                (Outcome::Deferred { .. }, Some(seen)) if seen.vetoed => {
+                    vetoed(&shared, &kept, &seen);
+                    res
+                }
                 (Outcome::Deferred { always }, Some(seen)) => {
                     deferred(shared, kept, seen, always, res).await
                 }
@@ -225,6 +231,47 @@ where
             seen.answer,
             aside,
         )));
+    }
+}
+
+/// The small model's answer is the caller's, of which only a beginning has been seen.
+async fn committed<B>(
+    shared: Shared,
+    big: B,
+    kept: Kept,
+    sight: Sight,
+    res: chat::Response,
+) -> chat::Response
+where
+    B: Service<chat::Request, Response = chat::Response> + Send + 'static,
+    B::Future: Send,
+    B::Error: Send,
+{
+    let most = shared.most;
+    let then = move |_| {
+        if let Some(seen) = sight.take() {
+            accepted(shared, big, kept, seen);
+        }
+    };
+    read_along(res, most, Box::new(then)).await
+}
+
+/// A draft that is plainly broken: of the whole nothing is to be learned, but it had beginnings that may have looked well.
+fn vetoed(shared: &Shared, kept: &Kept, seen: &Sighted) {
+    let mut call = kept.call(seen, true, false);
+    let falls = coin() < shared.share && claim(shared, kept).is_ok_and(returned);
+    call.propensity = falls.then_some(shared.share);
+    let call = Arc::new(call);
+    (shared.hear)(Event::Judged(call.clone()));
+    if falls {
+        let comparison = Comparison {
+            by: By::Nobody,
+            quality: None,
+            small: seen.answer.usage,
+            big: None,
+            beginnings: kept.beginnings(&seen.answer),
+        };
+        (shared.hear)(Event::Compared(call, comparison));
     }
 }
 

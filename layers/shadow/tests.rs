@@ -75,7 +75,7 @@ impl Heard {
     fn compared(&self) -> Vec<(bool, Option<f64>, Comparison)> {
         let events = self.events.lock().unwrap();
         let compared = events.iter().filter_map(|event| match event {
-            Event::Compared(call, c) => Some((call.accepted, call.propensity, *c)),
+            Event::Compared(call, c) => Some((call.accepted, call.propensity, c.clone())),
             _ => None,
         });
         compared.collect()
@@ -120,10 +120,11 @@ async fn a_kept_draft_is_compared_after_the_caller_has_it() {
         "nobody waits for it"
     );
     heard.done().await;
-    let [(accepted, propensity, comparison)] = heard.compared()[..] else {
+    let compared = heard.compared();
+    let [(accepted, propensity, comparison)] = &compared[..] else {
         panic!("{:?}", heard.events)
     };
-    assert_eq!((accepted, propensity), (true, Some(1.0)));
+    assert_eq!((*accepted, *propensity), (true, Some(1.0)));
     assert_eq!(comparison.by, By::Agreement);
     assert_eq!(comparison.quality, Some((0.0, 1.0)));
     assert_eq!(comparison.small.unwrap().output, 2);
@@ -159,7 +160,8 @@ async fn a_deferred_draft_is_compared_for_nothing() {
     assert_eq!(body(res).await, STREAM);
     heard.done().await;
     assert_eq!(heard.asked.load(Ordering::Relaxed), 1);
-    let [(false, Some(1.0), comparison)] = heard.compared()[..] else {
+    let compared = heard.compared();
+    let [(false, Some(1.0), comparison)] = &compared[..] else {
         panic!("{:?}", heard.events)
     };
     assert_eq!(comparison.quality, Some((1.0, 1.0)));

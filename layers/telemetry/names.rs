@@ -130,7 +130,7 @@ metrics! {
     CASCADE = "tierway_cascade_total", Counter, ["outcome", "reason", "certified"],
         "What the cascade did with small models' drafts: accepted, deferred, or skipped where nobody drafted; and whether the decision is certified: yes, no.";
     CASCADE_SECONDS = "tierway_cascade_seconds", Histogram, ["part"],
-        "Times of calls that got a draft: small, big (to its head), and total (to the answer that was chosen).";
+        "Times of calls that got a draft: small, judging (of that), big (to its head), and total (to the answer that was chosen).";
     LABELS = "tierway_labels_total", Counter, ["source"],
         "Drafts judged to learn from, by source: agreement, overlap, judge, feedback, or unlabelled where nobody could tell.";
     LABELS_LOST = "tierway_labels_lost_total", Counter, ["reason"],

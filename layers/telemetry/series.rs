@@ -166,6 +166,7 @@ impl Series {
                 .increment(1);
             for (part, time) in [
                 ("small", cascade.small),
+                ("judging", cascade.judging),
                 ("big", cascade.big),
                 ("total", cascade.total),
             ] {

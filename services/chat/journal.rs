@@ -92,6 +92,8 @@ pub enum Role {
     Only,
     /// A cascade's draft by the small model.
     Small,
+    /// The small model once more, to see whether its answers agree.
+    Sample,
     /// The big model, after a draft was not good enough.
     Big,
     /// A model that was asked whether a draft is good enough.
@@ -107,6 +109,7 @@ impl Role {
         match self {
             Self::Only => "only",
             Self::Small => "small",
+            Self::Sample => "sample",
             Self::Big => "big",
             Self::Judge => "judge",
             Self::Shadow => "shadow",
@@ -293,8 +296,10 @@ pub struct CascadeStatus {
     pub threshold: f64,
     /// Why, in one word: `confident`, `empty`, `small_failed`, ...
     pub reason: &'static str,
-    /// How long the small model took.
+    /// How long the small model took, and whoever judged its draft.
     pub small: Duration,
+    /// How long judging the draft took, of that.
+    pub judging: Duration,
     /// How long the big model took to its head; zero where it was not asked.
     pub big: Duration,
     /// From the call to the answer that was chosen: less than both together where they worked side by side.
@@ -306,6 +311,10 @@ pub struct CascadeStatus {
     /// What is promised of drafts that are kept at this confidence: that the big model would have been better for at most `alpha` of them,
     /// said with confidence 1 - `delta`; `None` where nobody has certified it.
     pub certified: Option<(f64, f64)>,
+    /// The share of the small model's further answers that said the same, where any were asked for.
+    pub agreement: Option<f64>,
+    /// With which probability a model took the draft for right, where one was asked.
+    pub p_true: Option<f64>,
 }
 
 impl CascadeStatus {
@@ -323,11 +332,14 @@ impl CascadeStatus {
             threshold,
             reason,
             small: Duration::ZERO,
+            judging: Duration::ZERO,
             big: Duration::ZERO,
             total: Duration::ZERO,
             skipped: false,
             hedged: false,
             certified: None,
+            agreement: None,
+            p_true: None,
         }
     }
 

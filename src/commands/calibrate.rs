@@ -158,7 +158,7 @@ fn read(file: &Path) -> Result<Vec<Label>, String> {
 
 /// Rows of one question are learned from together or certified on together: their ids differ behind the last `#`, which is not looked at.
 fn recorded((row, question): (&rows::Row, usize)) -> Option<Label> {
-    let seen = learned::cascade_label(row)?;
+    let (seen, beginnings) = learned::recorded(row)?;
     let verified = row.signals.verify_cost.unwrap_or(0.0);
     let body = row.request.get().to_owned().into();
     let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body).ok();
@@ -169,6 +169,9 @@ fn recorded((row, question): (&rows::Row, usize)) -> Option<Label> {
         source: Source::Recorded,
         score: f64::NAN,
         accepted: false,
+        vetoed: false,
+        early: false,
+        beginnings: Some(beginnings),
         propensity: Some(1.0),
         quality: Some(Quality {
             small: seen.small,
@@ -195,9 +198,19 @@ fn table(families: &[FamilyReport]) -> String {
             .map(str::to_owned)
             .to_vec(),
     ];
-    for report in families {
-        let mut row = vec![report.family.as_str().to_owned(), report.labels.to_string()];
-        match &report.outcome {
+    let outcomes = families.iter().flat_map(|report| {
+        let whole = (report, report.family.as_str().to_owned(), &report.outcome);
+        let early = report.early.as_ref();
+        let name = format!("{}, begun", report.family.as_str());
+        [Some(whole), early.map(|early| (report, name, early))]
+    });
+    for (report, name, outcome) in outcomes.flatten() {
+        let labels = match outcome {
+            Ok(found) => found.labels,
+            Err(short) => short.labels,
+        };
+        let mut row = vec![name, labels.to_string()];
+        match outcome {
             Ok(found) => {
                 let saving = if found.saving.is_finite() {
                     format!("{} %", percent(found.saving))

@@ -2,9 +2,11 @@
 //!
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
 use super::{
-    settings::{CacheStore, LogFormat, Route, SharedBy, Uncertified},
+    settings::{CacheStore, LogFormat, Route, SharedBy, Uncertified, Verify},
     typed::{Named, Typed, listed, named},
-    values::{BaseUrl, Count, Dollars, LogLevel, Pause, Ratio, Share, Size, Targets, Turns},
+    values::{
+        BaseUrl, Count, Dollars, LogLevel, Pause, Ratio, Samples, Share, Size, Targets, Turns,
+    },
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -231,6 +233,8 @@ pub(super) struct Cascade {
     pub(super) max_price_ratio: Set<Ratio>,
     pub(super) stay_big: Set<Turns>,
     pub(super) logprobs: Set<bool>,
+    pub(super) samples: Set<Samples>,
+    pub(super) verify: Set<Verify>,
     pub(super) hedge_share: Set<Share>,
     pub(super) hedge_after: Set<Share>,
     pub(super) model: Set<PathBuf>,

@@ -8,7 +8,7 @@ mod watching;
 
 pub use breakpoints::Breakpoints;
 pub use cache::{Cache, CacheStore};
-pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
+pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
 pub use ledger::Ledger;
 pub use resilience::{Breaker, Retry};
 pub use watching::{Metrics, Traces};

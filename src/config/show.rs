@@ -92,6 +92,8 @@ impl Loaded {
         sheet.row("cascade", "max_price_ratio", cascade.max_price_ratio);
         sheet.row("cascade", "stay_big", cascade.stay_big);
         sheet.row("cascade", "logprobs", cascade.logprobs);
+        sheet.row("cascade", "samples", cascade.samples);
+        sheet.row("cascade", "verify", quote(&cascade.verify));
         sheet.row("cascade", "hedge_share", cascade.hedge_share);
         sheet.row("cascade", "hedge_after", cascade.hedge_after);
         if let Some(model) = &cascade.model {

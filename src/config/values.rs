@@ -2,7 +2,7 @@
 mod breakpoints;
 mod cascade;
 
-pub(super) use cascade::Dollars;
+pub(super) use cascade::{Dollars, Samples};
 
 use super::{
     settings::{CacheStore, LogFormat, Route, SharedBy},

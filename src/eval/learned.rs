@@ -3,7 +3,7 @@ use super::{Row, Scorer};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tierway_layers::{
     cascade::{
-        Asked, Draft, Labelled, Model,
+        Asked, Beginning, Draft, Labelled, Model,
         signals::{self, Told},
     },
     classify::{self, Policy, TierClassifier},
@@ -152,9 +152,28 @@ impl Seen {
     }
 }
 
-/// A row as the cascade's model learns from it; `None` where the small model's answer is not known.
-pub(crate) fn cascade_label(row: &Row) -> Option<Labelled> {
-    Seen::of(row).cascade
+/// A row as the running cascade would have seen it, and the beginnings of its draft; `None` where the small model's answer is not known.
+pub(crate) fn recorded(row: &Row) -> Option<(Labelled, Vec<Beginning>)> {
+    let body = row.request.get().to_owned().into();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body).ok()?;
+    let response = row.small.response.as_ref()?.get();
+    let answer = translate::read_answer(Dialect::ChatCompletions, response.as_bytes())?;
+    let request = chat::Request::new(prompt);
+    let asked = Asked::new(&request);
+    let draft = Draft::new(&answer, &request, Duration::ZERO).with(&asked);
+    let told = Told {
+        p_true: row.signals.p_true,
+        agreement: row.signals.sc3,
+    };
+    let label = Labelled {
+        vector: signals::see(&draft, &told),
+        // As it will be when drafts are judged by what is learned: a promise about another score would be none.
+        prior: signals::prior(&draft, &told),
+        family: draft.family(),
+        small: row.small.correct as f32,
+        big: row.big.correct as f32,
+    };
+    Some((label, Beginning::all(&draft)))
 }
 
 /// What is seen of a draft, beside its judgement in `row`.

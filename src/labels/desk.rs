@@ -196,6 +196,7 @@ impl Desk {
             quality: quality.map(|(small, big)| Quality { small, big }),
             small_cost: cost(Some(&self.small), comparison.small).unwrap_or(0.0),
             big_cost: cost(call.target.as_ref(), comparison.big).unwrap_or(0.0),
+            beginnings: Some(comparison.beginnings.clone()),
             ..label(call, source)?
         })
     }
@@ -228,6 +229,9 @@ fn label(call: &Call, source: Source) -> Option<Label> {
         family: call.family,
         score: call.confidence.unwrap_or(0.0),
         accepted: call.accepted,
+        vetoed: call.vetoed,
+        early: call.early,
+        beginnings: None,
         propensity: call.propensity,
         quality: None,
         asked: call.asked,

@@ -42,7 +42,8 @@ pub(super) struct Keeper {
     pub(super) every: usize,
     pub(super) labels: Vec<Label>,
     pub(super) new: usize,
-    pub(super) drifts: BTreeMap<&'static str, Drift>,
+    /// By family, and whether drafts are kept for their beginnings.
+    pub(super) drifts: BTreeMap<(&'static str, bool), Drift>,
     /// The revision of the model whose promises are watched.
     pub(super) watched: u64,
 }
@@ -115,12 +116,21 @@ impl Keeper {
             self.watched = model.revision();
             self.drifts.clear();
         }
-        let promise = model.operating_of(family).and_then(|o| o.certified);
+        // A vetoed draft is none of those that whole drafts are promised about.
+        if label.vetoed && !label.early {
+            return;
+        }
+        let promise = if label.early {
+            model.early_of(family).map(|(_, promise)| promise)
+        } else {
+            model.operating_of(family).and_then(|o| o.certified)
+        };
         let (Some(promise), Some(_)) = (promise, label.propensity) else {
             return;
         };
         let new = || Drift::new(promise.alpha(), FALSE_ALARM);
-        let drift = self.drifts.entry(family.as_str()).or_insert_with(new);
+        let place = (family.as_str(), label.early);
+        let drift = self.drifts.entry(place).or_insert_with(new);
         drift.observe(label.accepted && label.is_harm());
         if drift.alarmed() {
             let (labels, harms) = drift.seen();
@@ -130,9 +140,18 @@ impl Keeper {
                 harms,
                 "a promise no longer holds: the family is not certified any more"
             );
-            self.drifts.remove(family.as_str());
+            self.drifts.remove(&place);
             self.settings.since.insert(family.as_str(), label.at + 1);
-            let model = Model::clone(&model).uncertified(family);
+            let model = Model::clone(&model);
+            let model = if label.early {
+                let early = model
+                    .early()
+                    .cloned()
+                    .map(|early| early.uncertified(family));
+                model.with_early(early)
+            } else {
+                model.uncertified(family)
+            };
             let revision = model.revision() + 1;
             self.replace(model.with_revision(revision));
         }
@@ -147,9 +166,12 @@ impl Keeper {
             return;
         }
         let model = learnt.model.with_revision(before.revision() + 1);
-        self.drifts.retain(|family, _| {
+        self.drifts.retain(|(family, early), _| {
             let family = Family::ALL.into_iter().find(|f| f.as_str() == *family);
-            family.is_some_and(|f| certified(&model, f))
+            family.is_some_and(|f| match early {
+                true => model.early_of(f).is_some(),
+                false => certified(&model, f),
+            })
         });
         tracing::info!(
             labels = model.labels(),
@@ -213,7 +235,7 @@ pub(super) fn show(model: &Model) {
 #[cfg(test)]
 mod tests {
     use super::{super::label::tests::label, *};
-    use tierway_layers::cascade::Promise;
+    use tierway_layers::cascade::{Operating, Promise};
 
     fn keeper(folder: &std::path::Path, every: usize) -> Keeper {
         Keeper {
@@ -272,6 +294,27 @@ mod tests {
         }
         assert!(!certified(&learned.model(), Family::Math));
         assert!(learned.model().revision() > 2);
+    }
+
+    #[test]
+    fn a_promise_about_beginnings_is_watched_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keeper = keeper(folder.path(), 10_000);
+        let operating = Operating {
+            threshold: 0.5,
+            certified: Some(keeper.settings.promise),
+        };
+        let model = Model::prior().operating(Family::Math, operating);
+        let model = model.clone().with_early(Some(model));
+        keeper.learned.replace(model);
+        let alarm = (0..100).find(|i| {
+            let mut label = label(&format!("id{i}"), 9.0, 0.0);
+            label.early = true;
+            keeper.take(label);
+            keeper.learned.model().early_of(Family::Math).is_none()
+        });
+        assert!(alarm.unwrap() < 50, "{alarm:?}");
+        assert!(certified(&keeper.learned.model(), Family::Math));
     }
 
     #[test]

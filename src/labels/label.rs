@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tierway_layers::{
-    cascade::{Family, Labelled},
+    cascade::{Beginning, Family, Labelled},
     learn::Vector,
     shadow::Graded,
 };
@@ -27,6 +27,12 @@ pub struct Label {
     pub score: f64,
     /// Whether the draft was the answer.
     pub accepted: bool,
+    /// Whether it was plainly broken: never kept whole, and nothing to learn from.
+    pub vetoed: bool,
+    /// Whether it could be kept for its beginning.
+    pub early: bool,
+    /// What was seen of its beginnings; `None` where nobody has looked.
+    pub beginnings: Option<Vec<Beginning>>,
     /// With which probability a call like this is compared; `None` where that is not known, as of callers who tell what they please.
     pub propensity: Option<f64>,
     /// How good both answers were; `None` where they were compared and nobody could tell.
@@ -102,16 +108,55 @@ struct Line {
     asked: Option<(usize, f32)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     answered: Option<String>,
-    // What is not known is NaN here and null there.
     numbers: Vec<Option<f32>>,
     grams: Vec<u32>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    vetoed: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    early: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beginnings: Option<Vec<Begun>>,
+}
+
+/// A beginning in a line.
+#[derive(Deserialize, Serialize)]
+struct Begun {
+    length: usize,
+    prior: f32,
+    numbers: Vec<Option<f32>>,
+    grams: Vec<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_false(told: &bool) -> bool {
+    !*told
+}
+
+/// What is not known is NaN here and null there.
+fn known(numbers: &[f32]) -> Vec<Option<f32>> {
+    let known = |n: &f32| Some(*n).filter(|n| n.is_finite());
+    numbers.iter().map(known).collect()
+}
+
+fn vector(numbers: Vec<Option<f32>>, grams: Vec<u32>) -> Vector {
+    let numbers = numbers.into_iter().map(|n| n.unwrap_or(f32::NAN));
+    Vector {
+        numbers: numbers.collect(),
+        grams,
+    }
 }
 
 impl Label {
     /// Its line, with the line's end.
     #[must_use]
     pub fn to_line(&self) -> String {
-        let known = |n: &f32| Some(*n).filter(|n| n.is_finite());
+        let begun = |b: &Beginning| Begun {
+            length: b.length,
+            prior: b.prior,
+            numbers: known(&b.vector.numbers),
+            grams: b.vector.grams.clone(),
+        };
+        let beginnings = self.beginnings.as_ref();
         let line = Line {
             label: self.id.clone(),
             at: self.at,
@@ -126,8 +171,11 @@ impl Label {
             big_cost: self.big_cost,
             asked: self.asked.map(|asked| (asked.grams, asked.shift)),
             answered: self.answered.map(|tier| tier.as_str().to_owned()),
-            numbers: self.vector.numbers.iter().map(known).collect(),
+            numbers: known(&self.vector.numbers),
             grams: self.vector.grams.clone(),
+            vetoed: self.vetoed,
+            early: self.early,
+            beginnings: beginnings.map(|all| all.iter().map(begun).collect()),
         };
         // Numbers and texts always can be written.
         let mut text = serde_json::to_string(&line).unwrap_or_default();
@@ -142,7 +190,11 @@ impl Label {
         let family = Family::ALL
             .into_iter()
             .find(|f| f.as_str() == line.family)?;
-        let numbers = line.numbers.into_iter();
+        let begun = |b: Begun| Beginning {
+            length: b.length,
+            prior: b.prior,
+            vector: vector(b.numbers, b.grams),
+        };
         let answered = match line.answered {
             Some(tier) => Some(tier.parse().ok()?),
             None => None,
@@ -151,10 +203,12 @@ impl Label {
             id: line.label,
             at: line.at,
             source: line.source,
-            vector: Vector {
-                numbers: numbers.map(|n| n.unwrap_or(f32::NAN)).collect(),
-                grams: line.grams,
-            },
+            vector: vector(line.numbers, line.grams),
+            vetoed: line.vetoed,
+            early: line.early,
+            beginnings: line
+                .beginnings
+                .map(|all| all.into_iter().map(begun).collect()),
             prior: line.prior,
             family,
             score: line.score,
@@ -181,6 +235,21 @@ impl Label {
         })
     }
 
+    /// Its beginnings as a model of those learns from them.
+    pub fn begun(&self) -> impl Iterator<Item = Labelled> + '_ {
+        let begun = self.beginnings.iter().flatten();
+        begun.filter_map(|beginning| {
+            let quality = self.quality?;
+            Some(Labelled {
+                vector: beginning.vector.clone(),
+                prior: beginning.prior,
+                family: self.family,
+                small: quality.small,
+                big: quality.big,
+            })
+        })
+    }
+
     /// Whether keeping the draft would be harm: the big model's answer was better. Where nobody could tell, it counts as harm, lest a
     /// promise stand on the answers alone that are easy to compare.
     #[must_use]
@@ -198,6 +267,7 @@ impl Label {
         };
         if word.source == Source::Feedback {
             word.propensity = word.propensity.or(other.propensity);
+            word.beginnings = word.beginnings.or(other.beginnings);
             word.small_cost = word.small_cost.max(other.small_cost);
             word.big_cost = word.big_cost.max(other.big_cost);
         }
@@ -240,6 +310,9 @@ pub(super) mod tests {
             family: Family::Math,
             score: 0.75,
             accepted: true,
+            vetoed: false,
+            early: false,
+            beginnings: None,
             propensity: Some(0.5),
             quality: Some(Quality { small, big: 1.0 }),
             asked: Some(Graded {
@@ -260,6 +333,18 @@ pub(super) mod tests {
             line.ends_with("}\n") && line.contains("[2.5,null]"),
             "{line}"
         );
+        let mut begun = written.clone();
+        begun.beginnings = Some(vec![Beginning {
+            length: 60,
+            vector: Vector {
+                numbers: vec![1.5],
+                grams: vec![9],
+            },
+            prior: -0.5,
+        }]);
+        begun.early = true;
+        let again = Label::from_line(&begun.to_line()).unwrap();
+        assert_eq!((again.beginnings, again.early), (begun.beginnings, true));
         let mut read = Label::from_line(&line).unwrap();
         assert!(read.vector.numbers[1].is_nan() && read.is_harm());
         read.vector.numbers.pop();

@@ -48,6 +48,8 @@ pub struct FamilyReport {
     pub outcome: Result<Certificate, Shortfall>,
     /// The least share of calls that any score would have to defer.
     pub least_deferred: f64,
+    /// The same of drafts that may be kept for their beginnings; `None` where of no label a beginning was seen.
+    pub early: Option<Result<Certificate, Shortfall>>,
 }
 
 /// Learns from `labels`, one a call and the newest last.
@@ -57,12 +59,15 @@ pub fn learn(labels: &[Label], settings: &Settings) -> Learnt {
         .iter()
         .partition(|l| l.propensity.is_none() || is_fitted(&l.id));
     // Of two texts the same words tell that both are good, but others do not tell that one is bad: learned from, all texts would be good.
-    let fit: Vec<Labelled> = fit
-        .iter()
-        .filter(|l| l.source != Source::Overlap)
-        .filter_map(|l| l.labelled())
+    let fit: Vec<&Label> = fit
+        .into_iter()
+        .filter(|l| l.source != Source::Overlap && !l.vetoed)
         .collect();
-    let mut model = Model::learn(&fit, Model::PENALTY, Model::CONTRAST);
+    let begun: Vec<Labelled> = fit.iter().flat_map(|l| l.begun()).collect();
+    let early = Model::learn(&begun, Model::PENALTY, Model::CONTRAST);
+    let mut early = Some(early).filter(|_| !begun.is_empty());
+    let whole: Vec<Labelled> = fit.iter().filter_map(|l| l.labelled()).collect();
+    let mut model = Model::learn(&whole, Model::PENALTY, Model::CONTRAST);
     let mut families = Vec::new();
     for family in Family::ALL {
         let since = settings.since.get(family.as_str()).copied();
@@ -71,13 +76,14 @@ pub fn learn(labels: &[Label], settings: &Settings) -> Learnt {
             .copied()
             .filter(|l| l.family == family && since.is_none_or(|since| l.at >= since))
             .collect();
-        let sample = even_sample(&of_family, settings.recent);
-        let fitted = fit.iter().filter(|l| l.family == family);
+        let sound: Vec<&Label> = of_family.iter().copied().filter(|l| !l.vetoed).collect();
+        let sample = even_sample(&sound, settings.recent);
+        let fitted = whole.iter().filter(|l| l.family == family);
         let scores: Vec<f64> = fitted.map(|l| model.confidence(l)).collect();
         if sample.is_empty() && scores.is_empty() {
             continue;
         }
-        let report = promise(family, &sample, &scores, &model, settings.promise);
+        let mut report = promise(family, &sample, &scores, &model, settings.promise);
         if let Ok(found) = &report.outcome {
             let operating = Operating {
                 threshold: found.threshold,
@@ -85,11 +91,28 @@ pub fn learn(labels: &[Label], settings: &Settings) -> Learnt {
             };
             model = model.operating(family, operating);
         }
+        if let Some(begun) = &mut early {
+            let seen = |l: &&Label| l.family == family && l.beginnings.is_some();
+            let sample: Vec<&Label> = of_family.iter().copied().filter(seen).collect();
+            let sample = even_sample(&sample, settings.recent);
+            let fitted = fit.iter().copied().filter(seen);
+            let scores: Vec<f64> = fitted.map(|l| best(l, &model, begun)).collect();
+            let found = promise_early(&sample, &scores, &model, begun, settings.promise);
+            if let Ok(found) = &found {
+                let operating = Operating {
+                    threshold: found.threshold,
+                    certified: Some(found.promise),
+                };
+                *begun = begun.clone().operating(family, operating);
+            }
+            report.early = Some(found).filter(|_| !sample.is_empty());
+        }
         families.push(report);
     }
+    let model = model.with_early(early);
     Learnt {
         model,
-        fitted: fit.len(),
+        fitted: whole.len(),
         families,
     }
 }
@@ -121,7 +144,41 @@ fn promise(
         labels: labels.len(),
         outcome: certify(&labels, &grid, promise),
         least_deferred: least_deferred(harms / labels.len().max(1) as f64, promise),
+        early: None,
     }
+}
+
+/// What can be promised of drafts that are kept as soon as a beginning, or all, of them reaches the threshold. That is one score, the best of
+/// all these, and one sequence of thresholds, so the promise is one for all lengths together.
+fn promise_early(
+    sample: &[&Label],
+    other_scores: &[f64],
+    model: &Model,
+    early: &Model,
+    promise: Promise,
+) -> Result<Certificate, Shortfall> {
+    let labels: Vec<cascade::Label> = sample
+        .iter()
+        .map(|l| cascade::Label {
+            score: best(l, model, early),
+            harm: l.is_harm(),
+            small_cost: l.small_cost,
+            big_cost: l.big_cost,
+        })
+        .collect();
+    let grid = match other_scores {
+        [] => even_grid(STEPS),
+        scores => quantile_grid(scores, STEPS),
+    };
+    certify(&labels, &grid, promise)
+}
+
+/// The best score that a draft has on its way; of a broken one all but the last. Not a number where it has none.
+fn best(label: &Label, model: &Model, early: &Model) -> f64 {
+    let begun = label.beginnings.iter().flatten();
+    let scores = begun.map(|b| early.score(&b.vector, b.prior, label.family));
+    let whole = (!label.vetoed).then(|| model.score(&label.vector, label.prior, label.family));
+    scores.chain(whole).fold(f64::NAN, f64::max)
 }
 
 /// The newest of those labels that are left when all have had the same chance to be there.
@@ -163,6 +220,7 @@ fn hash(id: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{super::label::tests::label, *};
+    use tierway_layers::cascade::Beginning;
 
     fn settings() -> Settings {
         Settings {
@@ -228,6 +286,41 @@ mod tests {
         let learnt = learn(&all, &settings());
         assert_eq!(learnt.fitted, 0);
         assert!(learnt.families[0].outcome.is_err());
+    }
+
+    #[test]
+    fn beginnings_are_certified_with_the_whole_and_broken_drafts_count() {
+        let begun = |mut label: Label| {
+            let vector = label.vector.clone();
+            label.beginnings = Some(vec![Beginning {
+                length: 60,
+                vector,
+                prior: label.prior,
+            }]);
+            label
+        };
+        let sound: Vec<Label> = labels(1000, 0.1).into_iter().map(begun).collect();
+        let learnt = learn(&sound, &settings());
+        let found = learnt.families[0].early.as_ref().unwrap().as_ref().unwrap();
+        assert!(found.bound <= 0.05 && found.kept > 0.1, "{found:?}");
+        let (early, promise) = learnt.model.early_of(Family::Math).unwrap();
+        assert_eq!(
+            (early.threshold, promise),
+            (found.threshold, settings().promise)
+        );
+
+        // Drafts that begin as the best and break later: no threshold that keeps beginnings is safe.
+        let mut broken = sound;
+        for label in broken.iter_mut().filter(|l| l.vector.numbers[0] > 8.0) {
+            (label.vetoed, label.quality, label.source) = (true, None, Source::Unlabelled);
+        }
+        let learnt = learn(&broken, &settings());
+        assert!(learnt.families[0].early.as_ref().unwrap().is_err());
+        assert_eq!(learnt.model.early_of(Family::Math), None);
+        assert!(
+            learnt.families[0].outcome.is_ok(),
+            "whole drafts are as they were"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the cascade is made of: the small arm, what judges its drafts, and what that learns from.
 use super::arms::Arm;
 use crate::{
-    config::{Config, Uncertified},
+    config::{Config, Uncertified, Verify},
     labels::{self, model_file},
 };
 use tierway_layers::{
@@ -72,6 +72,17 @@ pub(super) fn cascade(
         .layer(RetargetLayer::new(small.clone()))
         .service(model.clone());
     let told = &config.cascade;
+    let verify = match &told.verify {
+        Verify::Nobody => None,
+        Verify::Small => Some(small),
+        Verify::By(target) => Some(target),
+    };
+    let verify = verify.map(|by| {
+        let model = ServiceBuilder::new()
+            .layer(RetargetLayer::new(by.clone()))
+            .service(leaf.clone());
+        Judge::new(model)
+    });
     let mut layer = CascadeLayer::new(arm, learned.vetoed_by(Vetoes::default()))
         .tiers(told.tiers.iter().copied())
         .threshold(told.threshold)
@@ -80,12 +91,15 @@ pub(super) fn cascade(
         .max_added_latency(told.max_added_latency)
         .stay_big(told.stay_big)
         .logprobs(told.logprobs)
+        .samples(told.samples)
+        .verify(verify)
         .hedge(told.hedge_share, told.hedge_after, 0.5)
         // Where the tier is bound to the small model anyway, there is nothing to try first.
         .unless_bound_to(small.clone())
         // Nor where it is hardly cheaper.
         .skip_when(too_dear(
             small.clone(),
+            1 + told.samples,
             told.max_price_ratio,
             prices.clone(),
         ));
@@ -100,10 +114,11 @@ pub(super) fn cascade(
     Some(layer)
 }
 
-/// A draft costs its price whether it is kept or not, so of the big model's cost it saves the share of drafts that are kept, less the ratio
+/// A draft, and the further answers that it is compared with, cost their price whether it is kept or not, so of the big model's cost it saves the share of drafts that are kept, less the ratio
 /// of the prices: from `ratio` on it is not tried. Where a price is not known, or both are nothing, there is no saying.
 fn too_dear(
     small: Target,
+    drafts: u32,
     ratio: f64,
     prices: PriceList,
 ) -> impl Fn(&chat::Request) -> Option<&'static str> + Send + Sync + 'static {
@@ -115,7 +130,8 @@ fn too_dear(
             ..Usage::default()
         };
         let (drafting, answering) = (drafting.cost(&usage), answering.cost(&usage));
-        let dear = drafting > Usd::ZERO && drafting.as_dollars() >= ratio * answering.as_dollars();
+        let all = drafting.as_dollars() * f64::from(drafts);
+        let dear = drafting > Usd::ZERO && all >= ratio * answering.as_dollars();
         dear.then_some("price")
     }
 }

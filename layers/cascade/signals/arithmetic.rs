@@ -138,7 +138,7 @@ fn number(bytes: &[u8]) -> (f64, usize) {
     (digits.parse().unwrap_or(f64::NAN), at)
 }
 
-pub(crate) fn last_number(text: &str) -> Option<f64> {
+pub(in crate::cascade) fn last_number(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let end = bytes.iter().rposition(u8::is_ascii_digit)?;
     let inside = |b: &u8| b.is_ascii_digit() || matches!(b, b',' | b'.');

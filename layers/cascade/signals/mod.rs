@@ -8,8 +8,7 @@ mod logprobs;
 mod prior;
 mod text;
 
-#[cfg(feature = "shadow")]
-pub(crate) use arithmetic::last_number;
+pub(super) use arithmetic::last_number;
 pub use calls::plausibility;
 pub use prior::{evidence, prior, unlabelled};
 

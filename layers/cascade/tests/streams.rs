@@ -111,6 +111,62 @@ async fn a_beginning_that_is_sure_enough_goes_out_at_once() {
     }
 }
 
+/// A model that keeps every beginning of prose of 60 bytes or more.
+fn keeps_beginnings() -> Learned {
+    let operating = Operating {
+        threshold: 0.01,
+        certified: Promise::new(0.05, 0.1),
+    };
+    let early = super::super::Model::prior().operating(Family::Prose, operating);
+    Learned::new(super::super::Model::prior().with_early(Some(early)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_certified_of_beginnings_commits_and_the_whole_is_seen_at_its_end() {
+    let small = Model::says(CHAT, LONG).slow(100);
+    let big = Model::says(CHAT, "Paris.");
+    let layer = CascadeLayer::new(
+        small.clone(),
+        keeps_beginnings().vetoed_by(Vetoes::default()),
+    );
+    for (mode, reason) in [
+        (StreamMode::Prefix, "reason=beginning; certified=0.05/0.1"),
+        (StreamMode::Buffer, "reason=prior; certified=no"),
+    ] {
+        let (mut req, sight) = (asking(CHAT), Sight::default());
+        req.extensions_mut().insert(sight.clone());
+        let start = tokio::time::Instant::now();
+        let layer = layer.clone().streams(mode);
+        let res = layer.layer(big.clone()).oneshot(req).await.unwrap();
+        assert!(cascade(&res).ends_with(reason), "{}", cascade(&res));
+        let whole = Duration::from_millis(100) * u32::try_from(small.frames.len()).unwrap();
+        assert_eq!(start.elapsed() < whole, mode == StreamMode::Prefix);
+        let seen_at_once = sight.take();
+        assert_eq!(seen_at_once.is_some(), mode == StreamMode::Buffer);
+        assert_eq!(body(res).await, text_of(&small));
+        let seen = seen_at_once.or_else(|| sight.take()).unwrap();
+        assert_eq!(
+            (seen.answer.text.as_str(), seen.early),
+            (LONG, mode == StreamMode::Prefix)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_veto_is_heard_of_with_what_had_come() {
+    let refusal = format!("I'm sorry, but I can't help with that. {LONG}");
+    let small = Model::says(CHAT, &refusal);
+    let big = Model::says(CHAT, "Paris.");
+    let layer = CascadeLayer::new(small, keeps_beginnings().vetoed_by(Vetoes::default()))
+        .streams(StreamMode::Prefix);
+    let (mut req, sight) = (asking(CHAT), Sight::default());
+    req.extensions_mut().insert(sight.clone());
+    let (told, _) = answered(layer, &big, req).await;
+    assert!(told.contains("reason=refusal"), "{told}");
+    let seen = sight.take().unwrap();
+    assert!(seen.vetoed && seen.early && refusal.starts_with(&seen.answer.text));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_big_model_starts_beside_a_doubtful_draft() {
     let small = Model::says(CHAT, LONG).slow(100);

@@ -1,8 +1,10 @@
 //! What is plainly wrong with an answer, whatever was asked.
 mod calls;
+mod code;
+mod syntax;
 mod words;
 
-use super::{Confidence, Draft, Family, Verdict};
+use super::{Confidence, Draft, Verdict, family};
 use serde::de::IgnoredAny;
 use std::{
     collections::HashMap,
@@ -29,6 +31,7 @@ use tierway_services::chat::{Answer, Logprob, StopReason};
 /// | `invalid_json` | not the JSON that was demanded, or arguments of a call that are no JSON object | yes |
 /// | `schema` | JSON that breaks the schema that was given | |
 /// | `code_fence` | a code block that is never closed, or code among words without one | |
+/// | `code_syntax` | code that was asked for and cannot be parsed (feature `syntax`) | |
 /// | `unknown_tool` | a call of a tool that was not offered | yes |
 /// | `missing_argument`, `unknown_argument`, `argument_type`, `argument_value`, `argument_schema` | a call that breaks its tool's schema | |
 /// | `duplicate_call` | one call twice in one answer | |
@@ -134,13 +137,14 @@ fn broken_json(draft: &Draft<'_>, text: &str) -> Option<&'static str> {
 
 fn broken_prose(draft: &Draft<'_>, text: &str) -> Option<&'static str> {
     let question = draft.question();
-    let code = draft.family() == Family::Code;
     if words::echoes(text, &question) {
         Some("echo")
-    } else if words::unclosed_fence(text) || (code && words::unfenced_code(text, &question)) {
+    } else if code::unclosed_fence(text) {
         Some("code_fence")
     } else if words::drifts(draft, text, &question) {
         Some("language")
+    } else if family::wants_code(draft.family(), &question) {
+        code::broken(draft, text, &question)
     } else {
         None
     }
@@ -386,6 +390,27 @@ mod tests {
         let echo = says("Why is the sky blue in the daytime?");
         assert_eq!(judged(&echo, &req), Some("echo"));
         assert_eq!(judged(&says("So:\n```\nlet a"), &req), Some("code_fence"));
+        #[cfg(feature = "syntax")]
+        for (question, code, expected) in [
+            (
+                "Write a Python function f.",
+                "```python\ndef f(:\n```",
+                Some("code_syntax"),
+            ),
+            (
+                "Write a Python function f.",
+                "```python\ndef f(): pass\n```",
+                None,
+            ),
+            (
+                "Write a Python function f.",
+                "def f(:\n    return [1\n\nimport os\n",
+                Some("code_syntax"),
+            ),
+            ("What is f?", "```python\ndef f(:\n```", None),
+        ] {
+            assert_eq!(judged(&says(code), &ask("m", question)), expected, "{code}");
+        }
         let other = says(&"\u{43d}\u{435}\u{431}\u{43e} ".repeat(9));
         assert_eq!(
             judged(&other, &ask("m", "Why is the sky blue in daytime?")),

@@ -1,5 +1,8 @@
 //! What is plainly wrong with the words of an answer, seen beside the question.
-use super::super::{Draft, Family};
+use super::{
+    super::{Draft, Family},
+    code::without_code,
+};
 use tierway_services::chat::{PartKind, Prompt};
 
 /// Whether the answer is the question again, and little else.
@@ -130,73 +133,6 @@ fn may_ask_for_another(prompt: &Prompt, script: Script) -> bool {
     })
 }
 
-// === code ===
-
-/// The text without what stands between fences.
-fn without_code(text: &str) -> String {
-    let mut inside = false;
-    let lines = text.lines().filter(|line| {
-        let fence = line.trim_start().starts_with("```");
-        inside ^= fence;
-        !fence && !inside
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Whether a fence is opened and never closed.
-pub(super) fn unclosed_fence(text: &str) -> bool {
-    let mut open: Option<usize> = None;
-    for line in text.lines() {
-        let line = line.trim_start();
-        let ticks = line.bytes().take_while(|b| *b == b'`').count();
-        if ticks < 3 {
-            continue;
-        }
-        let bare = line.get(ticks..).unwrap_or_default().trim().is_empty();
-        match open {
-            None => open = Some(ticks),
-            // What is fenced with four may hold fences of three.
-            Some(from) if bare && ticks >= from => open = None,
-            Some(_) => {}
-        }
-    }
-    open.is_some()
-}
-
-/// Whether an answer that should show code shows it bare, among words.
-pub(super) fn unfenced_code(text: &str, question: &str) -> bool {
-    const BARE: &[&str] = &[
-        "only",
-        "raw",
-        "markdown",
-        "plain text",
-        "without",
-        "just the",
-    ];
-    if text.contains("```") || text.lines().count() < 6 {
-        return false;
-    }
-    let low = question.to_lowercase();
-    if BARE.iter().any(|word| low.contains(word)) {
-        return false;
-    }
-    let is_code = |line: &&str| {
-        let line = line.trim();
-        line.ends_with(';')
-            || line.ends_with('{')
-            || line == "}"
-            || [
-                "def ", "import ", "from ", "return ", "#include", "fn ", "func ",
-            ]
-            .iter()
-            .any(|word| line.starts_with(word))
-    };
-    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-    let code = lines.iter().copied().filter(|l| is_code(l)).count();
-    // All code is what an editor asks for; words around bare code are a formatting that went wrong.
-    code >= 4 && code * 2 >= lines.len() && lines.first().is_some_and(|l| !is_code(l))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,28 +188,5 @@ mod tests {
         ));
         assert!(!drifted("Translate 'why is the sky blue' for me", &chinese));
         assert!(!drifted("Why? \u{56e0}\u{4e3a}", &chinese));
-    }
-
-    #[test]
-    fn fences_are_closed() {
-        for (text, unclosed) in [
-            ("```rust\nfn a() {}\n```", false),
-            ("Here:\n```\nx", true),
-            ("````md\n```\nx\n```\n````", false),
-            ("a `tick` and ``two``", false),
-        ] {
-            assert_eq!(unclosed_fence(text), unclosed, "{text}");
-        }
-    }
-
-    #[test]
-    fn bare_code_among_words() {
-        let code = "Here it is\nimport os\ndef f():\n    x = 1\n    return x\nimport sys\n";
-        assert!(unfenced_code(code, "Write a function"));
-        assert!(!unfenced_code(code, "Write a function, only code"));
-        assert!(!unfenced_code(
-            "One.\nTwo.\nThree.\nFour.\nFive.\nSix.",
-            "Explain"
-        ));
     }
 }

@@ -3,9 +3,9 @@ use super::{
     super::{
         file,
         origin::Origin,
-        settings::{Cascade, CascadeTier, Config, Labels},
+        settings::{Cascade, CascadeTier, Config, Labels, Verify},
         typed::{Named, Typed},
-        values::{Dollars, Pause, Ratio, Share, Size, Turns},
+        values::{Dollars, Pause, Ratio, Samples, Share, Size, Turns},
     },
     Resolver,
 };
@@ -44,6 +44,10 @@ impl Resolver<'_, '_> {
             logprobs: self
                 .take("cascade.logprobs", typed.logprobs)
                 .unwrap_or(default.logprobs),
+            samples: self
+                .take("cascade.samples", typed.samples)
+                .map_or(default.samples, |Samples(samples)| samples),
+            verify: self.verify(typed.verify),
             hedge_share: self
                 .take("cascade.hedge_share", typed.hedge_share)
                 .map_or(default.hedge_share, |Share(share)| share),
@@ -55,6 +59,17 @@ impl Resolver<'_, '_> {
                 .take("cascade.uncertified", typed.uncertified)
                 .unwrap_or(default.uncertified),
             tier: self.cascade_tiers(typed.tier),
+        }
+    }
+
+    fn verify(&mut self, typed: Option<Typed<Verify>>) -> Verify {
+        let origin = typed.as_ref().map(|typed| typed.origin.clone());
+        match (self.take("cascade.verify", typed), origin) {
+            (Some(Verify::By(target)), Some(origin)) => {
+                let known = self.known("cascade.verify", origin, target);
+                known.map_or(Verify::Nobody, Verify::By)
+            }
+            (verify, _) => verify.unwrap_or_default(),
         }
     }
 

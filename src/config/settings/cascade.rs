@@ -1,5 +1,5 @@
 //! The cascade, and what is learned about it.
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use tierway_layers::cascade::StreamMode;
 use tierway_services::chat::{Target, Tier, Usd};
 
@@ -26,6 +26,10 @@ pub struct Cascade {
     pub stay_big: u32,
     /// Whether it is asked for log-probabilities.
     pub logprobs: bool,
+    /// How many further answers of it a draft is compared with.
+    pub samples: u32,
+    /// Who is asked whether a draft is right.
+    pub verify: Verify,
     /// The most drafts beside which the big model is started, as a share.
     pub hedge_share: f64,
     /// The share of `max_added_latency` after which it is.
@@ -45,6 +49,18 @@ pub struct CascadeTier {
     pub streams: Option<StreamMode>,
     /// How long the big model may be kept waiting; zero means as long as it takes.
     pub max_added_latency: Option<Duration>,
+}
+
+/// Who is asked whether a draft is right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// The small model itself.
+    Small,
+    /// Another model.
+    By(Target),
 }
 
 /// What becomes of drafts for which nothing is certified.
@@ -99,6 +115,8 @@ impl Default for Cascade {
             max_price_ratio: 1.0,
             stay_big: 3,
             logprobs: true,
+            samples: 0,
+            verify: Verify::Nobody,
             hedge_share: 0.05,
             hedge_after: 0.5,
             model: None,
@@ -123,6 +141,16 @@ impl Default for Labels {
             alpha: 0.05,
             delta: 0.1,
             feedback_ttl: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+impl fmt::Display for Verify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => f.write_str("off"),
+            Self::Small => f.write_str("small"),
+            Self::By(target) => target.fmt(f),
         }
     }
 }

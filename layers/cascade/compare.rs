@@ -1,5 +1,5 @@
 //! Whether two answers say the same.
-use crate::cascade::{Family, signals::last_number};
+use super::{Family, signals::last_number};
 use serde_json::Value;
 use std::collections::HashMap;
 use tierway_services::chat::Answer;
@@ -10,7 +10,7 @@ const SAME_WORDS: f64 = 0.8;
 
 /// What comparing two answers shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// They say the same.
     Same,
     /// They say the same in mostly the same words.
@@ -22,7 +22,7 @@ pub(super) enum Shown {
 }
 
 /// Compares two answers to a request of this kind.
-pub(super) fn compare(family: Family, small: &Answer, big: &Answer) -> Shown {
+pub(crate) fn compare(family: Family, small: &Answer, big: &Answer) -> Shown {
     let same = |same| if same { Shown::Same } else { Shown::Different };
     if !small.tool_calls.is_empty() || !big.tool_calls.is_empty() {
         return same(calls(small) == calls(big));
