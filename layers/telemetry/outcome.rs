@@ -57,7 +57,7 @@ fn candidates(entries: &JournalEntries) -> impl DoubleEndedIterator<Item = &Atte
         .iter()
         .filter(move |a| small.is_none_or(|small| small == (a.role == Role::Small)))
         // Nobody is answered by who judged an answer.
-        .filter(|a| a.role != Role::Judge)
+        .filter(|a| !matches!(a.role, Role::Judge | Role::Embedding))
 }
 
 /// The upstream call whose answer the caller got.

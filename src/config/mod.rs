@@ -49,7 +49,7 @@ pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
     Affinity, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Config, CountTokens,
     Embeddings, Key, Labels, Log, LogFormat, Provider, Redis, Responses, Retry, Route, Rule,
-    Savings, Server, SharedBy, Tenant, Uncertified,
+    Savings, SemanticCache, Server, SharedBy, Tenant, Uncertified,
 };
 
 pub(crate) use shape::closest;

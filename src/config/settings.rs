@@ -3,11 +3,13 @@ mod breakpoints;
 mod cache;
 mod cascade;
 mod resilience;
+mod semantic_cache;
 
 pub use breakpoints::Breakpoints;
 pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified};
 pub use resilience::{Breaker, Retry};
+pub use semantic_cache::SemanticCache;
 
 use std::{
     borrow::Cow,
@@ -61,6 +63,8 @@ pub struct Config {
     pub labels: Labels,
     /// The exact prompt cache.
     pub cache: Cache,
+    /// Answers to questions that were asked before in other words.
+    pub semantic_cache: SemanticCache,
     /// The answers of Responses that no provider keeps.
     pub responses: Responses,
     /// The Redis that several gateways share.
