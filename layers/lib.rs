@@ -55,6 +55,8 @@ pub mod rescue;
 pub mod responses;
 #[cfg(feature = "retry")]
 pub mod retry;
+#[cfg(feature = "semantic-cache")]
+pub mod semantic_cache;
 #[cfg(feature = "shadow")]
 pub mod shadow;
 #[cfg(feature = "telemetry")]

@@ -7,6 +7,7 @@ mod cascade;
 mod holdout;
 mod observed;
 mod prefixes;
+mod semantic;
 mod sessions;
 mod upstreams;
 
@@ -156,6 +157,8 @@ impl Stack {
                 ))
                 // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
+                // Widens the cache below it to other words for the same question.
+                .option_layer(semantic::cache(config, &dispatch))
                 // A hit must cost no model.
                 .option_layer(cache.map(|cache| cache.layer))
                 // Sees both what was drafted and what the caller got, and nothing that was answered before.

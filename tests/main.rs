@@ -19,6 +19,7 @@ mod passthrough;
 mod policies;
 mod resilience;
 mod responses;
+mod semantic;
 mod streams;
 mod surfaces;
 mod tiers;

@@ -126,7 +126,13 @@ where
         res.extensions_mut().insert(decision);
     }
     // An answer out of our own cache says nothing of the provider's; one that another call pays for is that call's to remember.
-    let hit = journal.read(|j| matches!(j.cache, Some(CacheStatus::Hit | CacheStatus::Coalesced)));
+    let hit = journal.read(|j| {
+        let cache = j.cache;
+        matches!(
+            cache,
+            Some(CacheStatus::Hit | CacheStatus::Semantic | CacheStatus::Coalesced)
+        )
+    });
     if !learns || hit || !res.status().is_success() {
         return Ok(res);
     }

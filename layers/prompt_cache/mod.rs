@@ -8,7 +8,8 @@
 //! Not every call may be answered so. It has to ask for one answer, at temperature 0 (see [`sampled`](PromptCacheLayer::sampled)), and
 //! only complete answers with status 200 and without tool calls (see [`tool_calls`](PromptCacheLayer::tool_calls)) are kept. The caller
 //! decides too: `cache-control: no-store` or `x-tierway-cache: off` goes past the cache; `cache-control: no-cache` or
-//! `x-tierway-cache: refresh` asks the model anew and keeps what it says; `cache-control: max-age=60` wants no answer that is older.
+//! `x-tierway-cache: refresh` asks the model anew and keeps what it says; `cache-control: max-age=60` wants no answer that is older;
+//! `cache-control: only-if-cached` asks no model, and is answered 504 where nothing is kept.
 //!
 //! Every response says in `x-tierway-cache` what happened: `hit` (then with `age`), `miss`, `coalesced` or `bypass`.
 //!
@@ -56,6 +57,7 @@ mod eligible;
 mod flight;
 mod key;
 mod memory;
+mod only;
 mod record;
 #[cfg(feature = "cache-redis")]
 mod remote;
@@ -245,6 +247,9 @@ where
         let asked = wish != Wish::Off && !held_out;
         let key = asked.then(|| self.settings.key(&req));
         let state = match key.flatten() {
+            None if only::is_wanted(&req) => State::Story {
+                story: Box::pin(std::future::ready(Ok(only::nothing(&req)))),
+            },
             None => {
                 note(&req, CacheStatus::Bypass);
                 State::Bypass {

@@ -3,6 +3,7 @@ use super::{
     Entry, Event, Key, Store,
     eligible::{CACHE, Form, Settings, Wish},
     flight::{Answered, AnyError, Boarding, Flights, Seat, Slot, Told},
+    only,
     record::{Recorder, Recording, may_keep},
     replay,
 };
@@ -55,6 +56,9 @@ impl<St: Store + Send + Sync + 'static> Story<St> {
         let mut landed = self.flights.landed(&self.key);
         if looks && let Some(res) = self.look().await {
             return Ok(res);
+        }
+        if only::is_wanted(&self.req) {
+            return Ok(only::nothing(&self.req));
         }
         let (mut failed, mut looked) = (0, 1);
         while shares && failed < PATIENCE {

@@ -300,7 +300,7 @@ impl Books {
         };
         let shared = matches!(
             entries.cache,
-            Some(CacheStatus::Hit | CacheStatus::Coalesced)
+            Some(CacheStatus::Hit | CacheStatus::Semantic | CacheStatus::Coalesced)
         );
         if let Some((_, usage)) = entries.replayed.as_ref().filter(|_| shared) {
             return Some(Plan::new(*usage, planned(usage)?, Saved::PromptCache));

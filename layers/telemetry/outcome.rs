@@ -56,8 +56,8 @@ fn candidates(entries: &JournalEntries) -> impl DoubleEndedIterator<Item = &Atte
         .attempts
         .iter()
         .filter(move |a| small.is_none_or(|small| small == (a.role == Role::Small)))
-        // Nobody is answered by who judged an answer, or by what it was judged by.
-        .filter(|a| !matches!(a.role, Role::Judge | Role::Sample))
+        // Nobody is answered by who judged an answer, by what it was judged by, or by who made vectors of questions.
+        .filter(|a| !matches!(a.role, Role::Judge | Role::Sample | Role::Embedding))
 }
 
 /// The upstream call whose answer the caller got.

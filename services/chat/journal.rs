@@ -98,6 +98,8 @@ pub enum Role {
     Big,
     /// A model that was asked whether a draft is good enough.
     Judge,
+    /// A model that turned the question into a vector, to look it up by its meaning.
+    Embedding,
     /// The big model, asked beside a kept draft so that both can be compared; nobody waits for it.
     Shadow,
 }
@@ -112,6 +114,7 @@ impl Role {
             Self::Sample => "sample",
             Self::Big => "big",
             Self::Judge => "judge",
+            Self::Embedding => "embedding",
             Self::Shadow => "shadow",
         }
     }
@@ -227,6 +230,8 @@ impl Attempt {
 pub enum CacheStatus {
     /// Answered from it.
     Hit,
+    /// Answered from it as another call was that asks the same in other words.
+    Semantic,
     /// Looked, not found.
     Miss,
     /// Looked, not found, and answered with another call's upstream answer while that was under way.
@@ -241,6 +246,7 @@ impl CacheStatus {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
+            Self::Semantic => "semantic",
             Self::Miss => "miss",
             Self::Coalesced => "coalesced",
             Self::Bypass => "bypass",

@@ -45,6 +45,7 @@ pub(super) struct File {
     pub(super) cascade: Cascade,
     pub(super) labels: Labels,
     pub(super) cache: Cache,
+    pub(super) semantic_cache: SemanticCache,
     pub(super) responses: Responses,
     pub(super) redis: Redis,
     #[serde(deserialize_with = "named")]
@@ -180,6 +181,17 @@ pub(super) struct Affinity {
     pub(super) ttl: Set<Duration>,
     pub(super) max_sessions: Set<Count>,
     pub(super) store: Set<SharedBy>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SemanticCache {
+    pub(super) enabled: Set<bool>,
+    pub(super) embeddings: Set<Target>,
+    pub(super) local_model: Set<PathBuf>,
+    pub(super) threshold: Set<Share>,
+    pub(super) max_bytes: Set<Size>,
+    pub(super) timeout: Set<Duration>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -49,7 +49,7 @@ pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
     Affinity, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Config, CountTokens,
     Embeddings, Key, Labels, Ledger, Log, LogFormat, Metrics, Provider, Redis, Responses, Retry,
-    Route, Rule, Savings, Server, SharedBy, Tenant, Traces, Uncertified, Verify,
+    Route, Rule, Savings, SemanticCache, Server, SharedBy, Tenant, Traces, Uncertified, Verify,
 };
 
 pub(crate) use shape::closest;

@@ -4,6 +4,7 @@ mod cache;
 mod cascade;
 mod ledger;
 mod resilience;
+mod semantic_cache;
 mod watching;
 
 pub use breakpoints::Breakpoints;
@@ -11,6 +12,7 @@ pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
 pub use ledger::Ledger;
 pub use resilience::{Breaker, Retry};
+pub use semantic_cache::SemanticCache;
 pub use watching::{Metrics, Traces};
 
 use std::{
@@ -66,6 +68,8 @@ pub struct Config {
     pub labels: Labels,
     /// The exact prompt cache.
     pub cache: Cache,
+    /// Answers to questions that were asked before in other words.
+    pub semantic_cache: SemanticCache,
     /// The answers of Responses that no provider keeps.
     pub responses: Responses,
     /// The Redis that several gateways share.

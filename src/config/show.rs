@@ -150,6 +150,18 @@ impl Loaded {
         }
         sheet.row("cache", "max_disk_bytes", size(cache.max_disk_bytes));
         sheet.end("[cache]");
+        let semantic = &config.semantic_cache;
+        sheet.row("semantic_cache", "enabled", semantic.enabled);
+        if let Some(target) = &semantic.embeddings {
+            sheet.row("semantic_cache", "embeddings", quote(target));
+        }
+        if let Some(folder) = &semantic.local_model {
+            sheet.row("semantic_cache", "local_model", quote(folder.display()));
+        }
+        sheet.row("semantic_cache", "threshold", semantic.threshold);
+        sheet.row("semantic_cache", "max_bytes", size(semantic.max_bytes));
+        sheet.row("semantic_cache", "timeout", duration(semantic.timeout));
+        sheet.end("[semantic_cache]");
         let kept = &config.responses;
         sheet.row("responses", "max_bytes", size(kept.max_bytes));
         sheet.row("responses", "ttl", duration(kept.ttl));

@@ -7,6 +7,7 @@ mod providers;
 mod resilience;
 mod rules;
 mod secrets;
+mod semantic_cache;
 mod shared;
 mod watching;
 
@@ -80,6 +81,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             cascade: self.cascade(file.cascade),
             labels: self.labels(file.labels),
             cache: self.cache(file.cache),
+            semantic_cache: self.semantic_cache(file.semantic_cache),
             responses: self.responses(file.responses),
             redis: self.redis(file.redis),
             prices: self.prices(file.prices),
@@ -112,6 +114,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
         self.check_small(&config);
         self.check_labels(&config);
         self.check_redis(&config);
+        self.check_semantic_cache(&config);
         config
     }
 

@@ -77,6 +77,13 @@ store = "redis"
 enabled = false
 ttl = "1h"
 openai_keys = true
+[semantic_cache]
+enabled = false
+embeddings = "local:embed"
+local_model = "/var/lib/tierway/minilm"
+threshold = 0.9
+max_bytes = "1MiB"
+timeout = "250ms"
 [redis]
 url = "redis://me:sk-redis@cache:6380/1"
 timeout = "20ms"
@@ -250,6 +257,7 @@ fn the_reference_names_the_keys_of_the_file() {
     add("rules.*.", fields::<file::Rule>());
     add("rules.*.headers.", &["*"]);
     add("affinity.", fields::<file::Affinity>());
+    add("semantic_cache.", fields::<file::SemanticCache>());
     add("breakpoints.", fields::<file::Breakpoints>());
     add("redis.", fields::<file::Redis>());
     add("retry.", fields::<file::Retry>());
