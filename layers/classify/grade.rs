@@ -258,8 +258,8 @@ fn raise(tier: Tier, by: u8) -> Tier {
 }
 
 /// The chance from which a tier's model is taken to suffice. Above one half where the next tier matters most; chosen by five-fold
-/// cross-validation over the asks: as many right as with one half, and a sixth fewer that get too small a tier.
-const SUFFICES: [f32; 4] = [0.5, 0.6, 0.55, 0.0];
+/// cross-validation over the asks.
+const SUFFICES: [f32; 4] = [0.5, 0.55, 0.6, 0.0];
 
 /// The cheapest tier that suffices.
 fn cheapest(suffices: &[f32; 4]) -> Tier {

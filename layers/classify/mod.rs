@@ -65,6 +65,7 @@ pub use decision::{Decision, Note};
 pub use grade::{chance, question, see, vector};
 pub use guards::{Fit, Fits, Guarded};
 pub use model::{LearnedTiers, Learning, Outcome, Seen, TierModel};
+pub use numbers::stepped;
 pub use rules::{Effect, Risk, Rule, Ruled};
 pub use session::session;
 pub use side::SideRequests;

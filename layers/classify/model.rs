@@ -114,13 +114,15 @@ impl TierModel {
     #[must_use]
     pub fn learn(outcomes: &[Outcome]) -> Self {
         let shipped = &*SHIPPED;
-        let fit = |head: &Head, label: &dyn Fn(&Outcome) -> Option<(f32, f32)>| {
+        let fit = |head: &Head,
+                   read: fn(&Vector) -> Vector,
+                   label: &dyn Fn(&Outcome) -> Option<(f32, f32)>| {
             let examples: Vec<Example> = outcomes
                 .iter()
                 .filter_map(|outcome| {
                     let (positive, offset) = label(outcome)?;
                     Some(Example {
-                        vector: numbers::without_setting(&outcome.seen.vector),
+                        vector: read(&numbers::without_setting(&outcome.seen.vector)),
                         intercept: 0,
                         positive,
                         weight: outcome.weight,
@@ -139,12 +141,15 @@ impl TierModel {
         };
         let tier = |at: usize| {
             let label = |o: &Outcome| Some((o.suffices.get(at).copied()??, o.seen.shift));
-            shipped.tiers.get(at).map(|head| fit(head, &label))
+            shipped
+                .tiers
+                .get(at)
+                .map(|head| fit(head, numbers::stepped, &label))
         };
         let [simple, medium, complex] = [0, 1, 2].map(|at| tier(at).unwrap_or_default());
         Self {
             tiers: [simple, medium, complex],
-            right: fit(&shipped.right, &|o| Some((o.right?, 0.0))),
+            right: fit(&shipped.right, Vector::clone, &|o| Some((o.right?, 0.0))),
             learning: Learning {
                 revision: 0,
                 labels: outcomes.len(),
@@ -223,8 +228,9 @@ impl TierModel {
     pub(super) fn suffices(&self, vector: &Vector, shift: f32) -> [f32; 4] {
         let mut chance = [1.0; 4];
         let mut at_least: f32 = 0.0;
+        let vector = numbers::stepped(vector);
         for (slot, head) in chance.iter_mut().zip(&self.tiers) {
-            at_least = at_least.max(sigmoid(head.logit(vector) + shift));
+            at_least = at_least.max(sigmoid(head.logit(&vector) + shift));
             *slot = at_least;
         }
         chance

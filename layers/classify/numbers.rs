@@ -1,6 +1,7 @@
 //! What was seen of an ask, as the numbers and n-grams that the model reads.
 use super::features::Features;
 use crate::learn::{Texture, Vector};
+use std::sync::LazyLock;
 
 /// One ask, read.
 #[derive(Clone, Debug, Default)]
@@ -130,6 +131,49 @@ impl Ask {
             numbers: numbers(&self.features, &self.texture, setting, prior),
             grams: self.features.grams.buckets().to_vec(),
         }
+    }
+}
+
+/// Numbers that are also read in steps, and what each step is over: counts as such, the others from 0 to 1.
+const STEPS: &[(&str, &[f32])] = &[
+    ("words", &[3.0, 5.0, 7.0, 9.0, 12.0, 16.0, 22.0, 34.0]),
+    (
+        "heuristic",
+        &[0.13, 0.21, 0.27, 0.31, 0.37, 0.43, 0.52, 0.6],
+    ),
+    ("verb", &[0.01, 0.13, 0.25, 0.4, 0.53, 0.6, 0.7]),
+    ("commas", &[0.0, 1.0, 2.0, 4.0, 6.0]),
+    (
+        "bytes",
+        &[20.0, 32.0, 42.0, 56.0, 72.0, 100.0, 140.0, 220.0],
+    ),
+    ("tasks", &[0.0, 1.0, 2.0]),
+];
+
+/// Each step: the place of its number, and the number that it is over.
+static STEP: LazyLock<Vec<(usize, f32)>> = LazyLock::new(|| {
+    let mut steps = Vec::new();
+    for (name, over) in STEPS {
+        let place = NAMES.iter().position(|n| n == name).unwrap_or_default();
+        let share = matches!(*name, "heuristic" | "verb");
+        let number = |over: &f32| if share { *over } else { over.ln_1p() };
+        steps.extend(over.iter().map(|over| (place, number(over))));
+    }
+    steps
+});
+
+/// What the heads of the tiers read of a [`vector`](super::vector): six of its numbers also in steps, each 1 where it is reached and
+/// else 0. What length and verb say is no straight line, and in steps a linear model can follow it: a generalized additive model (Hastie and
+/// Tibshirani, 1986).
+#[must_use]
+pub fn stepped(vector: &Vector) -> Vector {
+    let mut numbers = Vec::with_capacity(vector.numbers.len() + STEP.len());
+    numbers.extend_from_slice(&vector.numbers);
+    let number = |place: usize| vector.numbers.get(place).copied().unwrap_or(f32::NAN);
+    numbers.extend(STEP.iter().map(|(at, over)| flag(number(*at) > *over)));
+    Vector {
+        numbers,
+        grams: vector.grams.clone(),
     }
 }
 

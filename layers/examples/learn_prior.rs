@@ -65,7 +65,7 @@ fn main() -> Result<()> {
 /// The ask as an example of whether `tier` suffices: it does where the right tier is this one or a cheaper one.
 fn example(ask: &Ask, tier: usize) -> Example {
     Example {
-        vector: ask.vector.clone(),
+        vector: classify::stepped(&ask.vector),
         intercept: 0,
         positive: ask.tiers.iter().take(tier + 1).sum(),
         weight: 1.0,

@@ -41,6 +41,12 @@ impl Head {
         grams: Vec::new(),
     };
 
+    /// How many numbers it reads.
+    #[must_use]
+    pub const fn numbers(&self) -> usize {
+        self.numbers.len()
+    }
+
     /// The log-odds of `vector`.
     #[must_use]
     pub fn logit(&self, vector: &Vector) -> f32 {

@@ -50,7 +50,7 @@ fn labels_that_contradict_the_prior_win_in_the_end() {
         .map(|n| chance(&TierModel::learn(&labels(n, 1.0))))
         .into();
     assert!(chances.is_sorted(), "{chances:?}");
-    assert!(chances[0] < 0.5 && chances[3] > 0.7, "{chances:?}");
+    assert!(chances[0] < 0.5 && chances[3] > 0.6, "{chances:?}");
     assert!(
         chances[1] - chances[0] < 0.2,
         "two labels decide nothing: {chances:?}"
@@ -77,7 +77,10 @@ fn nothing_learned_is_what_is_shipped() {
     let none = TierModel::learn(&[]);
     assert_eq!(none, TierModel::shipped());
     assert_ne!(none, TierModel::default());
-    assert_eq!(none.heads().map(|h| h == &Head::EMPTY), [false; 4]);
+    let read = numbers::stepped(&see(ask("auto", NEW).body()).unwrap().vector);
+    let [tiers @ .., right] = none.heads().map(Head::numbers);
+    assert_eq!(tiers, [read.numbers.len(); 3]);
+    assert_eq!(right, numbers::NAMES.len());
 }
 
 #[test]
