@@ -2,6 +2,7 @@
 //!
 //! Each module stands alone behind the feature of its name and shows a running example.
 #[cfg(any(feature = "breaker", feature = "fallback", feature = "retry"))]
+#[allow(dead_code, reason = "a feature alone uses but some of it")]
 mod attempt;
 #[cfg(test)]
 mod frames;
@@ -9,6 +10,7 @@ mod frames;
     feature = "breakpoints",
     feature = "cascade",
     feature = "fallback",
+    feature = "limit",
     feature = "prompt-cache"
 ))]
 mod headers;
@@ -19,6 +21,8 @@ mod wire;
 pub mod affinity;
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(feature = "balance")]
+pub mod balance;
 #[cfg(feature = "bind")]
 pub mod bind;
 #[cfg(feature = "breaker")]
@@ -29,6 +33,8 @@ pub mod breakpoints;
 pub mod cascade;
 #[cfg(feature = "classify")]
 pub mod classify;
+#[cfg(feature = "deadline")]
+pub mod deadline;
 #[cfg(feature = "decode")]
 pub mod decode;
 #[cfg(feature = "fallback")]
@@ -37,6 +43,10 @@ pub mod fallback;
 pub mod keep_alive;
 #[cfg(any(feature = "cascade", feature = "classify"))]
 pub mod learn;
+#[cfg(feature = "limit")]
+pub mod limit;
+#[cfg(feature = "load-shed")]
+pub mod load_shed;
 #[cfg(any(feature = "bind", feature = "classify"))]
 pub mod names;
 #[cfg(feature = "prompt-cache")]

@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tierway_layers::{breaker::State, fallback::FailedOver, retry::Retried, telemetry::CallRecord};
+use tierway_layers::{
+    breaker::State, fallback::FailedOver, limit::Excess, retry::Retried, telemetry::CallRecord,
+};
 use tierway_services::{
     BoxError,
     chat::{CascadeStatus, Target, Tier},
@@ -110,6 +112,11 @@ pub fn fallback(over: &FailedOver<'_>) {
 /// A model is left alone, tried, or trusted again.
 pub fn breaker(target: &Target, state: State) {
     tracing::warn!(%target, state = state.as_str(), "breaker");
+}
+
+/// Somebody has used up what he may use.
+pub fn limited(subject: &str, excess: Excess) {
+    tracing::debug!(subject, limit = excess.as_str(), "limited");
 }
 
 /// Redis has gone away: calls go on without what it knows.

@@ -3,6 +3,7 @@
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
 mod arms;
 mod cascade;
+mod limits;
 mod prefixes;
 mod sessions;
 mod upstreams;
@@ -25,12 +26,14 @@ use tierway_layers::{
     auth::{self, AuthLayer},
     bind::BindLayer,
     classify::ClassifyLayer,
+    deadline::DeadlineLayer,
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
+    load_shed::LoadShedLayer,
     prompt_cache::{Memory, PromptCacheLayer},
     rescue::RescueLayer,
     responses::{self, ResponsesLayer},
-    telemetry::TelemetryLayer,
+    telemetry::{TelemetryLayer, names as metrics},
 };
 use tierway_services::{
     BoxError, Dispatch, chat::Tier, prices::PriceList, providers::ProviderError, upstream::Client,
@@ -72,8 +75,9 @@ impl Stack {
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
         let providers = providers(config)?;
         let router = Router::new(config, &providers);
-        let dispatch =
-            Dispatch::new(providers, Client::new()).estimate_tokens(config.count_tokens.estimate);
+        let dispatch = Dispatch::new(providers, Client::new())
+            .estimate_tokens(config.count_tokens.estimate)
+            .max_buffered(config.server.max_buffered);
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
@@ -83,6 +87,8 @@ impl Stack {
             config.tiers.values().map(ToString::to_string),
         );
 
+        let redis = sessions::redis(&config.redis);
+        let limits = limits::Limits::new(config, redis.clone());
         let telemetry = telemetry(config, prices.clone());
         let learned = cascade::learned(config);
         let labels = config.small().filter(|_| config.cascade.enabled);
@@ -103,13 +109,13 @@ impl Stack {
         let chat =
             ServiceBuilder::new()
                 // The only door from bytes to a Prompt: limit and parse once, and refuse before anything is spent.
-                .layer(DecodeLayer::new(config.server.max_body))
+                .layer(decode(&config.server))
                 // What a call goes on from is part of what it asks, so above whatever judges it.
                 .layer(responses.clone())
                 // Cache key and cascade depend on the tier.
                 .layer(ClassifyLayer::new(router.policy().clone()))
                 // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
-                .option_layer(sessions::affinity(config, &bindings, &prices))
+                .option_layer(sessions::affinity(config, redis, &bindings, &prices))
                 // The cache key names the upstream, so the target is chosen above the cache.
                 .layer(BindLayer::new(bindings))
                 // Said by the layers below where they are on; every answer says something.
@@ -125,6 +131,8 @@ impl Stack {
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
                 // A hit must cost no model.
                 .option_layer(config.cache.enabled.then(|| cache(&config.cache)))
+                // What costs no model costs nothing; all that is below does.
+                .option_layer(limits.budgets(config, &prices))
                 // Sees both what was drafted and what the caller got, and nothing that was answered before.
                 .option_layer(labels.clone().map(|desk| {
                     cascade::shadow(config, desk, telemetry.meter(), &dispatch, &prices)
@@ -147,8 +155,14 @@ impl Stack {
             .layer(RescueLayer::new().on_error(log::error))
             // Clients probe before they show a key.
             .layer(ProbesLayer)
+            // What cannot be served is refused before anything is spent on it.
+            .layer(shed(&config.server))
+            // From here on the time of the call runs, until its last byte.
+            .layer(deadline(&config.server))
             // Before a byte of the body is read.
             .layer(auth(&config.keys))
+            // Needs to know who calls, and no more.
+            .layer(limits.rates())
             .service(Routes::new(chat, catalog, responses.desk(), labels.clone()));
         Ok(Self {
             gateway: BoxCloneSyncService::new(gateway),
@@ -195,6 +209,23 @@ fn auth(keys: &[config::Key]) -> AuthLayer {
         keys.iter()
             .map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())),
     )
+}
+
+fn decode(server: &config::Server) -> DecodeLayer {
+    DecodeLayer::new(server.max_body)
+        .max_messages(server.max_messages)
+        .patience(server.body_timeout)
+}
+
+fn shed(server: &config::Server) -> LoadShedLayer {
+    LoadShedLayer::new(server.max_in_flight).on_shed(|| metrics::shed().increment(1))
+}
+
+fn deadline(server: &config::Server) -> DeadlineLayer {
+    match server.timeout {
+        Duration::ZERO => DeadlineLayer::unlimited(),
+        most => DeadlineLayer::new(most),
+    }
 }
 
 fn telemetry(config: &Config, prices: PriceList) -> TelemetryLayer {

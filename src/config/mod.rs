@@ -47,9 +47,9 @@ pub use locate::load;
 pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
-    Affinity, Breaker, Breakpoints, Cache, Cascade, CascadeTier, Config, CountTokens, Embeddings,
-    Key, Labels, Log, LogFormat, Provider, Redis, Responses, Retry, Route, Rule, Savings, Server,
-    SharedBy, Tenant, Uncertified,
+    Affinity, Balance, Breaker, Breakpoints, Cache, Cascade, CascadeTier, Config, CountTokens,
+    Embeddings, Key, Labels, Limits, Log, LogFormat, Provider, Redis, Responses, Retry, Route,
+    Rule, Savings, Server, SharedBy, Tenant, Uncertified,
 };
 
 pub(crate) use shape::closest;

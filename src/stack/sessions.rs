@@ -15,6 +15,7 @@ type Sessions = Either<affinity::Memory, affinity::Shared>;
 
 pub(super) fn affinity(
     config: &Config,
+    redis: Option<Redis>,
     bindings: &Bindings,
     prices: &PriceList,
 ) -> Option<AffinityLayer<Sessions>> {
@@ -24,7 +25,7 @@ pub(super) fn affinity(
     }
     let near = affinity::Memory::new(settings.max_sessions as u64, settings.ttl);
     let shared = settings.store == SharedBy::Redis;
-    let store = match redis(&config.redis).filter(|_| shared) {
+    let store = match redis.filter(|_| shared) {
         Some(redis) => Either::Right(affinity::Shared::new(redis, settings.ttl, near)),
         None => Either::Left(near),
     };
@@ -38,7 +39,7 @@ pub(super) fn affinity(
 }
 
 /// The one connection for all that is shared; the configuration has made sure that the address is one.
-fn redis(settings: &config::Redis) -> Option<Redis> {
+pub(super) fn redis(settings: &config::Redis) -> Option<Redis> {
     let redis = Redis::new(settings.url.as_ref()?.expose()).ok()?;
     Some(redis.timeout(settings.timeout).on_fault(log::redis))
 }

@@ -23,6 +23,7 @@ impl Resolver<'_, '_> {
             let tenant = Tenant {
                 tiers: self.take(&format!("{path}.tiers"), value.tiers),
                 models: self.take(&format!("{path}.models"), value.models),
+                limits: self.quota(&path, value.limits),
             };
             (name, tenant)
         });

@@ -226,6 +226,11 @@ fn the_reference_names_the_keys_of_the_file() {
     add("affinity.", fields::<file::Affinity>());
     add("breakpoints.", fields::<file::Breakpoints>());
     add("redis.", fields::<file::Redis>());
+    add("keys[].limits.", fields::<file::Quota>());
+    add("tenants.*.limits.", fields::<file::Quota>());
+    add("limits.", fields::<file::Limits>());
+    add("balance.", fields::<file::Balance>());
+    add("balance.weights.", &["*"]);
     add("retry.", fields::<file::Retry>());
     add("breaker.", fields::<file::Breaker>());
     add("cascade.", fields::<file::Cascade>());
