@@ -122,6 +122,7 @@ impl Failure {
             What::Cause(Cause::FirstByteTimeout | Cause::IdleTimeout) => "timeout",
             What::Cause(Cause::Cut) => "cut",
             What::Cause(Cause::Nonsense) => "nonsense",
+            What::Cause(Cause::Crowded) => "crowded",
             What::Cause(_) => "misconfigured",
             What::Unknown => "error",
         }

@@ -122,6 +122,15 @@ impl Bindings {
         self
     }
 
+    /// Makes the others of `tier` peers of its model, which share its calls, rather than its stand-ins.
+    #[must_use]
+    pub fn balanced(mut self, tier: Tier) -> Self {
+        if let Some(slot) = Arc::make_mut(&mut self.others).get_mut(tier as usize) {
+            *slot = slot.clone().balanced();
+        }
+        self
+    }
+
     /// The model for embeddings whose caller names none that is known here. Without it such calls are refused: no tier stands for them,
     /// since vectors of different models cannot be compared.
     #[must_use]
@@ -192,8 +201,11 @@ impl Bindings {
             None => Some(others.clone()),
             Some((_, allowance)) => {
                 let all = others.targets().iter();
-                let allowed = all.filter(|t| allowance.model(t)).cloned();
-                Some(Alternatives::new(allowed))
+                let allowed = Alternatives::new(all.filter(|t| allowance.model(t)).cloned());
+                Some(match others.is_balanced() {
+                    true => allowed.balanced(),
+                    false => allowed,
+                })
             }
         }
     }

@@ -288,7 +288,7 @@ const fn counts(failure: &Failure, elsewhere: bool) -> bool {
         What::Status(501 | 505) => false,
         What::Status(408 | 500..) => true,
         What::Status(_) | What::Declined => false,
-        What::Cause(Cause::Stale | Cause::Misconfigured) => false,
+        What::Cause(Cause::Stale | Cause::Crowded | Cause::Misconfigured) => false,
         What::Cause(_) | What::Unknown => true,
     }
 }

@@ -66,7 +66,8 @@ use pin_project_lite::pin_project;
 use std::{
     mem,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
+    time::Duration,
 };
 use tierway_services::{
     BoxError,
@@ -74,6 +75,7 @@ use tierway_services::{
     dialect::Dialect,
     translate,
 };
+use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -81,6 +83,8 @@ use tower_service::Service;
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeLayer {
     limit: usize,
+    most: usize,
+    patience: Option<Duration>,
     dialect: Option<Dialect>,
 }
 
@@ -100,7 +104,7 @@ pin_project! {
     #[project = StateProj]
     #[derive(Debug)]
     enum State<S, F, B> {
-        Read { #[pin] body: B, gathered: Gathered, waiting: Option<Waiting<S>> },
+        Read { #[pin] body: B, #[pin] pause: Option<Sleep>, gathered: Gathered, waiting: Option<Waiting<S>> },
         Call { #[pin] future: F },
         Refused { refusal: Refusal, dialect: Dialect },
     }
@@ -113,6 +117,7 @@ struct Waiting<S> {
     head: Parts,
     dialect: Dialect,
     operation: Operation,
+    config: DecodeLayer,
 }
 
 /// A body so far.
@@ -134,8 +139,22 @@ impl DecodeLayer {
     pub const fn new(limit: usize) -> Self {
         Self {
             limit,
+            most: usize::MAX,
+            patience: None,
             dialect: None,
         }
+    }
+    /// Refuses conversations of more than `most` messages.
+    #[must_use]
+    pub const fn max_messages(mut self, most: usize) -> Self {
+        self.most = most;
+        self
+    }
+    /// Waits at most so long between two pieces of a body; by default for ever. Whoever is slower is refused with 408.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
     }
     /// Reads every body in this dialect, whatever the path; a path that ends in `/count_tokens` asks for a count. By default the
     /// dialects' own paths decide, and others are not found.
@@ -216,12 +235,14 @@ where
                 let service = mem::replace(&mut self.inner, clone);
                 State::Read {
                     body,
+                    pause: None,
                     gathered: Gathered::new(announced, self.config.limit),
                     waiting: Some(Waiting {
                         service,
                         head,
                         dialect,
                         operation,
+                        config: self.config,
                     }),
                 }
             }
@@ -261,10 +282,36 @@ where
                 }
                 StateProj::Read {
                     body,
+                    mut pause,
                     gathered,
                     waiting,
                 } => {
-                    let raw = match ready!(body.poll_frame(cx)) {
+                    let frame = match body.poll_frame(cx) {
+                        Poll::Ready(frame) => frame,
+                        Poll::Pending => {
+                            let patience = waiting.as_ref().and_then(|w| w.config.patience);
+                            let Some(patience) = patience else {
+                                return Poll::Pending;
+                            };
+                            // Most bodies are here at once, and need no timer.
+                            if pause.is_none() {
+                                pause.set(Some(sleep(patience)));
+                            }
+                            let over = pause.as_mut().as_pin_mut().map(|pause| pause.poll(cx));
+                            if !matches!(over, Some(Poll::Ready(()))) {
+                                return Poll::Pending;
+                            }
+                            let dialect = waiting.take().map(|w| w.dialect);
+                            let refusal = too_slow(patience);
+                            this.state.set(State::Refused {
+                                refusal,
+                                dialect: dialect.unwrap_or(Dialect::Messages),
+                            });
+                            continue;
+                        }
+                    };
+                    pause.set(None);
+                    let raw = match frame {
                         None => Ok(gathered.take()),
                         Some(Ok(frame)) => match frame.into_data() {
                             Ok(data) => match gathered.push(data) {
@@ -295,6 +342,11 @@ impl<S: Service<chat::Request>> Waiting<S> {
             (Dialect::ChatCompletions, Operation::Generate) => translate::chat_prompt(raw)?,
             (dialect, operation) => Prompt::parse(dialect, operation, raw)?,
         };
+        let most = self.config.most;
+        if prompt.facts().turns.len() > most {
+            let message = format!("messages: more than {most}");
+            return Err(Refusal::new(Kind::InvalidRequest, message).with_param("messages"));
+        }
         let req = Request::from_parts(self.head, prompt);
         if let Some(journal) = Journal::of(&req) {
             journal.write(|entries| {
@@ -363,6 +415,14 @@ fn too_large(limit: usize) -> Refusal {
             format!("request body is over {limit} bytes")
         },
     )
+}
+
+fn too_slow(patience: Duration) -> Refusal {
+    let message = format!(
+        "no more of the request body came for {} ms",
+        patience.as_millis()
+    );
+    Refusal::new(Kind::InvalidRequest, message).with_status(StatusCode::REQUEST_TIMEOUT)
 }
 
 /// Mostly the caller is gone and nobody reads this; but a limit of the host's own may also have struck.

@@ -2,6 +2,7 @@
 //!
 //! Each module stands alone behind the feature of its name and shows a running example.
 #[cfg(any(feature = "breaker", feature = "fallback", feature = "retry"))]
+#[allow(dead_code, reason = "a feature alone uses but some of it")]
 mod attempt;
 #[cfg(any(feature = "affinity", feature = "prompt-cache", feature = "responses"))]
 mod commit;
@@ -11,6 +12,7 @@ mod frames;
     feature = "breakpoints",
     feature = "cascade",
     feature = "fallback",
+    feature = "limit",
     feature = "prompt-cache"
 ))]
 mod headers;
@@ -21,6 +23,8 @@ mod wire;
 pub mod affinity;
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(feature = "balance")]
+pub mod balance;
 #[cfg(feature = "bind")]
 pub mod bind;
 #[cfg(feature = "breaker")]
@@ -31,6 +35,8 @@ pub mod breakpoints;
 pub mod cascade;
 #[cfg(feature = "classify")]
 pub mod classify;
+#[cfg(feature = "deadline")]
+pub mod deadline;
 #[cfg(feature = "decode")]
 pub mod decode;
 #[cfg(feature = "fallback")]
@@ -41,6 +47,10 @@ pub mod holdout;
 pub mod keep_alive;
 #[cfg(any(feature = "cascade", feature = "classify"))]
 pub mod learn;
+#[cfg(feature = "limit")]
+pub mod limit;
+#[cfg(feature = "load-shed")]
+pub mod load_shed;
 #[cfg(any(feature = "bind", feature = "classify", feature = "holdout"))]
 pub mod names;
 #[cfg(feature = "prompt-cache")]

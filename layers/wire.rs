@@ -1,6 +1,8 @@
 //! What several layers must recognise on the wire.
+#[cfg(any(feature = "decode", feature = "limit", feature = "telemetry"))]
+use tierway_services::chat::Operation;
 #[cfg(any(feature = "decode", feature = "telemetry"))]
-use tierway_services::{chat::Operation, dialect::Dialect};
+use tierway_services::dialect::Dialect;
 
 /// The dialect and the operation that `path` stands for, where it stands for a chat call.
 #[cfg(any(feature = "decode", feature = "telemetry"))]
@@ -18,7 +20,7 @@ pub(crate) fn route(path: &str) -> Option<(Dialect, Operation)> {
 }
 
 /// The operation on a route of the host's own naming, whose dialect was given.
-#[cfg(any(feature = "decode", feature = "telemetry"))]
+#[cfg(any(feature = "decode", feature = "limit", feature = "telemetry"))]
 pub(crate) fn operation(path: &str) -> Operation {
     if path.ends_with("/count_tokens") || path.ends_with("/input_tokens") {
         Operation::CountTokens

@@ -39,6 +39,7 @@ pub async fn start() -> std::io::Result<SocketAddr> {
     let limits = crate::server::Limits {
         connections: 1024,
         drain: Duration::ZERO,
+        ..crate::server::Limits::default()
     };
     tokio::spawn(crate::server::serve(
         listener,

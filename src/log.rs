@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tierway_layers::{breaker::State, fallback::FailedOver, retry::Retried, telemetry::CallRecord};
+use tierway_layers::{
+    breaker::State, fallback::FailedOver, limit::Excess, retry::Retried, telemetry::CallRecord,
+};
 use tierway_services::{
     BoxError,
     chat::{CascadeStatus, Target, Tier},
@@ -122,6 +124,11 @@ pub fn cache_file(file: &std::path::Path, error: &std::io::Error) {
 /// The cache's file has failed: what it would have known is not known.
 pub fn disk(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(%error, "the cache's file fails; going on without it");
+}
+
+/// Somebody has used up what he may use.
+pub fn limited(subject: &str, excess: Excess) {
+    tracing::debug!(subject, limit = excess.as_str(), "limited");
 }
 
 /// Redis has gone away: calls go on without what it knows.

@@ -2,6 +2,9 @@
 //!
 //! On shutdown the listener closes first, so that no new connection is taken; connections that are idle close, connections with a call in
 //! flight finish it, streams included, until the drain deadline; then what is left is dropped.
+mod addresses;
+
+use addresses::Addresses;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -16,8 +19,8 @@ use tierway_services::BoxError;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tower::Service;
 
-/// How long a client may take to send a request's headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// What hyper takes at least.
+const MIN_HEAD: usize = 8 * 1024;
 /// How long to wait when the process is out of file descriptors before accepting again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -26,8 +29,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// The most connections at a time; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// The most connections of one address; 0 for as many as it likes. Of IPv6 the first 64 bits are one, for whoever has one has all of
+    /// them. Further ones are closed at once.
+    pub per_ip: usize,
+    /// The largest head of a request in bytes; HTTP/1 knows no less than 8 KiB.
+    pub head: usize,
+    /// How long the head of a request may take to arrive.
+    pub head_timeout: Duration,
     /// How long calls in flight may take to end after the shutdown signal.
     pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            per_ip: 0,
+            head: 64 * 1024,
+            head_timeout: Duration::from_secs(15),
+            drain: Duration::ZERO,
+        }
+    }
 }
 
 /// Serves `service` on `listener` until `shutdown` resolves and the calls in flight have ended. Returns how many connections had to be
@@ -54,13 +76,16 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .max_buf_size(limits.head.max(MIN_HEAD))
+        .header_read_timeout(limits.head_timeout);
     builder
         .http2()
         .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(30)));
     let service = TowerToHyperService::new(service);
     let connections = Arc::new(Semaphore::new(limits.connections));
+    let addresses = Addresses::new(limits.per_ip);
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -68,9 +93,12 @@ where
             permit = connections.clone().acquire_owned() => permit.map_err(io::Error::other)?,
             () = &mut shutdown => break,
         };
-        let stream = tokio::select! {
+        let (stream, place) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, peer)) => match addresses.enter(peer.ip()) {
+                    Some(place) => (stream, place),
+                    None => continue,
+                },
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -89,7 +117,7 @@ where
             if let Err(error) = connection.await {
                 tracing::debug!(error, "connection ended early");
             }
-            drop(permit);
+            drop((permit, place));
         });
     }
     drop(listener);

@@ -5,6 +5,7 @@ mod arms;
 mod cache;
 mod cascade;
 mod holdout;
+mod limits;
 mod observed;
 mod prefixes;
 mod semantic;
@@ -32,12 +33,14 @@ use tierway_layers::{
     auth::{self, AuthLayer},
     bind::BindLayer,
     classify::{self, ClassifyLayer},
+    deadline::DeadlineLayer,
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
+    load_shed::LoadShedLayer,
     prompt_cache::Disk,
     rescue::RescueLayer,
     responses::{self, ResponsesLayer},
-    telemetry::TelemetryLayer,
+    telemetry::{TelemetryLayer, names as metrics},
 };
 use tierway_services::{
     BoxError, Dispatch,
@@ -89,8 +92,9 @@ impl Stack {
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
         let providers = providers(config)?;
         let router = Router::new(config, &providers);
-        let dispatch =
-            Dispatch::new(providers, Client::new()).estimate_tokens(config.count_tokens.estimate);
+        let dispatch = Dispatch::new(providers, Client::new())
+            .estimate_tokens(config.count_tokens.estimate)
+            .max_buffered(config.server.max_buffered);
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
@@ -100,6 +104,8 @@ impl Stack {
             config.tiers.values().map(ToString::to_string),
         );
 
+        let redis = sessions::redis(&config.redis);
+        let limits = limits::Limits::new(config, redis.clone());
         let ledger = Ledger::open(&config.ledger);
         if ledger.is_none() && config.ledger.enabled {
             tracing::info!("no ledger is kept: no folder for it (ledger.file)");
@@ -116,7 +122,6 @@ impl Stack {
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);
         let arm = arms::arm(config, leaf);
-        let redis = sessions::redis(&config.redis);
         let cache = cache::cache(config, redis.as_ref());
         let disk = cache.as_ref().and_then(|cache| cache.disk.clone());
 
@@ -128,7 +133,7 @@ impl Stack {
         let chat =
             ServiceBuilder::new()
                 // The only door from bytes to a Prompt: limit and parse once, and refuse before anything is spent.
-                .layer(DecodeLayer::new(config.server.max_body))
+                .layer(decode(&config.server))
                 // What a call goes on from is part of what it asks, so above whatever judges it.
                 .layer(responses.clone())
                 // Cache key and cascade depend on the tier.
@@ -161,6 +166,8 @@ impl Stack {
                 .option_layer(semantic::cache(config, &dispatch))
                 // A hit must cost no model.
                 .option_layer(cache.map(|cache| cache.layer))
+                // What costs no model costs nothing; all that is below does.
+                .option_layer(limits.budgets(config, &prices))
                 // Sees both what was drafted and what the caller got, and nothing that was answered before.
                 .option_layer(labels.clone().map(|desk| {
                     cascade::shadow(config, desk, telemetry.meter(), &dispatch, &prices)
@@ -183,8 +190,14 @@ impl Stack {
             .layer(RescueLayer::new().on_error(log::error))
             // Clients probe before they show a key.
             .layer(ProbesLayer)
+            // What cannot be served is refused before anything is spent on it.
+            .layer(shed(&config.server))
+            // From here on the time of the call runs, until its last byte.
+            .layer(deadline(&config.server))
             // Before a byte of the body is read.
             .layer(auth(&config.keys))
+            // Needs to know who calls, and no more.
+            .layer(limits.rates())
             .service(Routes::new(chat, catalog, responses.desk(), labels.clone()));
         Ok(Self {
             gateway: BoxCloneSyncService::new(gateway),
@@ -244,6 +257,23 @@ fn auth(keys: &[config::Key]) -> AuthLayer {
         keys.iter()
             .map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())),
     )
+}
+
+fn decode(server: &config::Server) -> DecodeLayer {
+    DecodeLayer::new(server.max_body)
+        .max_messages(server.max_messages)
+        .patience(server.body_timeout)
+}
+
+fn shed(server: &config::Server) -> LoadShedLayer {
+    LoadShedLayer::new(server.max_in_flight).on_shed(|| metrics::shed().increment(1))
+}
+
+fn deadline(server: &config::Server) -> DeadlineLayer {
+    match server.timeout {
+        Duration::ZERO => DeadlineLayer::unlimited(),
+        most => DeadlineLayer::new(most),
+    }
 }
 
 fn telemetry(

@@ -15,6 +15,7 @@ mod cache_and_cascade;
 mod cascade;
 mod claude_code;
 mod labels;
+mod limits;
 mod passthrough;
 mod policies;
 mod resilience;

@@ -144,6 +144,7 @@ async fn the_admin_port_tells_where_a_request_would_go() {
     let limits = server::Limits {
         connections: 8,
         drain: Duration::from_secs(1),
+        ..server::Limits::default()
     };
     tokio::spawn(server::serve(
         listener,

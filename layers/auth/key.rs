@@ -1,7 +1,7 @@
 //! Keys, held as digests.
 use std::{fmt, sync::Arc};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
-use tierway_services::chat::Tenant;
+use tierway_services::chat::{KeyId, Tenant};
 
 /// A key that admits, and the tenant for whom its holder calls.
 ///
@@ -17,16 +17,25 @@ use tierway_services::chat::Tenant;
 pub struct Key {
     digest: [u8; blake3::OUT_LEN],
     tenant: Tenant,
+    id: KeyId,
 }
 
 impl Key {
     /// The key `secret`, held by `tenant`.
     #[must_use]
     pub fn new(secret: &str, tenant: impl Into<Arc<str>>) -> Self {
+        let digest = blake3::hash(secret.as_bytes());
         Self {
-            digest: *blake3::hash(secret.as_bytes()).as_bytes(),
+            digest: *digest.as_bytes(),
             tenant: Tenant::new(tenant),
+            // The same wherever the same key is known, and of no use for guessing a key that has any length.
+            id: KeyId::new(&digest.to_hex()[..12]),
         }
+    }
+    /// By which name limits and logs know it: the beginning of its digest.
+    #[must_use]
+    pub const fn id(&self) -> &KeyId {
+        &self.id
     }
     /// For whom its holder calls.
     #[must_use]

@@ -85,6 +85,7 @@ where
                 if let Some(journal) = Journal::of(&req) {
                     journal.write(|entries| entries.tenant = Some(tenant.clone()));
                 }
+                req.extensions_mut().insert(key.id().clone());
                 req.extensions_mut().insert(tenant);
                 ResponseFuture::admitted(self.inner.call(req))
             }

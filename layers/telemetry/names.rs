@@ -155,6 +155,10 @@ metrics! {
         "Whether a configured model is left alone because it keeps failing: 1, 0.5 while it is tried, 0.";
     BREAKER_CHANGES = "tierway_breaker_changes_total", Counter, ["provider", "state"],
         "How often models' breakers changed to open, half_open, closed.";
+    LIMITED = "tierway_limited_total", Counter, ["limit"],
+        "Calls refused by a key's or tenant's limit: requests, tokens, concurrent, usd_per_day, usd_per_month, usd_total, budget_busy, unknown.";
+    SHED = "tierway_shed_total", Counter, [],
+        "Calls refused because as many are under way as may be.";
     REQUEST_SECONDS = "tierway_request_seconds", Histogram, ["dialect", "tier"],
         "From a call to the end of its answer.";
     TIME_TO_FIRST_BYTE_SECONDS = "tierway_time_to_first_byte_seconds", Histogram, ["dialect", "tier"],
@@ -389,6 +393,16 @@ pub fn breaker(target: &Target) -> Gauge {
 /// Counts [`BREAKER_CHANGES`]; the state is of a closed set.
 pub fn breaker_changes(provider: &Arc<str>, state: &'static str) -> Counter {
     metrics::counter!(BREAKER_CHANGES, "provider" => provider.clone(), "state" => state)
+}
+
+/// Counts [`LIMITED`]; the limit is of a closed set.
+pub fn limited(limit: &'static str) -> Counter {
+    metrics::counter!(LIMITED, "limit" => limit)
+}
+
+/// Counts [`SHED`].
+pub fn shed() -> Counter {
+    metrics::counter!(SHED)
 }
 
 pub(super) fn request_seconds(road: &'static str, tier: &'static str) -> Histogram {

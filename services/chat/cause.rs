@@ -18,6 +18,8 @@ pub enum Cause {
     Cut,
     /// An answer that is none.
     Nonsense,
+    /// Too much of too many answers would have to be held here at once.
+    Crowded,
     /// The provider cannot be called as it is configured.
     Misconfigured,
 }

@@ -11,23 +11,40 @@ use std::{sync::Arc, time::Instant};
 /// assert_eq!(Alternatives::of(&req), [Target::new("b", "y")]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Alternatives(Arc<[Target]>);
+pub struct Alternatives {
+    targets: Arc<[Target]>,
+    balanced: bool,
+}
 
 impl Alternatives {
     /// These models, in this order.
     pub fn new(targets: impl IntoIterator<Item = Target>) -> Self {
-        Self(targets.into_iter().collect())
+        Self {
+            targets: targets.into_iter().collect(),
+            balanced: false,
+        }
     }
     /// The other models that `Bind` allowed for `req`; none where it did not say.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> &[Target] {
         let told = req.extensions().get::<Self>();
-        told.map(|others| &*others.0).unwrap_or_default()
+        told.map(|others| &*others.targets).unwrap_or_default()
     }
     /// The models.
     #[must_use]
     pub fn targets(&self) -> &[Target] {
-        &self.0
+        &self.targets
+    }
+    /// As peers of the first rather than its stand-ins: any of them may be asked first.
+    #[must_use]
+    pub const fn balanced(mut self) -> Self {
+        self.balanced = true;
+        self
+    }
+    /// Whether they are peers of the first.
+    #[must_use]
+    pub const fn is_balanced(&self) -> bool {
+        self.balanced
     }
 }
 

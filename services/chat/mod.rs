@@ -18,6 +18,7 @@
 //! | [`Deadline`] | request | `Timeout` | `Retry`, `Fallback` | it may take as long as it takes |
 //! | [`Declined`] | response | `Breaker`, `Limit`, `Shed` | `Fallback`, `Retry` | a model was asked |
 //! | [`FellBack`] | response | `Fallback` | `PromptCache` | of the model that was to answer |
+//! | [`KeyId`] | request | `Auth` | `Limit` | nobody's key |
 //! | [`KeptUpstream`] | response | the leaf | `Responses` | no provider keeps this answer |
 //! | [`Role`] | request | `Cascade` | the leaf | the only attempt |
 //! | [`EarlyHead`] | request | `KeepAlive` | `PromptCache`, `Cascade`, the leaf | no head is sent early |
@@ -55,7 +56,7 @@ pub use prompt::{Edit, Prompt};
 pub use refusal::{Kind, Refusal};
 pub use reply::Reply;
 pub use route::{
-    Aside, KeptUpstream, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier,
+    Aside, KeptUpstream, KeyId, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier,
 };
 pub use trace::TraceContext;
 pub use usage::{Service, Usage};

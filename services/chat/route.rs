@@ -142,6 +142,27 @@ impl Tenant {
     }
 }
 
+/// By which key a call came: a name that tells keys apart and nothing else about them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyId(Arc<str>);
+
+impl KeyId {
+    /// A key by the name that it has among keys.
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
+        Self(id.into())
+    }
+    /// The key that `Auth` found on `req`, if any.
+    #[must_use]
+    pub fn of<B>(req: &http::Request<B>) -> Option<&Self> {
+        req.extensions().get()
+    }
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Which conversation a call belongs to: 128 bits that tell conversations apart and nothing else about them.
 ///
 /// `Classify` writes it on the request; whoever keeps something for a conversation (its model, an escalation) keys it by this.

@@ -284,7 +284,9 @@ impl Answering<'_> {
     async fn collect(&mut self, body: Incoming, limit: usize) -> Result<Bytes, (Error, Bytes)> {
         let recorder = &mut self.recorder;
         let (provider, until) = (&self.entry.provider, self.first_byte_until);
-        collect(body, limit, provider, until, || recorder.first_byte()).await
+        let buffer = &self.entry.buffer;
+        let first_byte = || recorder.first_byte();
+        collect(body, limit, buffer, provider, until, first_byte).await
     }
 
     fn bill(&mut self, summary: &Summary, answer: &Bytes) {

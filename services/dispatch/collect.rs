@@ -1,5 +1,5 @@
 //! Reading an answer to its end, within limits of size and time.
-use super::error::Error;
+use super::{buffer::Buffer, error::Error};
 use crate::{BoxError, providers::Provider};
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
@@ -14,10 +14,11 @@ pub(super) const ERROR: usize = 1024 * 1024;
 /// Reads `body` to its end. A body of one chunk is not copied.
 ///
 /// # Errors
-/// Where it is over `limit`, silent for too long, or cut; with what came before, which for an error's text is better than nothing.
+/// Where it is over `limit`, where all together are over that of `buffer`, silent for too long, or cut; with what came before, which for an error's text is better than nothing.
 pub(super) async fn collect<B>(
     mut body: B,
     limit: usize,
+    buffer: &Buffer,
     provider: &Provider,
     first_byte_until: Instant,
     mut first_byte: impl FnMut(),
@@ -30,6 +31,7 @@ where
     let mut rest = BytesMut::new();
     let mut until = first_byte_until;
     let mut begun = false;
+    let mut held = buffer.hold();
     let failure = loop {
         let data = match timeout_at(until, body.frame()).await {
             Ok(None) => break None,
@@ -50,6 +52,9 @@ where
         if length > limit {
             let what = format!("sent an answer over {} MiB", limit >> 20);
             break Some(Error::nonsense(provider, what));
+        }
+        if !held.more(data.len()) {
+            break Some(Error::crowded(provider));
         }
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -107,7 +112,8 @@ mod tests {
         let until = Instant::now() + Duration::from_secs(5);
         let mut begun = 0;
         let provider = Provider::new("p", Kind::OpenAi);
-        let read = collect(body, limit, &provider, until, || begun += 1);
+        let buffer = Buffer::default();
+        let read = collect(body, limit, &buffer, &provider, until, || begun += 1);
         let read = read.await;
         assert_eq!(begun, usize::from(!chunks.iter().all(Bytes::is_empty)));
         read
@@ -123,6 +129,26 @@ mod tests {
         );
         let three = [a.clone(), b.clone(), Bytes::new(), b.clone(), a.clone()];
         assert_eq!(read(&three, 10).await.unwrap(), "abcdedeabc");
+    }
+
+    #[tokio::test]
+    async fn all_together_have_a_limit_too() {
+        let buffer = Buffer::default();
+        buffer.at_most(5);
+        let provider = Provider::new("p", Kind::OpenAi);
+        let until = Instant::now() + Duration::from_secs(5);
+        let mut other = buffer.hold();
+        for (held, fits) in [(2, true), (1, false)] {
+            assert!(other.more(held));
+            let body = Chunks([Bytes::from_static(b"abc")].into());
+            let read = collect(body, 9, &buffer, &provider, until, || ()).await;
+            assert_eq!(read.is_ok(), fits);
+            if let Err((error, _)) = read {
+                assert_eq!(error.cause(), Cause::Crowded);
+            }
+        }
+        drop(other);
+        assert!(buffer.hold().more(5));
     }
 
     #[tokio::test]

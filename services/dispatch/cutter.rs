@@ -46,7 +46,7 @@ impl Cutter {
             // Some servers forget the blank line after the last event.
             Self::Sse(splitter) => Event::parse(splitter.remainder())
                 .is_some()
-                .then(|| super::ended(splitter.remainder())),
+                .then(|| ended(splitter.remainder())),
             Self::Ndjson(splitter) => Some(splitter.remainder())
                 .filter(|line| !line.is_empty())
                 .map(event),
@@ -71,4 +71,14 @@ impl Iterator for Cutter {
 /// A line as an event.
 fn event(line: &[u8]) -> Bytes {
     [b"data: ", line, b"\n\n"].concat().into()
+}
+
+/// A last event whose blank line was forgotten, with it.
+fn ended(event: &[u8]) -> Bytes {
+    let end: &[u8] = if event.ends_with(b"\n") {
+        b"\n"
+    } else {
+        b"\n\n"
+    };
+    [event, end].concat().into()
 }

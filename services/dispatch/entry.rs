@@ -1,5 +1,7 @@
 //! A provider at work: its connections, and what was found out about it.
-use super::{error::Error, finding::Finding, headers, logprobs::Memory, models::ModelCache};
+use super::{
+    buffer::Buffer, error::Error, finding::Finding, headers, logprobs::Memory, models::ModelCache,
+};
 use crate::{
     chat::{Operation, Prompt},
     dialect::Dialect,
@@ -26,6 +28,7 @@ pub(super) struct Entry {
     pub(super) counts_tokens: Finding,
     pub(super) models: ModelCache,
     pub(super) logprobs: Arc<Memory>,
+    pub(super) buffer: Buffer,
 }
 
 /// One call upstream, before it is an HTTP request.
@@ -44,7 +47,7 @@ pub(super) struct Outgoing<'a> {
 }
 
 impl Entry {
-    pub(super) fn new(provider: Provider, client: &Client) -> Self {
+    pub(super) fn new(provider: Provider, client: &Client, buffer: &Buffer) -> Self {
         let connect = provider.limits().connect;
         let client = if connect == client.connect_timeout() {
             client.clone()
@@ -59,6 +62,7 @@ impl Entry {
             counts_tokens: Finding::default(),
             models: ModelCache::default(),
             logprobs: Arc::default(),
+            buffer: buffer.clone(),
         }
     }
 
@@ -141,10 +145,16 @@ impl Entry {
                 _ => return Some(true),
             }
             let until = Instant::now() + PROBE;
-            let body =
-                super::collect::collect(body, super::collect::ERROR, &self.provider, until, || ())
-                    .await
-                    .ok()?;
+            let body = super::collect::collect(
+                body,
+                super::collect::ERROR,
+                &self.buffer,
+                &self.provider,
+                until,
+                || (),
+            )
+            .await
+            .ok()?;
             // LM Studio's way of saying 404.
             Some(memchr::memmem::find(&body, b"Unexpected endpoint").is_none())
         })

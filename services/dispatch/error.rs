@@ -36,6 +36,7 @@ impl Error {
         let kind = match cause {
             Cause::ConnectTimeout | Cause::FirstByteTimeout | Cause::IdleTimeout => Kind::Timeout,
             Cause::Misconfigured => Kind::Internal,
+            Cause::Crowded => Kind::Overloaded,
             Cause::Unreachable | Cause::Stale | Cause::Cut | Cause::Nonsense => Kind::Upstream,
         };
         let message = format!("provider {} {what}", provider.name());
@@ -87,6 +88,10 @@ impl Error {
     }
     pub(super) fn nonsense(provider: &Provider, what: impl fmt::Display) -> Self {
         Self::new(provider, Cause::Nonsense, what)
+    }
+    pub(super) fn crowded(provider: &Provider) -> Self {
+        let what = "is answering more at once than is held here";
+        Self::new(provider, Cause::Crowded, what)
     }
     pub(super) fn misconfigured(provider: &Provider, what: &str) -> Self {
         let what = format!("cannot be called as it is configured: {what}");

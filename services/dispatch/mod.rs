@@ -19,6 +19,7 @@
 //! one [`Attempt`](crate::chat::Attempt) in the call's [`Journal`], however it ends.
 mod answer;
 mod body;
+mod buffer;
 mod collect;
 mod count;
 mod cutter;
@@ -47,6 +48,7 @@ use crate::{
     upstream::Client,
 };
 use answer::Answering;
+use buffer::Buffer;
 use bytes::Bytes;
 use entry::{Entry, Outgoing};
 use http::request;
@@ -68,19 +70,29 @@ pub struct Dispatch {
     entries: Arc<[Entry]>,
     signatures: Arc<Signatures>,
     estimate_tokens: bool,
+    buffer: Buffer,
 }
 
 impl Dispatch {
     /// A dispatcher to these providers. Of two with one name, the first is meant.
     pub fn new(providers: impl IntoIterator<Item = Provider>, client: Client) -> Self {
+        let buffer = Buffer::default();
         Self {
             entries: providers
                 .into_iter()
-                .map(|provider| Entry::new(provider, &client))
+                .map(|provider| Entry::new(provider, &client, &buffer))
                 .collect(),
             signatures: Arc::default(),
             estimate_tokens: true,
+            buffer,
         }
+    }
+    /// The most bytes of answers that are read whole, at a time and all together; by default without limit. A call whose answer would be
+    /// over it fails.
+    #[must_use]
+    pub fn max_buffered(self, bytes: usize) -> Self {
+        self.buffer.at_most(bytes);
+        self
     }
     /// Whether tokens are counted here where a provider has no counter; so by default. Off, such a call is refused as not supported, and
     /// the client counts as it sees fit.
@@ -479,14 +491,4 @@ impl<'a> Call<'a> {
             }
         }
     }
-}
-
-/// A last event whose blank line was forgotten, with it.
-fn ended(event: &[u8]) -> Bytes {
-    let end: &[u8] = if event.ends_with(b"\n") {
-        b"\n"
-    } else {
-        b"\n\n"
-    };
-    [event, end].concat().into()
 }

@@ -1,6 +1,7 @@
 //! Which models the providers serve, for `GET /v1/models`.
 use super::{
     Dispatch,
+    buffer::Buffer,
     collect::{WHOLE, collect},
     entry::Entry,
     error::Error,
@@ -141,7 +142,15 @@ impl Entry {
         if !response.status().is_success() {
             return Err(Unlisted::Refused(response.status()));
         }
-        let body = collect(response.into_body(), WHOLE, provider, until, || ()).await;
+        let body = collect(
+            response.into_body(),
+            WHOLE,
+            &self.buffer,
+            provider,
+            until,
+            || (),
+        )
+        .await;
         let body = body.map_err(|(error, _)| Unlisted::Failed(error))?;
         let models = read(&body).ok_or(Unlisted::NotAList)?;
         let model = |m: Listed| {
@@ -185,6 +194,7 @@ pub async fn probe(client: &Client, kind: Kind, base_url: &str) -> Option<Vec<St
             ..Default::default()
         }),
         client,
+        &Buffer::default(),
     );
     let models = timeout(LOCAL, entry.fetch_models()).await.ok()??;
     Some(models.iter().map(|m| m.target.model.to_string()).collect())

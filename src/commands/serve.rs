@@ -79,6 +79,7 @@ pub(crate) async fn serve(
         let limits = Limits {
             connections: ADMIN_CONNECTIONS,
             drain: ADMIN_DRAIN,
+            ..Limits::default()
         };
         server::serve(admin, service, limits, async {
             drained.await.unwrap_or_default()
@@ -88,6 +89,9 @@ pub(crate) async fn serve(
 
     let limits = Limits {
         connections: config.server.max_connections,
+        per_ip: config.server.max_connections_per_ip,
+        head: config.server.max_head,
+        head_timeout: config.server.head_timeout,
         drain: config.server.drain_timeout,
     };
     let stop = async {

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use tierway_layers::breakpoints::Ttl;
 use tierway_layers::cascade::StreamMode;
 use tierway_layers::classify::{Class, ClientKind};
+use tierway_layers::limit::Without;
 use tierway_services::{
     chat::{Target, Tier, Usd},
     providers::{AuthStyle, Kind, Secret},
@@ -42,6 +43,8 @@ pub(super) struct File {
     pub(super) breakpoints: Breakpoints,
     pub(super) retry: Retry,
     pub(super) breaker: Breaker,
+    pub(super) balance: Balance,
+    pub(super) limits: Limits,
     pub(super) cascade: Cascade,
     pub(super) labels: Labels,
     pub(super) cache: Cache,
@@ -64,6 +67,14 @@ pub(super) struct Server {
     pub(super) admin: Set<SocketAddr>,
     pub(super) max_body: Set<Size>,
     pub(super) max_connections: Set<Count>,
+    pub(super) max_connections_per_ip: Set<Turns>,
+    pub(super) max_in_flight: Set<Count>,
+    pub(super) max_buffered: Set<Size>,
+    pub(super) max_head: Set<Size>,
+    pub(super) max_messages: Set<Count>,
+    pub(super) head_timeout: Set<Duration>,
+    pub(super) body_timeout: Set<Duration>,
+    pub(super) timeout: Set<Pause>,
     pub(super) drain_timeout: Set<Duration>,
     pub(super) keep_alive: Set<Pause>,
 }
@@ -148,6 +159,7 @@ pub(super) struct Key {
     pub(super) key_env: Set<String>,
     pub(super) key_file: Set<PathBuf>,
     pub(super) tenant: Set<String>,
+    pub(super) limits: Quota,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -156,6 +168,7 @@ pub(super) struct Tenant {
     pub(super) tiers: Set<Vec<Tier>>,
     pub(super) models: Set<Vec<String>>,
     pub(super) cache: Set<bool>,
+    pub(super) limits: Quota,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -200,6 +213,34 @@ pub(super) struct Breakpoints {
     pub(super) enabled: Set<bool>,
     pub(super) ttl: Set<Ttl>,
     pub(super) openai_keys: Set<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Quota {
+    pub(super) requests_per_minute: Set<Count>,
+    pub(super) tokens_per_minute: Set<Count>,
+    pub(super) concurrent: Set<Count>,
+    pub(super) usd_per_day: Set<Dollars>,
+    pub(super) usd_per_month: Set<Dollars>,
+    pub(super) usd_total: Set<Dollars>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Limits {
+    pub(super) store: Set<SharedBy>,
+    pub(super) without_redis: Set<Without>,
+    pub(super) budgets_without_redis: Set<Without>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Balance {
+    pub(super) tiers: Set<Vec<Tier>>,
+    pub(super) sticky: Set<bool>,
+    #[serde(deserialize_with = "named")]
+    pub(super) weights: BTreeMap<String, Named<Typed<Ratio>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -47,12 +47,14 @@ pub use locate::load;
 pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
-    Affinity, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Config, CountTokens,
-    Embeddings, Key, Labels, Ledger, Log, LogFormat, Metrics, Provider, Redis, Responses, Retry,
-    Route, Rule, Savings, SemanticCache, Server, SharedBy, Tenant, Traces, Uncertified, Verify,
+    Affinity, Balance, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Config,
+    CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat, Metrics, Provider, Redis,
+    Responses, Retry, Route, Rule, Savings, SemanticCache, Server, SharedBy, Tenant, Traces,
+    Uncertified, Verify,
 };
 
 pub(crate) use shape::closest;
+pub(crate) use show::{key, quote};
 
 use environment::Environment;
 use origin::Source;

@@ -11,7 +11,7 @@ pub use breakpoints::Breakpoints;
 pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
 pub use ledger::Ledger;
-pub use resilience::{Breaker, Retry};
+pub use resilience::{Balance, Breaker, Limits, Retry};
 pub use semantic_cache::SemanticCache;
 pub use watching::{Metrics, Traces};
 
@@ -22,7 +22,10 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
-use tierway_layers::classify::{Class, ClientKind, Effect};
+use tierway_layers::{
+    classify::{Class, ClientKind, Effect},
+    limit,
+};
 use tierway_services::{
     chat::{Target, Tier},
     prices::Price,
@@ -60,6 +63,10 @@ pub struct Config {
     pub breakpoints: Breakpoints,
     /// How often a failed call is made again.
     pub retry: Retry,
+    /// Who keeps the limits of keys and tenants.
+    pub limits: Limits,
+    /// How calls are spread over peers.
+    pub balance: Balance,
     /// When a failing model is left alone.
     pub breaker: Breaker,
     /// When a small model is tried first.
@@ -99,6 +106,22 @@ pub struct Server {
     pub max_body: usize,
     /// How many connections may be open at a time.
     pub max_connections: usize,
+    /// How many connections one address may have open; 0 means as many as it likes.
+    pub max_connections_per_ip: usize,
+    /// How many calls may be under way at a time.
+    pub max_in_flight: usize,
+    /// How many bytes of answers may be held at a time, all together.
+    pub max_buffered: usize,
+    /// The largest head of a request in bytes.
+    pub max_head: usize,
+    /// The most messages of a conversation.
+    pub max_messages: usize,
+    /// How long the head of a request may take to arrive.
+    pub head_timeout: Duration,
+    /// How long a caller may pause within a request's body.
+    pub body_timeout: Duration,
+    /// How long a call may take in all; zero means as long as it takes.
+    pub timeout: Duration,
     /// How long streams may go on after the signal to stop.
     pub drain_timeout: Duration,
     /// How long a stream may be silent before its caller is shown a sign of life; zero means: for ever.
@@ -162,6 +185,8 @@ pub struct Key {
     pub key: Secret,
     /// For whom it calls. Caches and bills are kept apart by it.
     pub tenant: String,
+    /// What it may use.
+    pub limits: limit::Limits,
 }
 
 /// What a tenant may use.
@@ -173,6 +198,8 @@ pub struct Tenant {
     pub models: Option<Vec<String>>,
     /// Whether its calls have to do with the prompt cache.
     pub cache: bool,
+    /// What all its keys together may use.
+    pub limits: limit::Limits,
 }
 
 /// What must not be left to a score. Conditions of different kinds must all hold; of one kind, one is enough.
@@ -350,6 +377,15 @@ impl Default for Server {
             // What Anthropic accepts, so that no request fails here that would not have failed there.
             max_body: 32 << 20,
             max_connections: 8192,
+            max_connections_per_ip: 0,
+            max_in_flight: 4096,
+            max_buffered: 1 << 30,
+            max_head: 64 << 10,
+            // What Anthropic accepts.
+            max_messages: 100_000,
+            head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(30),
+            timeout: Duration::from_secs(60 * 60),
             drain_timeout: Duration::from_secs(30),
             // Well below the minute after which load balancers hang up, and the minute and a half after which Claude Code does.
             keep_alive: Duration::from_secs(15),

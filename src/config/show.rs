@@ -1,9 +1,16 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
+mod values;
+
+pub(crate) use values::{key, quote};
+
 use super::{Loaded, Origin, Provider};
-use std::{fmt::Write, time::Duration};
-use tierway_layers::classify::Effect;
+use std::fmt::Write;
+use tierway_layers::{
+    classify::Effect,
+    limit::{self, Without},
+};
 use tierway_services::providers::Abilities;
-use toml::Value;
+use values::{duration, size};
 
 /// What stands for a secret.
 const HIDDEN: &str = "\"***\"";
@@ -30,6 +37,15 @@ impl Loaded {
         sheet.row("server", "admin", quote(server.admin));
         sheet.row("server", "max_body", size(server.max_body as u64));
         sheet.row("server", "max_connections", server.max_connections);
+        let per_ip = server.max_connections_per_ip;
+        sheet.row("server", "max_connections_per_ip", per_ip);
+        sheet.row("server", "max_in_flight", server.max_in_flight);
+        sheet.row("server", "max_buffered", size(server.max_buffered as u64));
+        sheet.row("server", "max_head", size(server.max_head as u64));
+        sheet.row("server", "max_messages", server.max_messages);
+        sheet.row("server", "head_timeout", duration(server.head_timeout));
+        sheet.row("server", "body_timeout", duration(server.body_timeout));
+        sheet.row("server", "timeout", duration(server.timeout));
         sheet.row("server", "drain_timeout", duration(server.drain_timeout));
         sheet.row("server", "keep_alive", duration(server.keep_alive));
         sheet.end("[server]");
@@ -61,6 +77,8 @@ impl Loaded {
             sheet.row(&path, "key", HIDDEN);
             sheet.row(&path, "tenant", quote(&key.tenant));
             sheet.end("[[keys]]");
+            sheet.quota(&path, &key.limits);
+            sheet.end("[keys.limits]");
         }
         sheet.tenants();
         sheet.rules();
@@ -311,10 +329,53 @@ impl Sheet<'_> {
             );
             self.row(&path, "cache", tenant.cache);
             self.end(&format!("[tenants.{}]", key(name)));
+            self.quota(&path, &tenant.limits);
+            self.end(&format!("[tenants.{}.limits]", key(name)));
+        }
+    }
+
+    fn quota(&mut self, path: &str, limits: &limit::Limits) {
+        let path = format!("{path}.limits");
+        for (name, limit) in [
+            ("requests_per_minute", limits.requests_per_minute),
+            ("tokens_per_minute", limits.tokens_per_minute),
+            ("concurrent", limits.concurrent.map(u64::from)),
+        ] {
+            if let Some(limit) = limit {
+                self.row(&path, name, limit);
+            }
+        }
+        for (name, limit) in [
+            ("usd_per_day", limits.usd_per_day),
+            ("usd_per_month", limits.usd_per_month),
+            ("usd_total", limits.usd_total),
+        ] {
+            if let Some(limit) = limit {
+                self.row(&path, name, limit.as_dollars());
+            }
         }
     }
 
     fn resilience(&mut self) {
+        let limits = &self.loaded.config.limits;
+        let word = |without: Without| match without {
+            Without::Local => "local",
+            Without::Open => "open",
+            Without::Closed => "closed",
+        };
+        self.row("limits", "store", quote(limits.store.as_str()));
+        self.row("limits", "without_redis", quote(word(limits.without_redis)));
+        let budgets = quote(word(limits.budgets_without_redis));
+        self.row("limits", "budgets_without_redis", budgets);
+        self.end("[limits]");
+        let balance = &self.loaded.config.balance;
+        self.list("balance", "tiers", &balance.tiers);
+        self.row("balance", "sticky", balance.sticky);
+        self.end("[balance]");
+        for (name, weight) in &balance.weights {
+            self.row("balance.weights", name, weight);
+        }
+        self.end("[balance.weights]");
         let retry = &self.loaded.config.retry;
         self.row("retry", "max", retry.max);
         self.row("retry", "backoff", duration(retry.backoff));
@@ -399,37 +460,6 @@ impl Sheet<'_> {
         for (line, origin) in rows {
             let _ = writeln!(self.text, "{line:width$}  # {origin}");
         }
-    }
-}
-
-// === values as they are typed ===
-
-fn quote(value: impl std::fmt::Display) -> String {
-    Value::String(value.to_string()).to_string()
-}
-
-fn key(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if !name.is_empty() && name.chars().all(bare) {
-        name.to_owned()
-    } else {
-        quote(name)
-    }
-}
-
-fn duration(duration: Duration) -> String {
-    quote(humantime::format_duration(duration))
-}
-
-/// The number of bytes in the largest unit that holds it exactly.
-fn size(bytes: u64) -> String {
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    let exact = units
-        .into_iter()
-        .find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift);
-    match exact {
-        Some((unit, shift)) => quote(format!("{}{unit}", bytes >> shift)),
-        None => bytes.to_string(),
     }
 }
 

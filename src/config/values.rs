@@ -1,6 +1,7 @@
 //! What each kind of value looks like when typed, and what to write where it does not.
 mod breakpoints;
 mod cascade;
+mod limits;
 
 pub(super) use cascade::{Dollars, Samples};
 

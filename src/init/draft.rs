@@ -1,11 +1,10 @@
 //! A configuration in the making, and the file that comes of it.
-use crate::config::{Config, Loaded, Origin, Plan};
+use crate::config::{Config, Loaded, Origin, Plan, key, quote};
 use std::{collections::BTreeMap, fmt::Write};
 use tierway_services::{
     chat::{Target, Tier},
     providers::Kind,
 };
-use toml::Value;
 
 /// A configuration in the making.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,12 +156,12 @@ impl Draft {
             "# The cheapest model that is good enough for each kind of work: provider:model.\n[tiers]"
         );
         for (tier, target) in &self.tiers {
-            line!("{tier} = {}", quote(&target.to_string()));
+            line!("{tier} = {}", quote(target));
         }
         if !self.models.is_empty() {
             line!("\n# Other names under which callers may ask for a model.\n[models]");
             for (name, target) in &self.models {
-                line!("{} = {}", key(name), quote(&target.to_string()));
+                line!("{} = {}", key(name), quote(target));
             }
         }
         line!(
@@ -186,20 +185,6 @@ impl Draft {
                 quote(tenant)
             );
         }
-    }
-}
-
-fn quote(text: &str) -> String {
-    Value::from(text).to_string()
-}
-
-/// A key of a table: bare where it can be.
-fn key(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !name.is_empty() && name.chars().all(bare) {
-        name.to_owned()
-    } else {
-        quote(name)
     }
 }
 

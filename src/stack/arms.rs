@@ -2,7 +2,8 @@
 use super::prefixes::Leaf;
 use crate::{config::Config, log};
 use tierway_layers::{
-    breaker::{BreakerLayer, BreakerService},
+    balance::{Balance, BalanceLayer},
+    breaker::{BreakerLayer, BreakerService, State},
     fallback::{Fallback, FallbackLayer},
     retry::{Retry, RetryLayer},
     telemetry::names,
@@ -11,22 +12,39 @@ use tierway_services::chat::Target;
 use tower::{ServiceBuilder, util::Either};
 
 /// A model, with what keeps its failures from the caller.
-pub(super) type Arm = Fallback<Guarded>;
+pub(super) type Arm = Balance<Fallback<Guarded>>;
 /// The breakers can be turned off.
 type Guarded = Either<BreakerService<Retry<Leaf>>, Retry<Leaf>>;
 
 pub(super) fn arm(config: &Config, leaf: Leaf) -> Arm {
+    let breaker = breaker(config);
     ServiceBuilder::new()
+        // Who of several peers is asked first, and who then.
+        .layer(balance(config, breaker.clone()))
         // Where one model has failed for good, the next is asked.
         .layer(FallbackLayer::new().on_fallback(|over| {
             names::fallbacks(&over.from.provider, over.reason).increment(1);
             log::fallback(over);
         }))
         // Counts a call once, however often it was tried; and lets nobody wait for a model that is down.
-        .option_layer(breaker(config))
+        .option_layer(breaker)
         // Closest to the model: most failures are over in a moment.
         .layer(retry(config))
         .service(leaf)
+}
+
+fn balance(config: &Config, breaker: Option<BreakerLayer>) -> BalanceLayer {
+    let told = &config.balance;
+    let mut layer = BalanceLayer::new().sticky(told.sticky);
+    for (target, weight) in &told.weights {
+        if let Ok(target) = target.parse() {
+            layer = layer.weight(target, *weight);
+        }
+    }
+    match breaker {
+        Some(breaker) => layer.avoid(move |target| breaker.state(target) == State::Open),
+        None => layer,
+    }
 }
 
 fn retry(config: &Config) -> RetryLayer {

@@ -47,6 +47,9 @@ pub(crate) fn bindings(config: &Config, names: &Names) -> Bindings {
     for (tier, others) in &config.fallbacks {
         bindings = bindings.others(*tier, others.iter().cloned());
     }
+    for tier in &config.balance.tiers {
+        bindings = bindings.balanced(*tier);
+    }
     match &config.embeddings.default {
         Some(target) => bindings.embeddings(target.clone()),
         None => bindings,

@@ -85,6 +85,9 @@ impl Gateway {
         let address = listener.local_addr().unwrap();
         let limits = server::Limits {
             connections: 4096,
+            per_ip: config.server.max_connections_per_ip,
+            head: config.server.max_head,
+            head_timeout: config.server.head_timeout,
             drain: Duration::from_secs(5),
         };
         tokio::spawn(server::serve(

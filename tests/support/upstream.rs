@@ -64,6 +64,7 @@ impl Upstream {
         let limits = tierway::server::Limits {
             connections: 4096,
             drain: Duration::ZERO,
+            ..tierway::server::Limits::default()
         };
         tokio::spawn(tierway::server::serve(
             listener,

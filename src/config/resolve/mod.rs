@@ -76,6 +76,8 @@ impl<'a, 'e> Resolver<'a, 'e> {
             keys,
             affinity: self.affinity(file.affinity),
             breakpoints: self.breakpoints(file.breakpoints),
+            balance: self.balance(file.balance),
+            limits: self.limits(file.limits),
             retry: self.retry(file.retry),
             breaker: self.breaker(file.breaker),
             cascade: self.cascade(file.cascade),
@@ -115,6 +117,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
         self.check_labels(&config);
         self.check_redis(&config);
         self.check_semantic_cache(&config);
+        self.check_limits(&config);
         config
     }
 
@@ -200,6 +203,37 @@ impl<'a, 'e> Resolver<'a, 'e> {
             max_connections: self
                 .take("server.max_connections", typed.max_connections)
                 .map_or(default.max_connections, |count| count.0),
+            max_connections_per_ip: self
+                .take(
+                    "server.max_connections_per_ip",
+                    typed.max_connections_per_ip,
+                )
+                .map_or(default.max_connections_per_ip, |count| count.0 as usize),
+            max_in_flight: self
+                .take("server.max_in_flight", typed.max_in_flight)
+                .map_or(default.max_in_flight, |count| count.0),
+            max_buffered: self
+                .take("server.max_buffered", typed.max_buffered)
+                .map_or(default.max_buffered, |Size(bytes)| {
+                    usize::try_from(bytes).unwrap_or(usize::MAX)
+                }),
+            max_head: self
+                .take("server.max_head", typed.max_head)
+                .map_or(default.max_head, |Size(bytes)| {
+                    usize::try_from(bytes).unwrap_or(usize::MAX)
+                }),
+            max_messages: self
+                .take("server.max_messages", typed.max_messages)
+                .map_or(default.max_messages, |count| count.0),
+            head_timeout: self
+                .take("server.head_timeout", typed.head_timeout)
+                .unwrap_or(default.head_timeout),
+            body_timeout: self
+                .take("server.body_timeout", typed.body_timeout)
+                .unwrap_or(default.body_timeout),
+            timeout: self
+                .take("server.timeout", typed.timeout)
+                .map_or(default.timeout, |pause| pause.0),
             drain_timeout: self
                 .take("server.drain_timeout", typed.drain_timeout)
                 .unwrap_or(default.drain_timeout),
@@ -247,6 +281,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 value.key_file,
             );
             let tenant = self.take(&format!("{path}.tenant"), value.tenant);
+            let limits = self.quota(&path, value.limits);
             let tenant = tenant.unwrap_or_else(|| "default".to_owned());
             if !set {
                 self.refuse(
@@ -260,7 +295,11 @@ impl<'a, 'e> Resolver<'a, 'e> {
                         format!("the key of `{tenant}` is the key of `{}` too", twin.tenant);
                     self.refuse(origin, message, "give each entry a key of its own");
                 } else {
-                    keys.push(Key { key, tenant });
+                    keys.push(Key {
+                        key,
+                        tenant,
+                        limits,
+                    });
                 }
             }
         }

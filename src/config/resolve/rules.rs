@@ -26,6 +26,7 @@ impl Resolver<'_, '_> {
                 cache: self
                     .take(&format!("{path}.cache"), value.cache)
                     .unwrap_or(true),
+                limits: self.quota(&path, value.limits),
             };
             (name, tenant)
         });

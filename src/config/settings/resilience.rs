@@ -1,5 +1,8 @@
-//! What is done when models fail.
-use std::time::Duration;
+//! What is done when models fail, and when callers want too much.
+use super::SharedBy;
+use std::{collections::BTreeMap, time::Duration};
+use tierway_layers::limit::Without;
+use tierway_services::chat::Tier;
 
 /// How often and when a failed call is made again.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +34,38 @@ pub struct Breaker {
     pub open_for: Duration,
     /// For how long at most.
     pub max_open: Duration,
+}
+
+/// Who keeps the limits of keys and tenants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Whether gateways keep them together.
+    pub store: SharedBy,
+    /// What becomes of rates while Redis is away.
+    pub without_redis: Without,
+    /// What becomes of budgets then.
+    pub budgets_without_redis: Without,
+}
+
+/// How calls are spread over models that are peers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Balance {
+    /// The tiers whose models are.
+    pub tiers: Vec<Tier>,
+    /// Whether a conversation stays with one.
+    pub sticky: bool,
+    /// What they take beside each other, by `provider:model`; 1 where it is not said.
+    pub weights: BTreeMap<String, f64>,
+}
+
+impl Default for Balance {
+    fn default() -> Self {
+        Self {
+            tiers: Vec::new(),
+            sticky: true,
+            weights: BTreeMap::new(),
+        }
+    }
 }
 
 impl Default for Retry {

@@ -1,4 +1,5 @@
 mod clouds;
+mod files;
 mod problems;
 mod readme;
 
@@ -260,6 +261,11 @@ fn the_reference_names_the_keys_of_the_file() {
     add("semantic_cache.", fields::<file::SemanticCache>());
     add("breakpoints.", fields::<file::Breakpoints>());
     add("redis.", fields::<file::Redis>());
+    add("keys[].limits.", fields::<file::Quota>());
+    add("tenants.*.limits.", fields::<file::Quota>());
+    add("limits.", fields::<file::Limits>());
+    add("balance.", fields::<file::Balance>());
+    add("balance.weights.", &["*"]);
     add("retry.", fields::<file::Retry>());
     add("breaker.", fields::<file::Breaker>());
     add("cascade.", fields::<file::Cascade>());
@@ -465,41 +471,5 @@ fn a_key_of_the_environment_goes_to_its_own_address_only() {
     assert_eq!(
         key("[providers.p]\nkind = 'openai'\npass_credentials = true"),
         None
-    );
-}
-
-#[test]
-fn keys_are_read_from_files_beside_the_configuration() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("alice.key"), "sk-alice\n").unwrap();
-    let file = folder.path().join("tierway.toml");
-    std::fs::write(&file, "[[keys]]\nkey_file = 'alice.key'\ntenant = 'alice'").unwrap();
-    let flags = Flags {
-        config: Some(file.clone()),
-        ..Flags::default()
-    };
-    let loaded = load(&flags, &HashMap::<String, String>::new()).unwrap();
-    assert_eq!(loaded.config.keys[0].key.expose(), "sk-alice");
-    assert_eq!(loaded.path(), Some(&*file));
-}
-
-#[test]
-fn the_file_is_looked_for_where_users_put_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("tierway");
-    std::fs::create_dir(&home).unwrap();
-    std::fs::write(home.join("tierway.toml"), "[log]\nlevel = 'debug'").unwrap();
-    let home = folder.path().display().to_string();
-    let environment = HashMap::from([("XDG_CONFIG_HOME", &home)]);
-    let loaded = load(&Flags::default(), &environment).unwrap();
-    assert_eq!(loaded.config.log.level, "debug");
-    let missing = format!("{home}/no.toml");
-    let environment = HashMap::from([("XDG_CONFIG_HOME", &home), ("TIERWAY_CONFIG", &missing)]);
-    let problems = load(&Flags::default(), &environment)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        problems.contains("TIERWAY_CONFIG") && problems.contains("no.toml cannot be read"),
-        "{problems}"
     );
 }

@@ -1,0 +1,310 @@
+//! Money, where the model of a call is known.
+use super::{Excess, Lookup, OnRefusal, Quotas, Subject, headers, quotas::Refused};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tierway_services::{
+    BoxError,
+    chat::{self, Attempt, Declined, Journal, Reply, Usd},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+type Most = Arc<dyn Fn(&chat::Request) -> Usd + Send + Sync>;
+type Cost = Arc<dyn Fn(&Attempt) -> Usd + Send + Sync>;
+
+/// Applies [`Budget`].
+///
+/// ```
+/// use tierway_layers::limit::{BudgetLayer, Limits, Quotas, Table};
+/// use tierway_services::chat::Usd;
+/// let a_dollar = Limits { usd_per_day: Some(Usd::from_dollars(1.0)), ..Limits::default() };
+/// let layer = BudgetLayer::new(Quotas::new(), Table::default().tenant("interns", a_dollar))
+///     .at_most(|_| Usd::from_dollars(0.05))
+///     .cost(|attempt| attempt.cost.unwrap_or_default());
+/// ```
+pub struct BudgetLayer<L> {
+    shared: Arc<Shared<L>>,
+}
+
+/// Keeps callers within their budgets. See the [module](super).
+pub struct Budget<S, L> {
+    inner: S,
+    shared: Arc<Shared<L>>,
+}
+
+struct Shared<L> {
+    quotas: Quotas,
+    lookup: L,
+    most: Most,
+    cost: Cost,
+    hear: Option<OnRefusal>,
+}
+
+pin_project! {
+    /// Response future of [`Budget`].
+    pub struct BudgetFuture<F, E> { #[pin] state: State<F, E> }
+}
+pin_project! {
+    #[project = StateProj]
+    enum State<F, E> {
+        // Nobody is limited.
+        Free { #[pin] future: F },
+        Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, E>> + Send>> },
+    }
+}
+
+pin_project! {
+    /// A stream whose cost is booked when it is dropped.
+    struct Billed {
+        // Dropped first, upon which the leaf writes down what was used.
+        #[pin]
+        inner: Reply,
+        account: Aside,
+    }
+}
+
+/// What is set aside for a call.
+struct Aside {
+    quotas: Quotas,
+    held: Vec<Subject>,
+    most: Usd,
+    cost: Cost,
+    journal: Journal,
+    /// The upstream calls that were made before.
+    before: usize,
+}
+
+// === impl BudgetLayer ===
+
+impl<L: Lookup> BudgetLayer<L> {
+    /// Keeps whom `lookup` finds within its budgets, by what `quotas` count. Without the two setters below everything is free.
+    pub fn new(quotas: Quotas, lookup: L) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                quotas,
+                lookup,
+                most: Arc::new(|_| Usd::ZERO),
+                cost: Arc::new(|_| Usd::ZERO),
+                hear: None,
+            }),
+        }
+    }
+    /// The most that a call may cost. Where this is less than it does cost, a budget may be overspent by the difference.
+    #[must_use]
+    pub fn at_most(self, most: impl Fn(&chat::Request) -> Usd + Send + Sync + 'static) -> Self {
+        self.with(|shared| shared.most = Arc::new(most))
+    }
+    /// What an upstream call has cost.
+    #[must_use]
+    pub fn cost(self, cost: impl Fn(&Attempt) -> Usd + Send + Sync + 'static) -> Self {
+        self.with(|shared| shared.cost = Arc::new(cost))
+    }
+    /// Shows whoever is refused to `hear`, with what was exceeded. It must neither block nor panic.
+    #[must_use]
+    pub fn on_refusal(self, hear: impl Fn(&str, Excess) + Send + Sync + 'static) -> Self {
+        self.with(|shared| shared.hear = Some(Arc::new(hear)))
+    }
+
+    /// To be called before the first clone.
+    fn with(mut self, set: impl FnOnce(&mut Shared<L>)) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            set(shared);
+        }
+        self
+    }
+}
+
+impl<S, L> Layer<S> for BudgetLayer<L> {
+    type Service = Budget<S, L>;
+    fn layer(&self, inner: S) -> Budget<S, L> {
+        Budget {
+            inner,
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<L> Clone for BudgetLayer<L> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<L> fmt::Debug for BudgetLayer<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BudgetLayer").finish_non_exhaustive()
+    }
+}
+
+// === impl Budget ===
+
+impl<S, L> Service<chat::Request> for Budget<S, L>
+where
+    S: Service<chat::Request, Response = chat::Response> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    L: Lookup + Send + Sync + 'static,
+{
+    type Response = chat::Response;
+    type Error = S::Error;
+    type Future = BudgetFuture<S::Future, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, req: chat::Request) -> Self::Future {
+        let mut subjects = self.shared.lookup.subjects(req.extensions());
+        subjects.retain(|subject| subject.limits.has_budgets());
+        let state = if subjects.is_empty() {
+            State::Free {
+                future: self.inner.call(req),
+            }
+        } else {
+            let clone = self.inner.clone();
+            let ready = mem::replace(&mut self.inner, clone);
+            State::Story {
+                story: Box::pin(tell(ready, self.shared.clone(), subjects, req)),
+            }
+        };
+        BudgetFuture { state }
+    }
+}
+
+impl<S: Clone, L> Clone for Budget<S, L> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, L> fmt::Debug for Budget<S, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn tell<S, L>(
+    mut ready: S,
+    shared: Arc<Shared<L>>,
+    subjects: Vec<Subject>,
+    mut req: chat::Request,
+) -> Result<chat::Response, S::Error>
+where
+    S: Service<chat::Request, Response = chat::Response>,
+{
+    let journal = Journal::of(&req).cloned().unwrap_or_else(|| {
+        let journal = Journal::default();
+        req.extensions_mut().insert(journal.clone());
+        journal
+    });
+    let mut aside = Aside {
+        quotas: shared.quotas.clone(),
+        held: Vec::with_capacity(subjects.len()),
+        most: (shared.most)(&req),
+        cost: shared.cost.clone(),
+        before: journal.read(|entries| entries.attempts.len()),
+        journal,
+    };
+    for subject in subjects {
+        match shared.quotas.reserve(&subject, aside.most).await {
+            Ok(()) => aside.held.push(subject),
+            Err(why) => {
+                if let Some(hear) = &shared.hear {
+                    hear(&why.subject, why.excess);
+                }
+                return Ok(refused(&why, &req));
+            }
+        }
+    }
+    let res = ready.call(req).await?;
+    if !res.body().is_stream() {
+        // It has ended, and is booked here.
+        drop(aside);
+        return Ok(res);
+    }
+    Ok(res.map(|inner| {
+        Reply::stream(Billed {
+            inner,
+            account: aside,
+        })
+    }))
+}
+
+fn refused(why: &Refused, req: &chat::Request) -> chat::Response {
+    let mut res = why.refusal().into_response(req.body().facts().dialect);
+    if why.excess.is_final() {
+        headers::do_not_retry(res.headers_mut());
+    }
+    res.extensions_mut().insert(Declined);
+    res
+}
+
+// === impl Aside ===
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let cost = self.journal.read(|entries| {
+            let made = entries.attempts.iter().skip(self.before);
+            made.map(|attempt| (self.cost)(attempt)).sum::<Usd>()
+        });
+        for subject in &self.held {
+            self.quotas.settle(subject, self.most, cost);
+        }
+    }
+}
+
+// === impl BudgetFuture ===
+
+impl<F, E> Future for BudgetFuture<F, E>
+where
+    F: Future<Output = Result<chat::Response, E>>,
+{
+    type Output = F::Output;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project().state.project() {
+            StateProj::Free { future } => future.poll(cx),
+            StateProj::Story { story } => story.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<F, E> fmt::Debug for BudgetFuture<F, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BudgetFuture").finish_non_exhaustive()
+    }
+}
+
+// === impl Billed ===
+
+impl Body for Billed {
+    type Data = Bytes;
+    type Error = BoxError;
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.project().inner.poll_frame(cx)
+    }
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
