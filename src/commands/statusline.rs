@@ -26,7 +26,7 @@ use tierway_services::{
 };
 
 /// How long the ledger may take.
-const PATIENCE: Duration = Duration::from_millis(150);
+const PATIENCE: Duration = Duration::from_millis(300);
 /// The most that is read of what Claude Code tells.
 const MOST: u64 = 1 << 20;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -15,8 +15,8 @@ use std::{
 };
 use tierway_services::providers::Secret;
 
-/// So many rows go into one statement: what SQLite takes at most, 32766 values, would be over 500 of them.
-const ROWS: usize = 200;
+/// So many rows go into one statement. More would not be faster: SQLite's driver looks the name of each value up among all of them.
+const ROWS: usize = 16;
 /// How long a connection may take, or the answer to a question.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -132,8 +132,8 @@ pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     for some in rows.chunks(ROWS) {
         let text = statement("calls", Call::COLUMNS, some.len());
-        // Not kept prepared: each number of rows is another statement.
-        let mut query = sqlx::query::<Any>(&text).persistent(false);
+        // Kept prepared where it comes again.
+        let mut query = sqlx::query::<Any>(&text).persistent(some.len() == ROWS);
         for row in some {
             query = row.call.bind(query);
         }
@@ -142,7 +142,7 @@ pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
     let attempts: Vec<&Attempt> = rows.iter().flat_map(|row| &row.attempts).collect();
     for some in attempts.chunks(ROWS) {
         let text = statement("attempts", Attempt::COLUMNS, some.len());
-        let mut query = sqlx::query::<Any>(&text).persistent(false);
+        let mut query = sqlx::query::<Any>(&text).persistent(some.len() == ROWS);
         for attempt in some {
             query = attempt.bind(query);
         }

@@ -20,15 +20,15 @@ use tokio::sync::mpsc::Receiver;
 /// How long a row may be in memory alone: with the time that a write takes, well under a second.
 const EVERY: Duration = Duration::from_millis(300);
 /// So many rows are written together, if they come that fast.
-const BATCH: usize = 1000;
+const BATCH: usize = 500;
 /// So many may wait for a write that is under way; what comes on top is spilled.
-const WAITING: usize = 8 * BATCH;
+const WAITING: usize = 16 * BATCH;
 /// How long a dead database is left alone, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long one write may take, or a connection with all that makes a database new.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a write may leave rows in memory alone before they are spilled too: with [`EVERY`], under a second.
-const SLOW: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_millis(600);
 /// How often it is looked for what a dead process has left behind.
 const ADOPT: Duration = Duration::from_secs(30);
 /// How often what is too old is forgotten.
@@ -161,7 +161,7 @@ impl Writer {
             return Some(self.connect());
         };
         if due && !self.waiting.is_empty() {
-            let some = self.waiting.len().min(4 * BATCH);
+            let some = self.waiting.len().min(BATCH);
             let rows: Arc<[Row]> = self.waiting.drain(..some).collect();
             self.writing = Some((rows.clone(), self.since));
             self.since = Instant::now();

@@ -59,6 +59,7 @@ class Accounts:
         return self
 
     def __exit__(self, *_):
+        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(20)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
 
@@ -68,9 +69,9 @@ class Accounts:
         app = web.Application(client_max_size=1 << 24)
         app.router.add_post("/v1/chat/completions", self.completions)
         app.router.add_post("/v1/messages", self.messages)
-        runner = web.AppRunner(app, access_log=None)
-        self.loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        self.loop.run_until_complete(self.runner.setup())
+        site = web.TCPSite(self.runner, "127.0.0.1", 0)
         self.loop.run_until_complete(site.start())
         self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
         self.loop.call_soon(started.set)
