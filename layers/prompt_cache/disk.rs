@@ -1,8 +1,7 @@
 //! Answers on disk.
 use super::{Entry, Event, Key, Store, coding::millis, store::Level};
 use redb::{
-    Builder, Database, DatabaseError, ReadableTable, ReadableTableMetadata, StorageError,
-    TableDefinition,
+    Builder, Database, DatabaseError, ReadableTable, ReadableTableMetadata, TableDefinition,
 };
 use std::{
     collections::HashMap,
@@ -369,7 +368,6 @@ impl Shared {
             bytes += age?.1.value();
         }
         self.level.found(bytes, ages.len()?);
-        Ok::<_, StorageError>(())?;
         Ok(())
     }
 }

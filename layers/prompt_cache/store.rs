@@ -259,6 +259,7 @@ impl Level {
     }
 
     /// What was there from the start.
+    #[cfg(feature = "cache-disk")]
     pub(super) fn found(&self, bytes: u64, entries: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
         self.entries.store(entries, Ordering::Relaxed);

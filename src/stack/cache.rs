@@ -83,7 +83,6 @@ fn count(event: Event) {
         Event::Served { age } => names::cache_age_seconds().record(age),
         Event::Stored { store } => names::cache_stored(store).increment(1),
         Event::Evicted { store, cause } => names::cache_evicted(store, cause).increment(1),
-        #[expect(clippy::cast_precision_loss, reason = "shown, not reckoned with")]
         Event::Level {
             store,
             bytes,
