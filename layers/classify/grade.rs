@@ -99,6 +99,7 @@ pub fn vector(prompt: &Prompt) -> Option<Vector> {
 #[must_use]
 pub fn see(prompt: &Prompt) -> Option<Seen> {
     let decisive = decisive(prompt);
+    let how = decisive.how(prompt.facts());
     let ask = decisive.ask.filter(|ask| {
         let features = &ask.features;
         !features.only_points() && !features.is_small_talk()
@@ -107,13 +108,26 @@ pub fn see(prompt: &Prompt) -> Option<Seen> {
     let setting = setting(prompt, &ask.features);
     Some(Seen {
         vector: ask.vector(&setting, by_hand.score),
-        shift: shift(&ask.features, &by_hand, decisive.raised),
+        shift: shift(&ask.features, &by_hand, how),
     })
 }
 
 /// What is added by hand to the log-odds of every tier.
-fn shift(ask: &Features, by_hand: &Decision, raised: u8) -> f32 {
-    little(ask) - long_inference(by_hand) - STILL_FAILING * f32::from(raised)
+fn shift(ask: &Features, by_hand: &Decision, how: How) -> f32 {
+    let inference = match how.carried_out {
+        true => 0.0,
+        false => long_inference(by_hand),
+    };
+    little(ask) - inference - STILL_FAILING * f32::from(how.raised)
+}
+
+/// How an ask is being gone on with.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    /// How often it was said that it still fails.
+    raised: u8,
+    /// Whether what it asked to be thought out has been, and is carried out now: tools were called, and somebody consented.
+    carried_out: bool,
 }
 
 /// The ask that decides, and what was said after it.
@@ -126,6 +140,16 @@ struct Decisive {
     raised: u8,
     /// Whether anything was said at all.
     talk: bool,
+}
+
+impl Decisive {
+    fn how(&self, facts: &Facts) -> How {
+        let acted = || facts.turns.iter().any(|turn| turn.has(PartKind::ToolUse));
+        How {
+            raised: self.raised,
+            carried_out: self.later > 0 && self.raised == 0 && acted(),
+        }
+    }
 }
 
 impl Grade {
@@ -146,7 +170,7 @@ impl Grade {
         let setting = setting(prompt, &ask.features);
         let vector = ask.vector(&setting, by_hand.score);
         let raised = STILL_FAILING * f32::from(decisive.raised);
-        let shift = shift(&ask.features, &by_hand, decisive.raised);
+        let shift = shift(&ask.features, &by_hand, decisive.how(prompt.facts()));
         let mut suffices = model.suffices(&vector, shift);
         // No part of the tier, and nothing that a harness's tools may move: it offers the same ones to every ask.
         let own = setting
