@@ -8,12 +8,14 @@ use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tierway_services::{
-    chat::{Target, Usage},
+    chat::{Service, Target, Usage},
     dialect::Dialect,
 };
 
-const MAGIC: &[u8; 4] = b"TWC1";
+const MAGIC: &[u8; 4] = b"TWC2";
 const TAG: usize = 16;
+/// The numbers of a [`Usage`], in the order in which it is written.
+const COUNTS: usize = 11;
 /// No entry is larger; so nobody can make us reserve more.
 const LARGEST: usize = 64 * 1024 * 1024;
 
@@ -22,7 +24,7 @@ struct Head {
     dialect: String,
     stream: bool,
     headers: Vec<(String, String)>,
-    usage: Option<[u64; 6]>,
+    usage: Option<[u64; COUNTS]>,
     target: Option<(String, String)>,
     /// Milliseconds since 1970.
     at: u64,
@@ -48,6 +50,16 @@ impl Entry {
                     u.cache_write,
                     u.cache_write_1h,
                     u.reasoning,
+                    u.input_audio,
+                    u.input_image,
+                    u.output_audio,
+                    u.output_image,
+                    match u.service {
+                        Service::Batch => 1,
+                        Service::Flex => 2,
+                        Service::Priority => 3,
+                        _ => 0,
+                    },
                 ]
             }),
             target: self
@@ -111,7 +123,7 @@ impl Entry {
     }
 }
 
-const fn usage(counts: [u64; 6]) -> Usage {
+const fn usage(counts: [u64; COUNTS]) -> Usage {
     let [
         input,
         output,
@@ -119,6 +131,11 @@ const fn usage(counts: [u64; 6]) -> Usage {
         cache_write,
         cache_write_1h,
         reasoning,
+        input_audio,
+        input_image,
+        output_audio,
+        output_image,
+        service,
     ] = counts;
     Usage {
         input,
@@ -127,6 +144,16 @@ const fn usage(counts: [u64; 6]) -> Usage {
         cache_write,
         cache_write_1h,
         reasoning,
+        input_audio,
+        input_image,
+        output_audio,
+        output_image,
+        service: match service {
+            1 => Service::Batch,
+            2 => Service::Flex,
+            3 => Service::Priority,
+            _ => Service::Standard,
+        },
     }
 }
 

@@ -1,4 +1,8 @@
 //! Answers on disk.
+#![expect(
+    clippy::result_large_err,
+    reason = "the database's own errors, which go no further than this file"
+)]
 use super::{Entry, Event, Key, Store, coding::millis, store::Level};
 use redb::{
     Builder, Database, DatabaseError, ReadableTable, ReadableTableMetadata, TableDefinition,
@@ -62,6 +66,10 @@ struct Shared {
     on_fault: OnceLock<OnFault>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, and each is moved once"
+)]
 enum Job {
     Put(Key, u64, Entry),
     Flush(SyncSender<()>),

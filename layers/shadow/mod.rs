@@ -173,6 +173,10 @@ pub enum By {
 /// What a layer has to tell.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a comparison is told once in thousands of calls, and moved once"
+)]
 pub enum Event {
     /// A draft was judged, and its call is answered or about to be: told at once, for every one.
     Judged(Arc<Call>),

@@ -80,7 +80,7 @@ pub(super) fn cascade(
     let verify = verify.map(|by| {
         let model = ServiceBuilder::new()
             .layer(RetargetLayer::new(by.clone()))
-            .service(leaf.clone());
+            .service(model.clone());
         Judge::new(model)
     });
     let mut layer = CascadeLayer::new(arm, learned.vetoed_by(Vetoes::default()))
@@ -114,8 +114,8 @@ pub(super) fn cascade(
     Some(layer)
 }
 
-/// A draft, and the further answers that it is compared with, cost their price whether it is kept or not, so of the big model's cost it saves the share of drafts that are kept, less the ratio
-/// of the prices: from `ratio` on it is not tried. Where a price is not known, or both are nothing, there is no saying.
+/// A draft, and the further answers that it is compared with, cost their price whether it is kept or not, so of the big model's cost it
+/// saves the share of drafts that are kept, less the ratio of the prices: from `ratio` on it is not tried. Where a price is not known, or both are nothing, there is no saying.
 fn too_dear(
     small: Target,
     drafts: u32,

@@ -66,7 +66,7 @@ impl Bert {
         let layers =
             (0..config.num_hidden_layers).map(|i| file.layer(&format!("encoder.layer.{i}")));
         let heads = config.num_attention_heads;
-        if heads == 0 || config.hidden_size % heads != 0 {
+        if heads == 0 || !config.hidden_size.is_multiple_of(heads) {
             return Err("num_attention_heads: do not divide hidden_size".to_owned());
         }
         let bert = Self {
@@ -168,6 +168,10 @@ impl Norm {
 }
 
 /// x Phi(x), with the error function by formula 7.1.26 of Abramowitz and Stegun, "Handbook of Mathematical Functions" (error below 1.5e-7).
+#[expect(
+    clippy::excessive_precision,
+    reason = "the coefficients as they are printed"
+)]
 fn gelu(x: f32) -> f32 {
     let z = (x * std::f32::consts::FRAC_1_SQRT_2).abs();
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
