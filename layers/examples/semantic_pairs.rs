@@ -88,11 +88,11 @@ fn main() {
         let (precision, recall) = rates(count(split(false), *t, true));
         precision >= 0.99 && recall >= 0.95 * all
     };
-    let threshold = grid.clone().filter(fits).last().unwrap_or(0.99);
+    let threshold = grid.clone().rfind(fits).unwrap_or(0.99);
     println!(
         "threshold  words+vectors: precision recall (fitted)   vectors alone: precision recall (fitted)"
     );
-    for t in grid.filter(|t| (t * 100.0).round() as u32 % 5 == 0) {
+    for t in grid.step_by(5) {
         let (with, without) = (
             rates(count(split(false), t, true)),
             rates(count(split(false), t, false)),

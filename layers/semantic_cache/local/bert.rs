@@ -169,18 +169,23 @@ impl Norm {
 
 /// x Phi(x), with the error function by formula 7.1.26 of Abramowitz and Stegun, "Handbook of Mathematical Functions" (error below 1.5e-7).
 #[expect(
-    clippy::excessive_precision,
-    reason = "the coefficients as they are printed"
+    clippy::cast_possible_truncation,
+    reason = "back to where it came from"
 )]
 fn gelu(x: f32) -> f32 {
-    let z = (x * std::f32::consts::FRAC_1_SQRT_2).abs();
+    const TERMS: [f64; 5] = [
+        0.254_829_592,
+        -0.284_496_736,
+        1.421_413_741,
+        -1.453_152_027,
+        1.061_405_429,
+    ];
+    let x = f64::from(x);
+    let z = x.abs() * std::f64::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
-    let poly = t
-        * (0.254_829_592
-            + t * (-0.284_496_736
-                + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
-    let erf = (1.0 - poly * (-z * z).exp()).copysign(x);
-    0.5 * x * (1.0 + erf)
+    let sum = TERMS.iter().rev().fold(0.0, |sum, term| (sum + term) * t);
+    let erf = (1.0 - sum * (-z * z).exp()).copysign(x);
+    (0.5 * x * (1.0 + erf)) as f32
 }
 
 // === reading ===

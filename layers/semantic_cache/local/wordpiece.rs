@@ -45,8 +45,8 @@ impl WordPiece {
             return;
         }
         while !rest.is_empty() {
-            let ends = rest.char_indices().map(|(at, c)| at + c.len_utf8()).rev();
-            let found = ends.into_iter().find_map(|end| {
+            let mut ends = rest.char_indices().map(|(at, c)| at + c.len_utf8()).rev();
+            let found = ends.find_map(|end| {
                 piece.clear();
                 if rest.len() < word.len() {
                     piece.push_str("##");
@@ -68,10 +68,13 @@ impl WordPiece {
 /// The words of a text: between spaces, and every mark and every Chinese character for itself.
 fn words(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
-    for c in text.to_lowercase().nfd().filter(|c| !is_combining_mark(*c)) {
+    let lower = text.to_lowercase();
+    let seen = |c: &char| {
+        c.is_whitespace() || !(is_combining_mark(*c) || c.is_control() || *c == '\u{fffd}')
+    };
+    for c in lower.nfd().filter(seen) {
         if c.is_whitespace() {
             words.push(String::new());
-        } else if c == '\0' || c == '\u{fffd}' || c.is_control() {
         } else if is_mark(c) || is_ideograph(c) {
             words.push(c.to_string());
             words.push(String::new());
