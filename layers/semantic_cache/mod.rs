@@ -46,6 +46,7 @@
 //! };
 //! let first = service.clone().oneshot(ask("What is the capital of France?")).await.unwrap();
 //! assert_eq!(first.headers()["x-tierway-cache"], "miss");
+//! drop(first);
 //! let second = service.clone().oneshot(ask("what's the capital of France")).await.unwrap();
 //! assert!(second.headers()["x-tierway-cache"].to_str().unwrap().starts_with("semantic; similarity=0.9"));
 //! let third = service.oneshot(ask("What is the capital of Francia?")).await.unwrap();
