@@ -272,7 +272,10 @@ step_fuzz() {
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
 step_soak() { need_python; need_binary; pytest tests/soak; }
 step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
-step_ledger() { need_python; need_binary; need_postgres || die "PostgreSQL does not run"; pytest tests/ledger; }
+step_ledger() {
+  need_python; need_binary; need_postgres || die "PostgreSQL does not run"
+  pytest tests/ledger && "$VENV/bin/python" tests/savings/report.py --conversations 3 --questions 50
+}
 # A model of 80 MB that a package carries; nothing of it is run but its weights.
 step_semantic() {
   need_python

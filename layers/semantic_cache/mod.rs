@@ -83,7 +83,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tierway_services::chat::{self, CacheStatus, EarlyHead, Journal};
+use tierway_services::chat::{self, CacheStatus, EarlyHead, Holdout, Journal};
 use tower::util::Oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -280,7 +280,9 @@ impl<E> Shared<E> {
         let facts = req.body().facts();
         let wishes = [CACHE_CONTROL, CACHE];
         let wishes = wishes.iter().any(|name| req.headers().contains_key(name));
-        if wishes || !(self.sampled || facts.temperature == Some(0.0)) {
+        // What the gateway saves must not reach what it is measured against.
+        let held_out = Holdout::of(req) == Some(Holdout::Baseline);
+        if wishes || held_out || !(self.sampled || facts.temperature == Some(0.0)) {
             return None;
         }
         let ask = Ask::of(req)?;

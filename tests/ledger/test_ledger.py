@@ -122,7 +122,7 @@ def test_ledger_metrics_and_the_upstream_have_one_sum(state):
         began = time.monotonic()
         asyncio.run(load(gateway.url, questions))
         took = time.monotonic() - began
-        settled(lambda: gateway.total("tierway_ledger_rows_total", outcome="written"), CALLS)
+        settled(lambda: gateway.total("tierway_ledger_rows_total", outcome="written"), CALLS, 120)
         assert gateway.total("tierway_ledger_rows_total", outcome="lost") == 0
         calls, attempts = rows(state)
         assert len(calls) == CALLS == gateway.total("tierway_requests_total")
