@@ -263,7 +263,9 @@ mod tests {
 
     const TEN: Duration = Duration::from_secs(10);
 
-    fn pair(layer: DeadlineLayer) -> (Spawn<Deadlines<mock::Mock<Req, Res>>>, Handle<Req, Res>) {
+    type Pair = (Spawn<Deadlines<mock::Mock<Req, Res>>>, Handle<Req, Res>);
+
+    fn pair(layer: DeadlineLayer) -> Pair {
         mock::spawn_layer(layer)
     }
 

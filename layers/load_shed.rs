@@ -232,7 +232,9 @@ mod tests {
     type Req = Request<Full<Bytes>>;
     type Res = Response<Frames>;
 
-    fn pair(layer: &LoadShedLayer) -> (Spawn<LoadShed<mock::Mock<Req, Res>>>, Handle<Req, Res>) {
+    type Pair = (Spawn<LoadShed<mock::Mock<Req, Res>>>, Handle<Req, Res>);
+
+    fn pair(layer: &LoadShedLayer) -> Pair {
         let (service, mut handle) = mock::spawn_layer(layer.clone());
         handle.allow(9);
         (service, handle)

@@ -26,6 +26,7 @@ pub(super) fn entry_of(size: usize, stored_at: SystemTime) -> Entry {
         cache_write: 4,
         cache_write_1h: 5,
         reasoning: 6,
+        ..Usage::default()
     };
     Entry {
         dialect: Dialect::Messages,
