@@ -204,11 +204,17 @@ fn choose(draft: &mut Draft, talk: &mut Talk<'_>) -> io::Result<()> {
             *target = talk.target(&format!("model of tier {tier}"), target.clone())?;
         }
     }
-    let different = draft.tiers.get(&Tier::Simple) != draft.tiers.get(&Tier::Complex);
-    draft.cascade = talk.yes(
-        "Try the small model first in the middle tiers?",
-        different || draft.cascade,
-    )?;
+    // Without a small model there is nothing to try first.
+    draft.cascade = match (
+        draft.tiers.get(&Tier::Simple),
+        draft.tiers.get(&Tier::Complex),
+    ) {
+        (None, _) => false,
+        (small, big) => talk.yes(
+            "Try the small model first in the middle tiers?",
+            small != big || draft.cascade,
+        )?,
+    };
     if draft.keys.is_empty() && !talk.yes("May only this machine call?", true)? {
         draft.network = true;
         draft

@@ -208,6 +208,7 @@ mod tests {
         };
         draft.providers.insert("my.cloud".to_owned(), cloud);
         let target = Target::new("my.cloud", "a \"model\"");
+        draft.tiers.insert(Tier::Simple, target.clone());
         draft.tiers.insert(Tier::Complex, target.clone());
         draft.models.insert("gpt-4o*".to_owned(), target.clone());
         draft.keys.push(("ALICE".to_owned(), "alice".to_owned()));
