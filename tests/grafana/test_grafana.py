@@ -53,11 +53,11 @@ def metric(name):
     return re.sub(r"_(bucket|sum|count)$", "", name)
 
 
-# What this load does not bring about: caches of other stores, models that fail for long. They must be documented, and may be drawn.
+# What this load does not bring about: caches of other stores, models that fail for long, limits. They must be documented, and may be drawn.
 SELDOM = {
     "tierway_cache_stored_total", "tierway_cache_evicted_total", "tierway_cache_bytes", "tierway_cache_entries", "tierway_cache_age_seconds",
     "tierway_retries_total", "tierway_fallbacks_total", "tierway_breaker_open", "tierway_breaker_changes_total", "tierway_holdout_calls_total",
-    "tierway_holdout_cost_usd_total",
+    "tierway_holdout_cost_usd_total", "tierway_limited_total", "tierway_shed_total",
 }
 
 
