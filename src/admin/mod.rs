@@ -1,5 +1,9 @@
-//! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`, and where a request would go: `/v1/route`.
+//! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`, where a request would go (`/v1/route`), and the dashboard.
+mod dashboard;
+mod figures;
 mod route;
+
+pub use self::figures::Figures;
 
 use crate::{metrics::Metrics, route::Router};
 use bytes::Bytes;
@@ -42,6 +46,7 @@ pub struct Admin {
     readiness: Readiness,
     /// Who routes, and how many bytes of a request it reads.
     router: Option<(Router, usize)>,
+    figures: Option<Figures>,
 }
 
 impl Admin {
@@ -52,6 +57,7 @@ impl Admin {
             metrics,
             readiness,
             router: None,
+            figures: None,
         }
     }
 
@@ -59,6 +65,13 @@ impl Admin {
     #[must_use]
     pub fn router(mut self, router: Router, max_body: usize) -> Self {
         self.router = Some((router, max_body));
+        self
+    }
+
+    /// Shows the dashboard, with these figures.
+    #[must_use]
+    pub fn dashboard(mut self, figures: Figures) -> Self {
+        self.figures = Some(figures);
         self
     }
 
@@ -76,11 +89,22 @@ impl Admin {
             "/healthz" => respond(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" if self.readiness.get() => respond(StatusCode::OK, TEXT, "ready\n"),
             "/readyz" => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
-            _ => respond(
-                StatusCode::NOT_FOUND,
-                TEXT,
-                "try /metrics, /healthz, /readyz or POST /v1/route\n",
-            ),
+            "/" if self.figures.is_some() => {
+                let mut res = respond(StatusCode::FOUND, TEXT, "the dashboard is at /dashboard\n");
+                let there = HeaderValue::from_static("/dashboard");
+                res.headers_mut().insert(header::LOCATION, there);
+                res
+            }
+            path => {
+                let file = self.figures.as_ref().and_then(|_| dashboard::file(path));
+                file.unwrap_or_else(|| {
+                    respond(
+                        StatusCode::NOT_FOUND,
+                        TEXT,
+                        "try /dashboard, /metrics, /healthz, /readyz or POST /v1/route\n",
+                    )
+                })
+            }
         }
     }
 }
@@ -103,6 +127,15 @@ where
         {
             let (router, max_body) = (router.clone(), *max_body);
             return Box::pin(async move { Ok(route::answer(&router, max_body, req).await) });
+        }
+        if let Some(figures) = &self.figures
+            && dashboard::is_figures(req.uri().path())
+            && req.method() == Method::GET
+        {
+            let (figures, uri) = (figures.clone(), req.uri().clone());
+            return Box::pin(async move {
+                Ok(dashboard::answer(&figures, uri.path(), uri.query().unwrap_or_default()).await)
+            });
         }
         Box::pin(ready(Ok(self.answer(req.method(), req.uri().path()))))
     }

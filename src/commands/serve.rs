@@ -1,7 +1,7 @@
 //! `tierway serve`: listens until told to stop.
 use super::ServeArgs;
 use crate::{
-    admin::{Admin, Readiness},
+    admin::{Admin, Figures, Readiness},
     config::{Config, Plan, Strings, load},
     discovery, log,
     metrics::Metrics,
@@ -72,7 +72,13 @@ pub(crate) async fn serve(
     let readiness = Readiness::default();
     readiness.set(true);
     let (done, drained) = oneshot::channel::<()>();
+    let figures = Figures::new(
+        metrics.clone(),
+        config.ledger.place(),
+        config.providers.keys().cloned(),
+    );
     let service = Admin::new(metrics, readiness.clone())
+        .dashboard(figures)
         .router(stack.router().clone(), config.server.max_body);
     // The admin port answers until the very end, so that a drain can be watched.
     let admin = tokio::spawn(async move {

@@ -16,6 +16,7 @@ mod row;
 mod spill;
 mod store;
 mod sums;
+mod tallies;
 mod writer;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use self::{
     row::{Attempt, Call, Row},
     store::Place,
     sums::{Group, Point},
+    tallies::{BINS, Bin, Drafts, ProviderTally, TierCount},
 };
 
 use crate::config;

@@ -91,6 +91,7 @@ class Load:
             self.ask(f"tierway/{tier}", f"deferred on {tier} {nth}")
         self.upstream.behaviour["gpt-4o"] = "text-cached"
         self.ask("o:gpt-4o", f"cached input {nth}")
+        self.ask("c:claude-sonnet-4-5", f"too short to be marked {nth}", "/v1/messages")
         self.ask("o:nobody-knows-its-price", f"unpriced {nth}")
         self.ask("o:e500-x", "an upstream's error")
         self.ask("no-such-model", "refused")
@@ -122,6 +123,7 @@ def loaded(tmp_path_factory):
     state = tmp_path_factory.mktemp("state")
     extra += f'[labels]\nenabled = true\nshadow_share = 1\nfile = "{state}/labels.jsonl"\n'
     with Upstream(key=UPSTREAM_KEY) as upstream:
+        extra += f'[providers.c]\nkind = "anthropic"\nbase_url = "{upstream.url}"\napi_key = "{UPSTREAM_KEY}"\n'
         toml = configuration(upstream.url, "o:gpt-4o-mini", "o:gpt-4o", "a:claude-sonnet-4-5", "a:claude-opus-4-5", extra=extra)
         with Gateway(toml) as gateway, Load(gateway, upstream):
             yield gateway
