@@ -282,7 +282,7 @@ fn raise(tier: Tier, by: u8) -> Tier {
 }
 
 /// The chance from which a tier's model is taken to suffice. Above one half where the next tier matters most; chosen by five-fold
-/// cross-validation over the asks.
+/// cross-validation over the asks, but for complex work, where that preferred .65 and the open part of the routing suite .6.
 const SUFFICES: [f32; 4] = [0.5, 0.55, 0.6, 0.0];
 
 /// The cheapest tier that suffices.

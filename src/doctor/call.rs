@@ -76,11 +76,15 @@ fn said(body: &[u8]) -> String {
     message.unwrap_or(&whole).chars().take(SHOWN).collect()
 }
 
-/// Calls the model of each tier, one after another: a small machine holds one model at a time.
+/// Calls the models of each tier, one after another: a small machine holds one model at a time.
 pub(super) async fn tiers(config: &Config, dispatch: &Dispatch) -> Vec<Finding> {
     let mut called: Vec<&Target> = Vec::new();
     let mut findings = Vec::new();
-    for (tier, target) in &config.tiers {
+    let further = config
+        .fallbacks
+        .iter()
+        .flat_map(|(tier, targets)| targets.iter().map(move |target| (tier, target)));
+    for (tier, target) in config.tiers.iter().chain(further) {
         if called.contains(&target) {
             continue;
         }

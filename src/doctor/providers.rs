@@ -147,7 +147,11 @@ pub(super) fn tiers(config: &Config, seen: &Seen) -> Section {
         .tiers
         .iter()
         .map(|(tier, target)| (tier.as_str(), target));
-    for (subject, target) in bound.chain(small) {
+    let further = config.fallbacks.iter().flat_map(|(tier, targets)| {
+        let subject = tier.as_str();
+        targets.iter().map(move |target| (subject, target))
+    });
+    for (subject, target) in bound.chain(further).chain(small) {
         findings.push(model(subject, target, seen));
         if prices.price(target).is_none() {
             findings.push(Finding::doubtful(

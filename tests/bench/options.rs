@@ -14,6 +14,8 @@ pub(crate) enum Command {
     Run(Options),
     /// The mock upstream, as a process of its own.
     Upstream,
+    /// The server of fixed answers, likewise.
+    Fixed,
     /// The bare proxy, likewise.
     Bare {
         upstream: SocketAddr,
@@ -43,6 +45,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
         match argument.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
             "upstream" => return Ok(Command::Upstream),
+            "fixed" => return Ok(Command::Fixed),
             "bare" => {
                 return Ok(Command::Bare {
                     upstream: number(&value()?)?,

@@ -52,8 +52,9 @@ impl Server {
         }
     }
 
-    /// The gateway, with authentication and everything else that sees each call, but no cache and no cascade: these would save the call.
-    pub(crate) fn tierway(binary: &Path, upstream: SocketAddr) -> Self {
+    /// The gateway, with authentication and everything else that sees each call, but no cascade, and a cache only if that is to be measured:
+    /// these would save the call.
+    pub(crate) fn tierway(binary: &Path, upstream: SocketAddr, cache: bool) -> Self {
         let [address, admin] = [free(), free()];
         let folder = std::env::temp_dir().join(format!(
             "tierway-bench-{}-{}",
@@ -69,7 +70,7 @@ impl Server {
             &config,
             format!(
                 "[providers.o]\nkind = \"openai-compatible\"\nbase_url = \"http://{upstream}/v1\"\napi_key = \"k\"\n[tiers]\n{tiers}\
-                 [[keys]]\nkey = \"{KEY}\"\ntenant = \"bench\"\n[cache]\nenabled = false\n[cascade]\nenabled = false\n"
+                 [[keys]]\nkey = \"{KEY}\"\ntenant = \"bench\"\n[cache]\nenabled = {cache}\nttl = \"1h\"\n[cascade]\nenabled = false\n"
             ),
         )
         .unwrap();

@@ -1,4 +1,5 @@
 //! Workloads, figures, and the table.
+use crate::upstream::LARGE_FLAG;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -7,25 +8,45 @@ use std::time::Duration;
 pub(crate) struct Workload {
     pub(crate) bytes: usize,
     pub(crate) stream: bool,
+    /// Whether it is answered from the cache, with 16 KB.
+    pub(crate) cached: bool,
 }
 
 impl Workload {
+    /// Small and large asks for an answer that is kept.
+    pub(crate) const CACHED: [Self; 2] = [
+        Self {
+            bytes: 1 << 10,
+            stream: false,
+            cached: true,
+        },
+        Self {
+            bytes: 16 << 10,
+            stream: false,
+            cached: true,
+        },
+    ];
+
     pub(crate) const ALL: [Self; 4] = [
         Self {
             bytes: 1 << 10,
             stream: false,
+            cached: false,
         },
         Self {
             bytes: 200 << 10,
             stream: false,
+            cached: false,
         },
         Self {
             bytes: 1 << 10,
             stream: true,
+            cached: false,
         },
         Self {
             bytes: 200 << 10,
             stream: true,
+            cached: false,
         },
     ];
 
@@ -33,14 +54,23 @@ impl Workload {
         format!(
             "{} KB {}",
             self.bytes >> 10,
-            if self.stream { "stream" } else { "whole" }
+            match self {
+                Self { cached: true, .. } => "hit",
+                Self { stream: true, .. } => "stream",
+                Self { .. } => "whole",
+            }
         )
     }
 
     /// A chat completion of this size, of several turns as conversations have them.
     pub(crate) fn body(self) -> Bytes {
+        let kept = if self.cached {
+            format!(r#""temperature":0,{LARGE_FLAG},"#)
+        } else {
+            String::new()
+        };
         let mut body = format!(
-            r#"{{"model":"o:bench","stream":{},"messages":["#,
+            r#"{{"model":"o:bench","stream":{},{kept}"messages":["#,
             self.stream
         );
         let turn = "The quick brown fox jumps over the lazy dog, \\\"again\\\". "
@@ -96,7 +126,7 @@ pub(crate) fn line(
 ) -> String {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let rates = format!(
-        "{:<13}  {target:<11}  {:>11.0}  {:>7.2}  {:>7.2}",
+        "{:<13}  {target:<11}  {:>11.0}  {:>7.3}  {:>7.3}",
         workload.name(),
         figures.per_second,
         milliseconds(figures.p50),

@@ -23,6 +23,17 @@ static WHOLE: LazyLock<Bytes> = LazyLock::new(|| {
     .into()
 });
 
+/// An answer of 16 KB, for whoever asks with [`LARGE_FLAG`] at the front.
+pub(crate) static LARGE: LazyLock<Bytes> = LazyLock::new(|| {
+    let text = "Paris is the capital of France. ".repeat(505);
+    format!(
+        r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"bench","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":200,"completion_tokens":4000,"total_tokens":4200}}}}"#
+    )
+    .into()
+});
+
+pub(crate) const LARGE_FLAG: &str = r#""large":true"#;
+
 static EVENT: LazyLock<Bytes> = LazyLock::new(|| {
     Bytes::from_static(b"data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"capital \"},\"finish_reason\":null}]}\n\n")
 });
@@ -66,6 +77,9 @@ async fn answer(
     // the loader writes the flag at the front, where a proxy may add a field of its own; reading all would be slow for nothing
     let head = &body[..body.len().min(256)];
     let stream = head.windows(13).any(|w| w == b"\"stream\":true");
+    let flag = LARGE_FLAG.as_bytes();
+    let large = head.windows(flag.len()).any(|w| w == flag);
+    let whole = if large { LARGE.clone() } else { WHOLE.clone() };
     let mut response = Response::builder();
     Ok(if stream {
         response = response.header("content-type", "text/event-stream");
@@ -77,9 +91,7 @@ async fn answer(
             .unwrap()
     } else {
         response = response.header("content-type", "application/json");
-        response
-            .body(Either::Left(Full::new(WHOLE.clone())))
-            .unwrap()
+        response.body(Either::Left(Full::new(whole))).unwrap()
     })
 }
 
