@@ -24,7 +24,7 @@ pub struct Told {
 /// use std::collections::HashMap;
 /// use tierway::wrap::told;
 /// let nothing = HashMap::<String, String>::new();
-/// let told = told("/usr/bin/aider".as_ref(), &[], "http://127.0.0.1:8787", None, false, &nothing);
+/// let told = told("/usr/bin/aider".as_ref(), &["--yes"], "http://127.0.0.1:8787", None, false, &nothing);
 /// assert!(told.environment.contains(&("OPENAI_API_BASE", "http://127.0.0.1:8787/v1".to_owned())));
 /// ```
 #[must_use]
