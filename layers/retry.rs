@@ -18,7 +18,7 @@
 //! together. A provider that says how long to wait (`retry-after`, `retry-after-ms`) is taken at its word up to
 //! [`patience`](RetryLayer::patience); one that wants longer is not asked again here. `x-should-retry` is obeyed. A budget per provider
 //! bounds the sum of it: retries are a share of the calls, so that a provider that is down is not asked three times as much as one that
-//! is up. A cascade's draft, and whatever else a call can do without, is asked again only where that costs no pause. Nothing is asked again that could not answer before the call's [`Deadline`].
+//! is up. A cascade's draft, and whatever else a call can do without, is asked again only where that costs no pause. Nothing is asked again that could not answer before the call's deadline.
 //!
 //! # Example
 //! ```

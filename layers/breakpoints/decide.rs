@@ -7,9 +7,8 @@ use super::{
 };
 use std::time::{Duration, Instant};
 use tierway_services::{
-    chat::{BreakpointStatus, Usd},
+    chat::{BreakpointStatus, Marks, Usd},
     prices::Price,
-    providers::Marks,
 };
 
 const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);

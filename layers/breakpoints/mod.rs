@@ -11,7 +11,7 @@
 //! That is at most three of the four that are allowed, and none of them is set
 //!
 //! - in a request with a mark of the caller's own, whatever it marks;
-//! - below the [least size](tierway_services::providers::Marks::min_tokens) that the model keeps;
+//! - below the [least size](tierway_services::chat::Marks::min_tokens) that the model keeps;
 //! - where it does not pay: see [`economics`]. What is expected is learned from the calls themselves, for each tenant.
 //!
 //! Marks are spliced in; not another byte changes, and where nothing is marked the very same bytes go on. Requests in chat completions and Responses
@@ -77,11 +77,10 @@ use std::{
 };
 use tierway_services::{
     chat::{
-        self, BreakpointStatus, EarlyHead, Edit, Journal, Operation, Prompt, Role, Session, Target,
-        Tenant, Usd,
+        self, BreakpointStatus, EarlyHead, Edit, Journal, Marks, Operation, PrefixCache, Prompt,
+        Role, Session, Target, Tenant, Usd,
     },
     prices::Price,
-    providers::{Marks, PrefixCache},
 };
 use tower_layer::Layer;
 use tower_service::Service;

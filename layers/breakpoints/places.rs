@@ -2,9 +2,8 @@
 use super::memory::Prefix;
 use std::{borrow::Cow, ops::Range};
 use tierway_services::{
-    chat::{Edit, Facts, Part, PartKind, Prompt, Speaker, Target, Tenant},
+    chat::{Edit, Facts, Marks, Part, PartKind, Prompt, Speaker, Target, Tenant},
     dialect::Dialect,
-    providers::Marks,
     tokens,
 };
 

@@ -1,4 +1,28 @@
-//! What became of the marks by which a provider is told to keep the beginning of a prompt.
+//! How a provider is told to keep the beginning of a prompt, and what became of that.
+
+/// What must be said for a provider to keep the beginning of a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PrefixCache {
+    /// Marks (`cache_control`) on the blocks up to which it is to be kept.
+    Marks(Marks),
+    /// Nothing; but a name (`prompt_cache_key`) brings calls that have their beginning in common to where it is kept.
+    Key,
+}
+
+/// What marks a model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Marks {
+    /// The least tokens that are kept.
+    pub min_tokens: u64,
+    /// Whether they can be kept for an hour, instead of five minutes.
+    pub hour: bool,
+    /// Whether tools can be marked.
+    pub tools: bool,
+    /// Whether other than texts can be marked: results of tools, images, documents.
+    pub blocks: bool,
+}
 
 /// Whether a call was marked, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -40,7 +40,7 @@ mod trace;
 mod usage;
 
 pub use answer::{Answer, Logprob, StopReason, ToolCall};
-pub use breakpoints::BreakpointStatus;
+pub use breakpoints::{BreakpointStatus, Marks, PrefixCache};
 pub use cause::Cause;
 pub use early::EarlyHead;
 pub use facts::{Facts, Operation, Part, PartKind, Speaker, Turn};

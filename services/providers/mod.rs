@@ -48,7 +48,6 @@ pub(crate) use betas::{Beta, Betas};
 pub use kind::{Kind, ParseKindError};
 pub use models::Abilities;
 pub(crate) use passage::Passage;
-pub use prefix_cache::{Marks, PrefixCache};
 pub use provider::{Provider, ProviderError, Timeouts};
 pub use secret::Secret;
 pub use settings::{AuthStyle, ParseAuthStyleError, Settings};

@@ -17,31 +17,7 @@
 //! <https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html>,
 //! <https://openrouter.ai/docs/guides/best-practices/prompt-caching>, <https://developers.openai.com/api/docs/guides/prompt-caching>.
 use super::Kind;
-use crate::chat::fits;
-
-/// What must be said for a provider to keep the beginning of a prompt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PrefixCache {
-    /// Marks (`cache_control`) on the blocks up to which it is to be kept.
-    Marks(Marks),
-    /// Nothing; but a name (`prompt_cache_key`) brings calls that have their beginning in common to where it is kept.
-    Key,
-}
-
-/// What marks a model takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Marks {
-    /// The least tokens that are kept.
-    pub min_tokens: u64,
-    /// Whether they can be kept for an hour, instead of five minutes.
-    pub hour: bool,
-    /// Whether tools can be marked.
-    pub tools: bool,
-    /// Whether other than texts can be marked: results of tools, images, documents.
-    pub blocks: bool,
-}
+use crate::chat::{Marks, PrefixCache, fits};
 
 /// From how many tokens on Claude keeps a prefix, by the model's name; the first that fits.
 const CLAUDE: &[(&str, u64)] = &[
@@ -68,7 +44,7 @@ impl Kind {
     /// What must be said for providers of this kind to keep the beginning of prompts to `model`; `None` where nothing is to be said.
     ///
     /// ```
-    /// use tierway_services::providers::{Kind, PrefixCache};
+    /// use tierway_services::{chat::PrefixCache, providers::Kind};
     /// let of = |kind: Kind, model| kind.prefix_cache(model);
     /// assert!(matches!(of(Kind::Anthropic, "claude-sonnet-5"), Some(PrefixCache::Marks(m)) if m.min_tokens == 1024));
     /// assert_eq!(of(Kind::OpenAi, "gpt-5"), Some(PrefixCache::Key));

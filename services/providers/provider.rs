@@ -2,14 +2,14 @@
 #[cfg(feature = "bedrock")]
 use super::bedrock;
 use super::{
-    Abilities, AuthStyle, Kind, PrefixCache, Secret, Setting, Settings,
+    Abilities, AuthStyle, Kind, Secret, Setting, Settings,
     address::Address,
     google,
     spec::{Ask, Auth, Native, Path, Spec},
     token::Token,
 };
 use crate::{
-    chat::{Operation, Prompt, fits},
+    chat::{Operation, PrefixCache, Prompt, fits},
     dialect::Dialect,
     translate::{self, Capabilities},
 };
