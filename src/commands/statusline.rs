@@ -1,6 +1,6 @@
 //! `tierway statusline`: one line for the foot of Claude Code's screen.
 //!
-//! Whatever happens there is a line, the exit code is 0, and nothing is waited for longer than [`PATIENCE`]: a status line must never be
+//! Whatever happens there is a line, the exit code is 0, and nothing is waited for longer than `PATIENCE`: a status line must never be
 //! in anybody's way.
 use super::{ledger::Source, usage::dollars};
 use crate::{
