@@ -138,7 +138,7 @@ impl Metrics {
     /// The exposition text.
     ///
     /// Sums of money are kept exact and published as gauges, because the facade's counters hold whole numbers only. They never fall, and
-    /// the text says so: their type is `counter`.
+    /// the text says so: their type is `counter`. What has not been counted yet is declared all the same.
     #[must_use]
     pub fn render(&self) -> String {
         self.process.collect();
@@ -149,7 +149,26 @@ impl Metrics {
                 &format!("# TYPE {name} counter"),
             );
         }
+        declare_the_rest(&mut text);
         text
+    }
+}
+
+/// Adds what there is to be counted and has not been yet, so that whoever looks knows the name before the first such event.
+fn declare_the_rest(text: &mut String) {
+    for metric in names::ALL {
+        let name = metric.name;
+        if text.contains(&format!("# TYPE {name} ")) {
+            continue;
+        }
+        let kind = match metric.kind {
+            Kind::Counter | Kind::Money => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let help = metric.help;
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n\n");
     }
 }
 
@@ -211,6 +230,18 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_never_counted_is_declared_once() {
+        let mut text =
+            "# TYPE tierway_requests_total counter\ntierway_requests_total 1\n".to_owned();
+        declare_the_rest(&mut text);
+        for metric in names::ALL {
+            let declared = format!("# TYPE {} ", metric.name);
+            assert_eq!(text.matches(&declared).count(), 1, "{}", metric.name);
+        }
+    }
+
     use std::collections::BTreeSet;
 
     #[test]

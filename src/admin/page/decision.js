@@ -69,7 +69,7 @@ export function explain(row, choose) {
   return h("div.why", {},
     h("div", {}, h("h3", {}, "Decision"), h("ol", {}, reasons(row).map((text) => h("li", {}, text)))),
     h("div", {}, h("h3", {}, "Bill"), bill(row)),
-    row.attempts.length > 0 && h("div.attempts.scroll", { tabindex: 0, role: "region", "aria-label": `Upstream calls of ${when(row.at)}` }, attempts),
+    row.attempts.length > 0 && h("div.attempts.scroll", { tabindex: 0, role: "region", "aria-label": `Upstream calls of ${when(row.at)}, number ${row.id}` }, attempts),
     row.ask && h("div.attempts", {}, h("h3", {}, "Asked"), row.ask),
     h("p.ids", {}, about.filter(Boolean).join(" · "),
       row.session && choose && h("button.plain", { type: "button", onclick: () => choose(row.session) }, "Show the conversation")));
