@@ -154,6 +154,15 @@ impl Metrics {
     }
 }
 
+/// The type that the exposition text tells.
+const fn exposed(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counter | Kind::Money => "counter",
+        Kind::Gauge => "gauge",
+        _ => "histogram",
+    }
+}
+
 /// Adds what there is to be counted and has not been yet, so that whoever looks knows the name before the first such event.
 fn declare_the_rest(text: &mut String) {
     for metric in names::ALL {
@@ -161,11 +170,7 @@ fn declare_the_rest(text: &mut String) {
         if text.contains(&format!("# TYPE {name} ")) {
             continue;
         }
-        let kind = match metric.kind {
-            Kind::Counter | Kind::Money => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
+        let kind = exposed(metric.kind);
         let help = metric.help;
         // Writing to a `String` cannot fail.
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n\n");
@@ -203,11 +208,7 @@ pub fn markdown() -> String {
         String::from("| Name | Type | Unit | Labels | Meaning |\n|---|---|---|---|---|\n");
     for metric in all() {
         let labels: Vec<String> = metric.labels.iter().map(|l| format!("`{l}`")).collect();
-        let kind = match metric.kind {
-            Kind::Counter | Kind::Money => "counter",
-            Kind::Gauge => "gauge",
-            _ => "histogram",
-        };
+        let kind = exposed(metric.kind);
         let (name, unit, labels) = (metric.name, metric.unit(), labels.join(", "));
         // Writing to a `String` cannot fail.
         let _ = writeln!(
