@@ -1,7 +1,7 @@
 //! `tierway doctor`: whether the gateway would work here and now, and what cures what does not.
-use super::{DoctorArgs, WRONG, colour};
+use super::{DoctorArgs, colour, loaded};
 use crate::{
-    config::{Flags, Strings, load},
+    config::Strings,
     discovery,
     doctor::{self, Health, Section},
 };
@@ -15,17 +15,11 @@ use std::{
 /// # Errors
 /// Where the output cannot be written.
 pub fn run(args: &DoctorArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
-    let flags = Flags {
-        config: args.config.clone(),
-        ..Flags::default()
-    };
-    let mut loaded = match load(&flags, environment) {
+    let file = args.config.as_ref();
+    let painted = colour(io::stderr().is_terminal(), environment);
+    let mut loaded = match loaded(file, environment, painted, &mut io::stderr().lock())? {
         Ok(loaded) => loaded,
-        Err(problems) => {
-            let colour = colour(io::stderr().is_terminal(), environment);
-            writeln!(io::stderr().lock(), "{}", problems.render(colour))?;
-            return Ok(ExitCode::from(WRONG));
-        }
+        Err(code) => return Ok(code),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

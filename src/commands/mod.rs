@@ -14,7 +14,7 @@ pub mod statusline;
 pub mod usage;
 pub mod wrap;
 
-use crate::config::{Config, Flags, Process, Strings, load};
+use crate::config::{Config, Flags, Loaded, Process, Strings, load};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::{
     ffi::OsString,
@@ -310,23 +310,33 @@ pub(crate) fn colour(terminal: bool, environment: &dyn Strings) -> bool {
     terminal && !unwanted.is_ok_and(|value| value.is_some_and(|value| !value.is_empty()))
 }
 
-/// The configuration of a command that only reads it. What is wrong with it is printed, and the exit code returned.
-fn configuration(
+/// What is configured for a command, by `file` or where it usually is. What is wrong with it is printed, and the exit code returned.
+fn loaded(
     file: Option<&PathBuf>,
     environment: &dyn Strings,
+    colour: bool,
     err: &mut dyn Write,
-) -> io::Result<Result<Config, ExitCode>> {
+) -> io::Result<Result<Loaded, ExitCode>> {
     let flags = Flags {
         config: file.cloned(),
         ..Flags::default()
     };
     match load(&flags, environment) {
-        Ok(loaded) => Ok(Ok(loaded.config)),
+        Ok(loaded) => Ok(Ok(loaded)),
         Err(problems) => {
-            writeln!(err, "{}", problems.render(false))?;
+            writeln!(err, "{}", problems.render(colour))?;
             Ok(Err(ExitCode::from(WRONG)))
         }
     }
+}
+
+/// The configuration of a command that only reads it, as [`loaded`].
+fn configuration(
+    file: Option<&PathBuf>,
+    environment: &dyn Strings,
+    err: &mut dyn Write,
+) -> io::Result<Result<Config, ExitCode>> {
+    Ok(loaded(file, environment, false, err)?.map(|loaded| loaded.config))
 }
 
 const AFTER_HELP: &str = "\

@@ -1,7 +1,7 @@
 //! `tierway wrap`: runs a program whose calls go through the gateway, and tells at its end what that cost.
-use super::{WRONG, WrapArgs};
+use super::{WrapArgs, loaded};
 use crate::{
-    config::{Flags, Loaded, Strings, load},
+    config::{Loaded, Strings, state_folder},
     log,
     wrap::{Own, running, told},
 };
@@ -23,16 +23,10 @@ const SIGNALLED: i32 = 128;
 /// # Errors
 /// Where the gateway cannot be started.
 pub fn run(args: &WrapArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
-    let flags = Flags {
-        config: args.config.clone(),
-        ..Flags::default()
-    };
-    let loaded = match load(&flags, environment) {
+    let file = args.config.as_ref();
+    let loaded = match loaded(file, environment, false, &mut io::stderr().lock())? {
         Ok(loaded) => loaded,
-        Err(problems) => {
-            writeln!(io::stderr().lock(), "{}", problems.render(false))?;
-            return Ok(ExitCode::from(WRONG));
-        }
+        Err(code) => return Ok(code),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -164,7 +158,6 @@ fn subscribed(environment: &dyn Strings) -> bool {
 
 /// Where the gateway's log goes while the terminal is the program's.
 fn log_file(environment: &dyn Strings) -> Option<PathBuf> {
-    let get = |name| environment.get(name).ok().flatten().map(PathBuf::from);
-    let state = get("XDG_STATE_HOME").or_else(|| Some(get("HOME")?.join(".local/state")))?;
-    Some(state.join("tierway/wrap.log"))
+    let folder = state_folder(|name| environment.get(name).ok().flatten())?;
+    Some(folder.join("wrap.log"))
 }

@@ -66,6 +66,13 @@ pub fn load(flags: &Flags, environment: &dyn Strings) -> Result<Loaded, Problems
     read_source(Some((&path, &text)), flags, environment)
 }
 
+/// The gateway's folder among those that the XDG base directories are for, by the variables that `get` knows.
+pub(crate) fn state_folder(mut get: impl FnMut(&str) -> Option<String>) -> Option<PathBuf> {
+    let state = get("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| Some(PathBuf::from(get("HOME")?).join(".local/state")));
+    Some(state?.join("tierway"))
+}
+
 fn usual_places(variables: &mut Environment<'_>) -> Vec<PathBuf> {
     let home = variables
         .get("XDG_CONFIG_HOME")

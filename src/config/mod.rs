@@ -44,6 +44,7 @@ mod values;
 
 pub use environment::{NotUnicode, Process, Strings};
 pub use locate::load;
+pub(crate) use locate::state_folder;
 pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{

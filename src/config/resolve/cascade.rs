@@ -2,6 +2,7 @@
 use super::{
     super::{
         file,
+        locate::state_folder,
         origin::Origin,
         settings::{Cascade, CascadeTier, Config, Labels, Verify},
         typed::{Named, Typed},
@@ -123,12 +124,7 @@ impl Resolver<'_, '_> {
 
     /// Where files are where nobody says: the state folder of the XDG base directories.
     pub(super) fn state_folder(&mut self) -> Option<PathBuf> {
-        let state = self.environment.get("XDG_STATE_HOME").map(PathBuf::from);
-        let state = state.or_else(|| {
-            let home = self.environment.get("HOME")?;
-            Some(PathBuf::from(home).join(".local/state"))
-        });
-        Some(state?.join("tierway"))
+        state_folder(|name| self.environment.get(name))
     }
 
     /// Where model and labels are where nobody says. It is looked up for those alone who have a cascade.
