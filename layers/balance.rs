@@ -38,8 +38,7 @@
 //!
 //! # Backpressure and cancellation
 //! Readiness is the inner service's. Whoever leaves is under way no more.
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use crate::Holding;
 use pin_project_lite::pin_project;
 use std::{
     collections::HashMap,
@@ -52,10 +51,7 @@ use std::{
     },
     task::{Context, Poll, ready},
 };
-use tierway_services::{
-    BoxError,
-    chat::{self, Alternatives, Reply, Session, Target},
-};
+use tierway_services::chat::{self, Alternatives, Reply, Session, Target};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -93,14 +89,6 @@ pin_project! {
         #[pin]
         future: F,
         place: Option<Place>,
-    }
-}
-
-pin_project! {
-    struct Counted {
-        #[pin]
-        inner: Reply,
-        place: Place,
     }
 }
 
@@ -311,27 +299,10 @@ where
         let res = ready!(this.future.poll(cx))?;
         Poll::Ready(Ok(match this.place.take() {
             Some(place) if res.body().is_stream() => {
-                res.map(|inner| Reply::stream(Counted { inner, place }))
+                res.map(|inner| Reply::stream(Holding::new(inner, place)))
             }
             _ => res,
         }))
-    }
-}
-
-impl Body for Counted {
-    type Data = Bytes;
-    type Error = BoxError;
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.project().inner.poll_frame(cx)
-    }
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 
