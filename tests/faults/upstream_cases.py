@@ -22,10 +22,10 @@ def fault(name, whole=None, stream=None, provider=None, extra=None, only=None, *
     return add
 
 
-BROKEN = ("502 error", "asked 2", "upstream_error: failed failed")
+BROKEN = ("502 error", "asked 2*", "upstream_error: failed failed")
 BROKEN_ONCE = ("502 error", "asked 1", "upstream_error: failed")
 LATE = ("504 error", "asked 1, left 1", "upstream_error: failed")
-CUT = ("200 stream, error", "asked 1", "cut: failed")
+CUT = ("200 stream, error", "asked 1*", "cut: failed")
 
 
 # --- before the head
