@@ -42,6 +42,10 @@
 //! # }
 //! ```
 //!
+//! # Several nodes
+//! Each learns by itself. With `Hints` (feature `redis`) a node tells the others whom it has begun to leave alone; for those one failure is
+//! then [enough](BreakerLayer::suspect).
+//!
 //! # Backpressure and cancellation
 //! Readiness is the inner service's. A call that is dropped counts for nothing, and gives its place as a probe back.
 //!
@@ -50,8 +54,12 @@
 //! [`window`]: BreakerLayer::window
 //! [`open_for`]: BreakerLayer::open_for
 mod body;
+#[cfg(feature = "redis")]
+mod hints;
 mod state;
 
+#[cfg(feature = "redis")]
+pub use hints::Hints;
 pub use state::State;
 
 use crate::attempt::{Failure, What};
@@ -190,6 +198,22 @@ impl BreakerLayer {
         let breakers = self.breakers.read().unwrap_or_else(PoisonError::into_inner);
         let breaker = breakers.get(target);
         breaker.map_or(State::Closed, |breaker| breaker.state())
+    }
+
+    /// Takes somebody's word that this model fails: for so long a single failure here opens its breaker. Nothing else changes, so that a word
+    /// that is wrong, or true for another node alone, costs nobody an answer.
+    pub fn suspect(&self, target: &Target, time: Duration) {
+        if let Some(breaker) = self.breaker(target) {
+            breaker.suspect(time);
+        }
+    }
+
+    /// Whether somebody's [word](Self::suspect) against this model still counts.
+    #[must_use]
+    pub fn is_suspected(&self, target: &Target) -> bool {
+        let breakers = self.breakers.read().unwrap_or_else(PoisonError::into_inner);
+        let breaker = breakers.get(target);
+        breaker.is_some_and(|breaker| breaker.is_suspected())
     }
 
     fn breaker(&self, target: &Target) -> Option<Arc<Breaker>> {

@@ -55,12 +55,18 @@ const BUCKETS: [(&str, &[f64]); 7] = [
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Of the process, beside the layers' own.
-const OF_THE_PROCESS: [Metric; 9] = [
+const OF_THE_PROCESS: [Metric; 10] = [
     Metric::new(
         "tierway_build_info",
         Kind::Gauge,
         &["version"],
         "Always 1; the label says which version runs.",
+    ),
+    Metric::new(
+        "tierway_tasks",
+        Kind::Gauge,
+        &[],
+        "Tasks of the runtime that are alive: each connection has one, to callers and to providers; what is left of others would grow.",
     ),
     Metric::new(
         "process_cpu_seconds_total",
@@ -142,6 +148,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         self.process.collect();
+        tasks();
         let mut text = self.handle.render();
         for name in names::MONEY {
             text = text.replace(
@@ -193,7 +200,19 @@ fn recorder() -> Result<PrometheusRecorder, BuildError> {
 )]
 fn build_info() {
     metrics::describe_gauge!("tierway_build_info", OF_THE_PROCESS[0].help);
+    metrics::describe_gauge!("tierway_tasks", OF_THE_PROCESS[1].help);
     metrics::gauge!("tierway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
+}
+
+#[expect(
+    clippy::disallowed_macros,
+    reason = "the runtime is the process's, not a layer's"
+)]
+fn tasks() {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        let alive = runtime.metrics().num_alive_tasks();
+        metrics::gauge!("tierway_tasks").set(alive as f64);
+    }
 }
 
 /// Every metric that is ever emitted.

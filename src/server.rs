@@ -3,6 +3,7 @@
 //! On shutdown the listener closes first, so that no new connection is taken; connections that are idle close, connections with a call in
 //! flight finish it, streams included, until the drain deadline; then what is left is dropped.
 mod addresses;
+mod reads;
 
 use addresses::Addresses;
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use reads::SmallReads;
 use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
 use tierway_services::BoxError;
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -110,7 +112,7 @@ where
         // Small frames are what a token stream is made of: without this each would wait for the last one's acknowledgement.
         let _ = stream.set_nodelay(true);
         let connection = builder
-            .serve_connection(TokioIo::new(stream), service.clone())
+            .serve_connection(TokioIo::new(SmallReads::new(stream)), service.clone())
             .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {

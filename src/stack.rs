@@ -28,7 +28,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use std::{any::Any, convert::Infallible, time::Duration};
+use std::{any::Any, convert::Infallible, sync::Arc, time::Duration};
 use tierway_layers::{
     auth::{self, AuthLayer},
     bind::BindLayer,
@@ -82,6 +82,8 @@ pub struct Stack {
     ledger: Option<Ledger>,
     traces: Option<Traces>,
     disk: Option<Disk>,
+    /// What goes on beside calls ends with the last of these.
+    _alive: Arc<()>,
 }
 
 impl Stack {
@@ -118,10 +120,12 @@ impl Stack {
         let labels = labels.and_then(|s| labels::Desk::open(config, &learned, tiers, s, &prices));
         labels::tiers::show(&tiers.model());
         labels::watch(config, &learned, tiers);
+        let alive = Arc::new(());
+        labels::share(config, redis.as_ref(), (&learned, tiers), &alive);
 
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);
-        let arm = arms::arm(config, leaf);
+        let arm = arms::arm(config, leaf, redis.as_ref());
         let cache = cache::cache(config, redis.as_ref());
         let disk = cache.as_ref().and_then(|cache| cache.disk.clone());
 
@@ -207,6 +211,7 @@ impl Stack {
             ledger,
             traces,
             disk,
+            _alive: alive,
         })
     }
 

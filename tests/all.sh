@@ -44,7 +44,8 @@ fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS (where c
 real     | 900  | llama.cpp with two small models behind the gateway
 redis    | 240  | two gateways that share a real Redis
 ledger   | 600  | the ledger: 10,000 calls to the micro-dollar, a kill -9, a real PostgreSQL
-soak     | 180  | a full cache under load keeps its size, 8 s a store, or $TIERWAY_SOAK_SECONDS
+soak     | 240  | a full cache keeps its size; 500 slow streams; three times the load that can be served ($TIERWAY_SOAK_SECONDS and others)
+faults   | 240  | the fault matrix: what providers, callers, stores, disk and clock may do wrong, and who sees what of it
 semantic | 600  | the semantic cache on labelled pairs, by a small model from PyPI in this process
 routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
@@ -212,6 +213,25 @@ get_postgres() {
   rm -f ./*.deb
 }
 
+# A wall clock that can be set for one process alone.
+need_faketime() {
+  local found
+  once get_faketime
+  for found in /usr/lib/*/faketime/libfaketime.so.1 "$CACHE"/faketime/usr/lib/*/faketime/libfaketime.so.1; do
+    [ -e "$found" ] && { export LIBFAKETIME=$found; return; }
+  done
+  return 1
+}
+get_faketime() {
+  compgen -G "/usr/lib/*/faketime/libfaketime.so.1" >/dev/null && return
+  compgen -G "$CACHE/faketime/usr/lib/*/faketime/libfaketime.so.1" >/dev/null && return
+  command -v apt-get >/dev/null || die "libfaketime is not installed"
+  mkdir -p "$CACHE/faketime"
+  cd "$CACHE/faketime" || return
+  apt-get download -qq libfaketime || { apt-get update -qq && apt-get download -qq libfaketime; } || die "libfaketime cannot be had"
+  dpkg -x libfaketime_*.deb . && rm -f ./*.deb
+}
+
 need_binary() {
   [ -n "${TIERWAY_BIN:-}" ] && return
   cargo build --quiet --locked --bin tierway || die "the binary does not build"
@@ -255,8 +275,14 @@ for package in json.load(sys.stdin)["packages"]:
 }
 step_deny() {
   local found=0 bad=0
+  export PATH=$CACHE/cargo/bin:$PATH
   if cargo machete --version >/dev/null 2>&1; then found=1; cargo machete || bad=1; fi
-  if cargo deny --version >/dev/null 2>&1; then found=1; cargo deny --offline check --config .deny.toml bans licenses sources || bad=1; fi
+  if cargo deny --version >/dev/null 2>&1; then
+    found=1
+    cargo fetch --locked --quiet; cargo deny --offline --config .deny.toml check bans licenses sources || bad=1
+    # Advisories where the list of them can be had.
+    ! cargo deny --config .deny.toml fetch db >/dev/null 2>&1 || cargo deny --offline --config .deny.toml check advisories || bad=1
+  fi
   [ $found = 1 ] || return 77
   return $bad
 }
@@ -285,14 +311,20 @@ step_fuzz() {
   command -v cargo-fuzz >/dev/null || return 77
   export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET/fuzz
   for target in $(cargo fuzz list --fuzz-dir tests/fuzz); do
-    mkdir -p "$CACHE/fuzz/$target"
-    cargo fuzz run --sanitizer none --fuzz-dir tests/fuzz "$target" "$CACHE/fuzz/$target" "$seeds" -- \
+    # What once broke something, and a few others that reach far.
+    mkdir -p "$CACHE/fuzz/$target" "tests/fuzz/seeds/$target"
+    cargo fuzz run --sanitizer none --fuzz-dir tests/fuzz "$target" "$CACHE/fuzz/$target" "tests/fuzz/seeds/$target" "$seeds" -- \
       -max_total_time="${TIERWAY_FUZZ_SECONDS:-20}" -max_len=8192 || bad=1
   done
   return $bad
 }
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
 step_soak() { need_python; need_binary; pytest tests/soak; }
+step_faults() {
+  need_python; need_binary; need_redis || die "redis-server does not run"; need_postgres || die "PostgreSQL does not run"
+  need_faketime || die "libfaketime cannot be had"
+  "$VENV/bin/python" tests/faults/run.py
+}
 step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
 step_ledger() {
   need_python; need_binary; need_postgres || die "PostgreSQL does not run"

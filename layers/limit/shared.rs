@@ -10,8 +10,6 @@ use super::{
 use crate::redis::Redis;
 use ::redis::Cmd;
 use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher, Hasher},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -34,12 +32,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(redis: Redis) -> Self {
-        // Seeded by chance, and so another one after a restart.
-        let node = RandomState::new().build_hasher().finish();
-        Self {
-            redis,
-            node: format!("{node:016x}").into(),
-        }
+        let node = crate::redis::node();
+        Self { redis, node }
     }
 
     /// `None` where Redis does not tell.

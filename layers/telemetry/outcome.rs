@@ -93,7 +93,9 @@ pub(super) fn outcome(end: End, status: Option<StatusCode>, entries: &JournalEnt
     match (end, last) {
         (End::Dropped, _) => Outcome::Cancelled,
         // `Rescue` ends a broken stream in order, and `KeepAlive` tells a refusal within one, but the upstream call's record still tells.
-        (End::Broken, _) | (End::Ended, Some(AttemptEnd::Failed | AttemptEnd::Status(_))) => {
+        // So does one that was hung up on because the caller's time was over.
+        (End::Broken, _)
+        | (End::Ended, Some(AttemptEnd::Failed | AttemptEnd::Status(_) | AttemptEnd::Cancelled)) => {
             Outcome::Cut
         }
         (End::Ended, _) if entries.cut => Outcome::Cut,
@@ -141,6 +143,7 @@ mod tests {
             (Broken, 200, &[], None, Outcome::Cut),
             (Ended, 200, &[(Only, Failed)], None, Outcome::Cut),
             (Ended, 200, &[(Only, Status(429))], None, Outcome::Cut),
+            (Ended, 200, &[(Only, Cancelled)], None, Outcome::Cut),
             // A rejected draft was complete, but what came after it was not.
             (
                 Ended,

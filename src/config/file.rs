@@ -262,6 +262,7 @@ pub(super) struct Breaker {
     pub(super) window: Set<Duration>,
     pub(super) open_for: Set<Duration>,
     pub(super) max_open: Set<Duration>,
+    pub(super) store: Set<SharedBy>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -318,6 +319,7 @@ pub(super) struct Labels {
     pub(super) alpha: Set<Share>,
     pub(super) delta: Set<Share>,
     pub(super) feedback_ttl: Set<Duration>,
+    pub(super) store: Set<SharedBy>,
 }
 
 #[derive(Debug, Default, Deserialize)]

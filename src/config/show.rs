@@ -153,6 +153,7 @@ impl Loaded {
         sheet.row("labels", "alpha", labels.alpha);
         sheet.row("labels", "delta", labels.delta);
         sheet.row("labels", "feedback_ttl", duration(labels.feedback_ttl));
+        sheet.row("labels", "store", quote(labels.store.as_str()));
         sheet.end("[labels]");
         let cache = &config.cache;
         sheet.row("cache", "enabled", cache.enabled);
@@ -390,6 +391,7 @@ impl Sheet<'_> {
         self.row("breaker", "window", duration(breaker.window));
         self.row("breaker", "open_for", duration(breaker.open_for));
         self.row("breaker", "max_open", duration(breaker.max_open));
+        self.row("breaker", "store", quote(breaker.store.as_str()));
         self.end("[breaker]");
     }
 

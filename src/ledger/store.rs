@@ -29,6 +29,20 @@ pub enum Place {
     Server(Secret),
 }
 
+impl Place {
+    /// Which file it is, where it is one that is there: another after it was deleted and made anew.
+    pub(super) fn file(&self) -> Option<u64> {
+        match self {
+            #[cfg(unix)]
+            Self::File(path) => {
+                use std::os::unix::fs::MetadataExt;
+                Some(std::fs::metadata(path).ok()?.ino())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The changes that bring a database up to date, oldest first. One that has been released is never changed: the next comes after it.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "calls", include_str!("migrations/1_calls.sql"))];
 

@@ -61,6 +61,8 @@ pub(super) struct Writer {
     pub(super) retention: Option<Duration>,
     pub(super) ask_retention: Duration,
     pool: Option<AnyPool>,
+    /// Which file that is, where it is one.
+    file: Option<u64>,
     waiting: Vec<Row>,
     /// The oldest of them came then.
     since: Instant,
@@ -89,6 +91,7 @@ impl Writer {
             retention,
             ask_retention,
             pool: None,
+            file: None,
             waiting: Vec::new(),
             since: Instant::now(),
             pause: PAUSE.0,
@@ -161,6 +164,11 @@ impl Writer {
             return Some(self.connect());
         };
         if due && !self.waiting.is_empty() {
+            if self.place.file() != self.file {
+                // Deleted, or another put in its place: what is written to the old one is written to nobody.
+                self.pool = None;
+                return Some(self.connect());
+            }
             let some = self.waiting.len().min(BATCH);
             let rows: Arc<[Row]> = self.waiting.drain(..some).collect();
             self.writing = Some((rows.clone(), self.since));
@@ -238,6 +246,9 @@ impl Writer {
         let doubled = std::mem::take(&mut self.doubled);
         match done.result {
             Ok(()) => {
+                if self.pool.is_none() {
+                    self.file = self.place.file();
+                }
                 self.pool = done.pool;
                 // What has been spilled too is counted when it has been read again.
                 if !done.rows.is_empty() && !doubled {

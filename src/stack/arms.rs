@@ -1,10 +1,14 @@
 //! What stands between a decision and the model that it names: every call upstream goes this road, a cascade's drafts too.
 use super::prefixes::Leaf;
-use crate::{config::Config, log};
+use crate::{
+    config::{Config, SharedBy},
+    log,
+};
 use tierway_layers::{
     balance::{Balance, BalanceLayer},
-    breaker::{BreakerLayer, BreakerService, State},
+    breaker::{BreakerLayer, BreakerService, Hints, State},
     fallback::{Fallback, FallbackLayer},
+    redis::Redis,
     retry::{Retry, RetryLayer},
     telemetry::names,
 };
@@ -16,8 +20,8 @@ pub(super) type Arm = Balance<Fallback<Guarded>>;
 /// The breakers can be turned off.
 type Guarded = Either<BreakerService<Retry<Leaf>>, Retry<Leaf>>;
 
-pub(super) fn arm(config: &Config, leaf: Leaf) -> Arm {
-    let breaker = breaker(config);
+pub(super) fn arm(config: &Config, leaf: Leaf, redis: Option<&Redis>) -> Arm {
+    let breaker = breaker(config).map(|breaker| shared(config, breaker, redis));
     ServiceBuilder::new()
         // Who of several peers is asked first, and who then.
         .layer(balance(config, breaker.clone()))
@@ -42,7 +46,10 @@ fn balance(config: &Config, breaker: Option<BreakerLayer>) -> BalanceLayer {
         }
     }
     match breaker {
-        Some(breaker) => layer.avoid(move |target| breaker.state(target) == State::Open),
+        // One that fails elsewhere is asked last, too.
+        Some(breaker) => layer.avoid(move |target| {
+            breaker.state(target) == State::Open || breaker.is_suspected(target)
+        }),
         None => layer,
     }
 }
@@ -83,6 +90,18 @@ fn breaker(config: &Config) -> Option<BreakerLayer> {
             log::breaker(target, state);
         });
     told.enabled.then_some(layer)
+}
+
+/// Whom one gateway leaves alone the others suspect.
+fn shared(config: &Config, breaker: BreakerLayer, redis: Option<&Redis>) -> BreakerLayer {
+    let redis = redis.filter(|_| config.breaker.store == SharedBy::Redis);
+    // Without a runtime nobody is served either.
+    let (Some(redis), Ok(runtime)) = (redis, tokio::runtime::Handle::try_current()) else {
+        return breaker;
+    };
+    let (breaker, sharing) = breaker.hints(Hints::new(redis.clone()));
+    drop(runtime.spawn(sharing));
+    breaker
 }
 
 /// Every model that the configuration names.

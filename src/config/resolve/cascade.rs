@@ -114,6 +114,7 @@ impl Resolver<'_, '_> {
             feedback_ttl: self
                 .take("labels.feedback_ttl", typed.feedback_ttl)
                 .unwrap_or(default.feedback_ttl),
+            store: self.take("labels.store", typed.store).unwrap_or_default(),
         }
     }
 

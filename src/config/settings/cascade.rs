@@ -1,4 +1,5 @@
 //! The cascade, and what is learned about it.
+use super::SharedBy;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use tierway_layers::cascade::StreamMode;
 use tierway_services::chat::{Target, Tier, Usd};
@@ -100,6 +101,8 @@ pub struct Labels {
     pub delta: f64,
     /// How long callers may tell how good an answer was.
     pub feedback_ttl: Duration,
+    /// Who shares what is learned.
+    pub store: SharedBy,
 }
 
 impl Default for Cascade {
@@ -141,6 +144,7 @@ impl Default for Labels {
             alpha: 0.05,
             delta: 0.1,
             feedback_ttl: Duration::from_secs(60 * 60),
+            store: SharedBy::Memory,
         }
     }
 }
