@@ -69,6 +69,8 @@ impl Reloader {
         for outcome in Outcome::ALL {
             metrics::reloads(outcome.as_str()).increment(0);
         }
+        metrics::config_stale().set(0);
+        metrics::config_restart().set(0);
         Self {
             live,
             reread: Arc::new(reread),
