@@ -42,6 +42,7 @@ replay   | 120  | labelled rows through the running cascade: the offline curve, 
 clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aider through the gateway
 fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS (where cargo-fuzz is installed)
 real     | 900  | llama.cpp with two small models behind the gateway
+operate  | 300  | reloads, systemd, drain, and a search for planted secrets in all that is said and written
 redis    | 240  | two gateways that share a real Redis
 ledger   | 600  | the ledger: 10,000 calls to the micro-dollar, a kill -9, a real PostgreSQL
 soak     | 240  | a full cache keeps its size; 500 slow streams; three times the load that can be served ($TIERWAY_SOAK_SECONDS and others)
@@ -325,6 +326,7 @@ step_faults() {
   need_faketime || die "libfaketime cannot be had"
   "$VENV/bin/python" tests/faults/run.py
 }
+step_operate() { need_python; need_binary; pytest tests/operations -s; }
 step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
 step_ledger() {
   need_python; need_binary; need_postgres || die "PostgreSQL does not run"
