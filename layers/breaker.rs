@@ -92,6 +92,9 @@ pub struct BreakerLayer {
     settings: Settings,
     breakers: Breakers,
     hear: Option<OnChange>,
+    /// Who tells other nodes whom this one begins to leave alone, where anybody does.
+    #[cfg(feature = "redis")]
+    teller: Arc<std::sync::OnceLock<tokio::sync::mpsc::Sender<Target>>>,
 }
 
 type Breakers = Arc<RwLock<HashMap<Target, Arc<Breaker>>>>;
@@ -147,6 +150,8 @@ impl BreakerLayer {
             },
             breakers: Arc::default(),
             hear: None,
+            #[cfg(feature = "redis")]
+            teller: Arc::default(),
         }
     }
 
@@ -154,6 +159,10 @@ impl BreakerLayer {
     #[must_use]
     pub fn continuing(mut self, before: &Self) -> Self {
         self.breakers = before.breakers.clone();
+        #[cfg(feature = "redis")]
+        {
+            self.teller = before.teller.clone();
+        }
         self
     }
 
@@ -239,7 +248,14 @@ impl BreakerLayer {
         let breaker = all.entry(target.clone()).or_insert_with(|| {
             let hear = self.hear.clone();
             let named = target.clone();
+            #[cfg(feature = "redis")]
+            let teller = self.teller.clone();
             Arc::new(Breaker::new(self.settings, move |state| {
+                #[cfg(feature = "redis")]
+                if let (State::Open, Some(teller)) = (state, teller.get()) {
+                    // One that is not told is learned of by itself.
+                    let _ = teller.try_send(named.clone());
+                }
                 if let Some(hear) = &hear {
                     hear(&named, state);
                 }

@@ -124,7 +124,7 @@ impl Stack {
         let telemetry = telemetry.announce(config.providers.keys().map(String::as_str));
         let labels = carried.labels(&learned, router.learned(), &prices);
         let alive = Arc::new(());
-        labels::share(config, redis.as_ref(), (&learned, router.learned()), &alive);
+        crate::labels::share(config, redis.as_ref(), (&learned, router.learned()), &alive);
 
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);

@@ -1,5 +1,5 @@
 //! What nodes tell each other about failing models, through Redis.
-use super::{BreakerLayer, State};
+use super::BreakerLayer;
 use crate::redis::Redis;
 use std::{sync::Arc, time::Duration};
 use tierway_services::chat::Target;
@@ -21,9 +21,10 @@ const WAITING: usize = 256;
 /// ```
 /// use tierway_layers::{breaker::{BreakerLayer, Hints}, redis::Redis};
 /// let redis = Redis::new("redis://127.0.0.1:6379").unwrap();
-/// let (layer, sharing) = BreakerLayer::new().hints(Hints::new(redis));
+/// let layer = BreakerLayer::new();
+/// let sharing = layer.hints(Hints::new(redis)).unwrap();
 /// // To be spawned by the host; it ends when nobody uses the breakers any more.
-/// # drop((layer, sharing));
+/// # drop(sharing);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Hints {
@@ -71,22 +72,14 @@ impl Hints {
 // === impl BreakerLayer ===
 
 impl BreakerLayer {
-    /// Shares what these breakers learn. What is returned beside the layer does the sharing, and is to be spawned; it ends within a second
-    /// after the last user of the breakers. To be called before the layer is used.
+    /// Shares what these breakers learn, and those that are [continued](Self::continuing) with them. What is returned does the sharing, and is
+    /// to be spawned; it ends within a second after the last user of the breakers. `None` where they are shared already.
     #[must_use]
-    pub fn hints(mut self, hints: Hints) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub fn hints(&self, hints: Hints) -> Option<impl Future<Output = ()> + Send + 'static + use<>> {
         let (sender, mut opened) = mpsc::channel(WAITING);
-        let hear = self.hear.take();
-        self.hear = Some(Arc::new(move |target: &Target, state: State| {
-            if state == State::Open {
-                let _ = sender.try_send(target.clone());
-            }
-            if let Some(hear) = &hear {
-                hear(target, state);
-            }
-        }));
+        self.teller.set(sender).ok()?;
         let layer = self.clone();
-        let sharing = async move {
+        Some(async move {
             let mut next = Instant::now();
             // This future has one of them itself.
             while Arc::strong_count(&layer.breakers) > 1 {
@@ -105,8 +98,7 @@ impl BreakerLayer {
                     layer.suspect(&target, left);
                 }
             }
-        };
-        (self, sharing)
+        })
     }
 
     fn left(&self, target: &Target) -> Option<Duration> {

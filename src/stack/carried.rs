@@ -49,6 +49,8 @@ pub(super) struct Parts {
     pub(super) breaker: Option<BreakerLayer>,
     pub(super) balance: BalanceLayer,
     pub(super) shed: LoadShedLayer,
+    /// What goes on beside the calls of one configuration ends with the last of these.
+    pub(super) _alive: Arc<()>,
 }
 
 /// Takes parts over from the stack before, where there was one.

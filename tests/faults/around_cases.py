@@ -556,6 +556,39 @@ async def _(lab):
     return told(seen, 6), asked(lab), await rows_told(lab, gateway, list(seen))
 
 
+@around("the configuration is read anew under load, now and then one that cannot be used", "all answered, 9 applied, 3 refused", "asked as told", "all ok")
+async def _(lab):
+    for dialect in "ao":
+        for stream in (False, True):
+            wire = Wire(dialect, stream)
+            lab.upstream.scripts[f"good-{dialect}-{stream}"] = lambda n, wire=wire: [wire.head(), *[step for piece in wire.pieces() for step in (frame(piece), 0.2)], END]
+    # Told by the signal alone, so that each is read once.
+    lab.settings = lab.settings.replace("[server]\n", "[server]\nwatch = false\n")
+    gateway = await lab.gateway()
+    config = Path(gateway.config)
+    first, over = config.read_text(), False
+
+    async def load(n):
+        seen = {}
+        for number in range(10_000):
+            seen |= await lab.ask(gateway, 4, f"r{n}-{number}-")
+            if over:
+                return seen
+
+    loads = [asyncio.create_task(load(n)) for n in range(4)]
+    outcomes = lambda: [gateway.total("tierway_config_reloads_total", outcome=outcome) for outcome in ("applied", "refused")]
+    for n in range(1, 13):
+        config.write_text(first + (f'[prices."a-main:p{n}"]\ninput = {n}\noutput = 1\n' if n % 4 else "[servers]\nlisten = 7\n"))
+        gateway.child.send_signal(signal.SIGHUP)
+        await until(lambda n=n: sum(outcomes()), n, 5)
+    over = True
+    seen = {name: one for load in await asyncio.gather(*loads) for name, one in load.items()}
+    applied, refused = outcomes()
+    rows = await rows_told(lab, gateway, list(seen))
+    fine = good(seen) == len(seen) >= 50 and asked(lab) == f"asked {len(seen)}"
+    return f"all answered, {applied:.0f} applied, {refused:.0f} refused" if fine else told(seen, 5), "asked as told" if fine else asked(lab), "all ok" if rows == f"{len(seen)} ok" else rows
+
+
 @around("no file descriptors are left", "8 of 8 answered afterwards", "asked 8", "8 ok")
 async def _(lab):
     gateway = await lab.gateway()
