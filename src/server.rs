@@ -3,6 +3,9 @@
 //! On shutdown the listener closes first, so that no new connection is taken; connections that are idle close, connections with a call in
 //! flight finish it, streams included, until the drain deadline; then what is left is dropped.
 mod addresses;
+mod peer;
+
+pub use peer::Peer;
 
 use addresses::Addresses;
 use bytes::Bytes;
@@ -83,7 +86,6 @@ where
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(30)));
-    let service = TowerToHyperService::new(service);
     let connections = Arc::new(Semaphore::new(limits.connections));
     let addresses = Addresses::new(limits.per_ip);
     let graceful = GracefulShutdown::new();
@@ -93,10 +95,10 @@ where
             permit = connections.clone().acquire_owned() => permit.map_err(io::Error::other)?,
             () = &mut shutdown => break,
         };
-        let (stream, place) = tokio::select! {
+        let (stream, peer, place) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => match addresses.enter(peer.ip()) {
-                    Some(place) => (stream, place),
+                    Some(place) => (stream, peer.ip(), place),
                     None => continue,
                 },
                 Err(error) => {
@@ -109,8 +111,12 @@ where
         };
         // Small frames are what a token stream is made of: without this each would wait for the last one's acknowledgement.
         let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(peer::WithPeer {
+            inner: service.clone(),
+            peer,
+        });
         let connection = builder
-            .serve_connection(TokioIo::new(stream), service.clone())
+            .serve_connection(TokioIo::new(stream), service)
             .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {

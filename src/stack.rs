@@ -1,6 +1,7 @@
 //! `Config` in, service out: the one place where the order of layers exists.
 //!
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
+mod access;
 mod arms;
 mod cache;
 mod cascade;
@@ -12,9 +13,11 @@ mod semantic;
 mod sessions;
 mod upstreams;
 
+pub(crate) use sessions::redis;
 pub(crate) use upstreams::{bindings, names, prices, providers};
 
 use crate::{
+    access::Access,
     catalog::Catalog,
     config::{self, Config},
     labels,
@@ -30,7 +33,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{any::Any, convert::Infallible, time::Duration};
 use tierway_layers::{
-    auth::{self, AuthLayer},
     bind::BindLayer,
     classify::{self, ClassifyLayer},
     deadline::DeadlineLayer,
@@ -82,6 +84,7 @@ pub struct Stack {
     ledger: Option<Ledger>,
     traces: Option<Traces>,
     disk: Option<Disk>,
+    access: Option<Access>,
 }
 
 impl Stack {
@@ -105,7 +108,8 @@ impl Stack {
         );
 
         let redis = sessions::redis(&config.redis);
-        let limits = limits::Limits::new(config, redis.clone());
+        let door = access::open(config, redis.clone());
+        let limits = limits::Limits::new(config, redis.clone(), door.access.as_ref());
         let ledger = Ledger::open(&config.ledger);
         if ledger.is_none() && config.ledger.enabled {
             tracing::info!("no ledger is kept: no folder for it (ledger.file)");
@@ -194,11 +198,21 @@ impl Stack {
             .layer(shed(&config.server))
             // From here on the time of the call runs, until its last byte.
             .layer(deadline(&config.server))
+            // Who signs in has nothing to show yet.
+            .layer(door.sign_in())
             // Before a byte of the body is read.
-            .layer(auth(&config.keys))
+            .layer(access::auth(config, &door))
+            // For those who may call; what their client reports is no call, and limits none.
+            .layer(door.clients())
             // Needs to know who calls, and no more.
             .layer(limits.rates())
-            .service(Routes::new(chat, catalog, responses.desk(), labels.clone()));
+            // A box, so that the compiler does not have to write out the whole road in the type of every layer above it.
+            .service(BoxCloneSyncService::new(Routes::new(
+                chat,
+                catalog,
+                responses.desk(),
+                labels.clone(),
+            )));
         Ok(Self {
             gateway: BoxCloneSyncService::new(gateway),
             dispatch,
@@ -207,6 +221,7 @@ impl Stack {
             ledger,
             traces,
             disk,
+            access: door.access,
         })
     }
 
@@ -228,6 +243,9 @@ impl Stack {
         if let Some(ledger) = &self.ledger {
             ledger.close(CLOSING);
         }
+        if let Some(access) = &self.access {
+            access.close(CLOSING);
+        }
         if let Some(disk) = &self.disk {
             cache::close(disk);
         }
@@ -239,6 +257,12 @@ impl Stack {
         &self.router
     }
 
+    /// Who may call, where that can be changed.
+    #[must_use]
+    pub const fn access(&self) -> Option<&Access> {
+        self.access.as_ref()
+    }
+
     /// The leaf, for whoever wants to ask a provider past the layers.
     #[must_use]
     pub const fn dispatch(&self) -> &Dispatch {
@@ -247,17 +271,6 @@ impl Stack {
 }
 
 // === what each layer is made of ===
-
-fn auth(keys: &[config::Key]) -> AuthLayer {
-    if keys.is_empty() {
-        // The configuration has made sure that only loopback can reach us then.
-        return AuthLayer::open();
-    }
-    AuthLayer::new(
-        keys.iter()
-            .map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())),
-    )
-}
 
 fn decode(server: &config::Server) -> DecodeLayer {
     DecodeLayer::new(server.max_body)

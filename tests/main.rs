@@ -7,6 +7,7 @@
 )]
 mod support;
 
+mod access;
 mod affinity;
 mod bad_input;
 mod breakpoints;
@@ -21,7 +22,9 @@ mod policies;
 mod resilience;
 mod responses;
 mod semantic;
+mod sign_in;
 mod streams;
 mod surfaces;
 mod tiers;
+mod tokens;
 mod translation;

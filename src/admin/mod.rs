@@ -1,12 +1,17 @@
-//! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`, where a request would go (`/v1/route`), and the dashboard.
+//! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`, where a request would go (`/v1/route`), who may call
+//! (`/v1/keys`), and the dashboard. Who may ask: `guard`.
 mod dashboard;
 mod figures;
+mod guard;
+mod keys;
+mod login;
 mod route;
 
 pub use self::figures::Figures;
 
-use crate::{metrics::Metrics, route::Router};
+use crate::{access::Access, config, metrics::Metrics, route::Router};
 use bytes::Bytes;
+use guard::Guard;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::Full;
@@ -47,17 +52,21 @@ pub struct Admin {
     /// Who routes, and how many bytes of a request it reads.
     router: Option<(Router, usize)>,
     figures: Option<Figures>,
+    guard: Guard,
+    access: Option<Access>,
 }
 
 impl Admin {
     /// A service that shows `metrics` and `readiness`.
     #[must_use]
-    pub const fn new(metrics: Metrics, readiness: Readiness) -> Self {
+    pub fn new(metrics: Metrics, readiness: Readiness) -> Self {
         Self {
             metrics,
             readiness,
             router: None,
             figures: None,
+            guard: Guard::new(&config::Access::default()),
+            access: None,
         }
     }
 
@@ -65,6 +74,14 @@ impl Admin {
     #[must_use]
     pub fn router(mut self, router: Router, max_body: usize) -> Self {
         self.router = Some((router, max_body));
+        self
+    }
+
+    /// Asks for the credential that is configured, and lets whoever shows it make and end keys, where there is a place for them.
+    #[must_use]
+    pub fn access(mut self, told: &config::Access, access: Option<Access>) -> Self {
+        self.guard = Guard::new(told);
+        self.access = access;
         self
     }
 
@@ -122,6 +139,18 @@ where
         Poll::Ready(Ok(()))
     }
     fn call(&mut self, req: Request<B>) -> Self::Future {
+        if let Some(no) = self.guard.refuses(&req) {
+            return Box::pin(ready(Ok(no)));
+        }
+        let path = req.uri().path();
+        if keys::is_here(path) {
+            let (access, closed) = (self.access.clone(), self.guard.is_closed());
+            return Box::pin(async move { Ok(keys::answer(access.as_ref(), closed, req).await) });
+        }
+        if self.guard.is_closed() && matches!(path, login::PATH | login::STYLE | login::LOGOUT) {
+            let guard = self.guard.clone();
+            return Box::pin(async move { Ok(login::answer(&guard, req).await) });
+        }
         if let Some((router, max_body)) = &self.router
             && req.uri().path() == route::PATH
         {

@@ -79,6 +79,7 @@ pub(crate) async fn serve(
     );
     let service = Admin::new(metrics, readiness.clone())
         .dashboard(figures)
+        .access(&config.access, stack.access().cloned())
         .router(stack.router().clone(), config.server.max_body);
     // The admin port answers until the very end, so that a drain can be watched.
     let admin = tokio::spawn(async move {

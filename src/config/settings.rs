@@ -1,4 +1,5 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
+mod access;
 mod breakpoints;
 mod cache;
 mod cascade;
@@ -7,6 +8,7 @@ mod resilience;
 mod semantic_cache;
 mod watching;
 
+pub use access::{Access, Oidc, SignIn, User};
 pub use breakpoints::Breakpoints;
 pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
@@ -55,6 +57,8 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// What tenants may use; one that is not here may use everything.
     pub tenants: BTreeMap<String, Tenant>,
+    /// Who may call and who may look, beside those keys.
+    pub access: Access,
     /// What must not be left to a score; the built-in floors are not here unless they are changed.
     pub rules: BTreeMap<String, Rule>,
     /// Whether conversations keep their models.

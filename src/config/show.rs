@@ -1,4 +1,5 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
+mod access;
 mod values;
 
 pub(crate) use values::{key, quote};
@@ -80,6 +81,7 @@ impl Loaded {
             sheet.quota(&path, &key.limits);
             sheet.end("[keys.limits]");
         }
+        sheet.access();
         sheet.tenants();
         sheet.rules();
         let affinity = &config.affinity;

@@ -1,5 +1,6 @@
 //! What keys and tenants may use, and who counts it.
 use crate::{
+    access::Access,
     config::{Config, SharedBy},
     log,
 };
@@ -21,10 +22,12 @@ const LONG_OUTPUT: u64 = 32_000;
 pub(super) struct Limits {
     quotas: Quotas,
     table: Table,
+    /// Whether there may be limits that are not known yet.
+    others: bool,
 }
 
 impl Limits {
-    pub(super) fn new(config: &Config, redis: Option<Redis>) -> Self {
+    pub(super) fn new(config: &Config, redis: Option<Redis>, access: Option<&Access>) -> Self {
         let told = &config.limits;
         let quotas = match redis.filter(|_| told.store == SharedBy::Redis) {
             Some(redis) => Quotas::shared(redis, told.without_redis, told.budgets_without_redis),
@@ -42,7 +45,12 @@ impl Limits {
             let key = auth::Key::new(told.key.expose(), told.tenant.as_str());
             table = table.key(key.id().as_str(), told.limits);
         }
-        Self { quotas, table }
+        super::access::remember(config, &quotas, &table, access);
+        Self {
+            quotas,
+            table,
+            others: access.is_some(),
+        }
     }
 
     pub(super) fn rates(&self) -> LimitLayer<Table> {
@@ -64,7 +72,7 @@ impl Limits {
             })
             .on_refusal(refused);
         let budgets = |subject: &tierway_layers::limit::Subject| subject.limits.has_budgets();
-        self.table.all().any(budgets).then_some(layer)
+        (self.others || self.table.all().any(budgets)).then_some(layer)
     }
 }
 

@@ -1,4 +1,5 @@
 //! What the tests share: a scripted upstream, the gateway on a real socket, a client, and readers of both event grammars.
+pub(crate) mod issuer;
 pub(crate) mod upstream;
 
 use bytes::Bytes;
@@ -99,6 +100,10 @@ impl Gateway {
         let mut gateway = Self::at(address);
         gateway.stack = Some(stack);
         gateway
+    }
+
+    pub(crate) fn stack(&self) -> &Stack {
+        self.stack.as_ref().expect("a gateway of this process")
     }
 
     /// Writes down what waits to be written.
