@@ -195,18 +195,19 @@ async fn what_a_client_asks_besides() {
         ("do", "approve"),
     ];
     form(&gw, "/device", &right).await;
-    let told = ask(&gw, &device).await.json();
-    let bearer = format!("Bearer {}", text(&told, "access_token"));
+    let pass = ask(&gw, &device).await.json();
+    let bearer = format!("Bearer {}", text(&pass, "access_token"));
     let known = ("authorization", bearer.as_str());
     assert_eq!(get(&gw, "/managed/settings", &[]).await.status, 401);
     assert_eq!(get(&gw, "/managed/settings", &[known]).await.status, 404);
     let file = folder.path().join("settings.json");
     std::fs::write(&file, r#"{"model": "auto"}"#).unwrap();
     let first = get(&gw, "/managed/settings", &[known]).await;
-    assert_eq!(
-        (first.status.as_u16(), first.json()),
-        (200, json!({"model": "auto"}))
-    );
+    let told = first.json();
+    assert_eq!(first.status, 200);
+    assert_eq!(told["settings"], json!({"model": "auto"}));
+    assert_eq!(first.header("etag"), told["checksum"].to_string());
+    assert!(told["uuid"].is_string());
     let tag = first.header("etag").to_owned();
     let same = get(&gw, "/managed/settings", &[known, ("if-none-match", &tag)]).await;
     assert_eq!((same.status.as_u16(), same.text()), (304, String::new()));
@@ -230,11 +231,11 @@ async fn what_a_client_asks_besides() {
     let revoked = form(
         &gw,
         "/oauth/revoke",
-        &[("token", text(&told, "refresh_token"))],
+        &[("token", text(&pass, "refresh_token"))],
     )
     .await;
     assert_eq!(revoked.status, 200);
-    assert_eq!(renew(&gw, text(&told, "refresh_token")).await.status, 401);
+    assert_eq!(renew(&gw, text(&pass, "refresh_token")).await.status, 401);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 use super::{Answer, answer, json, layer::Desk, text};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
-use serde_json::json;
+use ring::digest::{SHA256, digest};
+use serde_json::{Map, Value, json};
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -60,13 +61,24 @@ impl Clients {
                 return None;
             }
             let text = std::fs::read(&file).ok()?;
-            if let Err(error) =
-                serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text)
-            {
-                tracing::warn!(file = %file.display(), %error, "the settings are no JSON object");
-                return None;
-            }
-            let tag = format!("\"{}\"", &blake3::hash(&text).to_hex()[..32]);
+            let settings = match serde_json::from_slice::<Map<String, Value>>(&text) {
+                Ok(settings) => sorted(&Value::Object(settings)),
+                Err(error) => {
+                    tracing::warn!(file = %file.display(), %error, "the settings are no JSON object");
+                    return None;
+                }
+            };
+            // As the client counts it over what it holds, so that it can ask whether there is anything new.
+            let sum = digest(&SHA256, settings.to_string().as_bytes());
+            let sum: String = sum
+                .as_ref()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            let (name, checksum) = (uuid(&sum), format!("sha256:{sum}"));
+            let tag = format!("\"{checksum}\"");
+            let text =
+                json!({"uuid": name, "checksum": checksum, "settings": settings}).to_string();
             Some(Held {
                 written,
                 text: text.into(),
@@ -80,6 +92,35 @@ impl Clients {
         }
         held.clone()
     }
+}
+
+/// The same with the keys of every object in order.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut names: Vec<&String> = fields.keys().collect();
+            names.sort();
+            let pairs = names
+                .into_iter()
+                .map(|name| (name.clone(), sorted(&fields[name])));
+            Value::Object(pairs.collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
+}
+
+/// A name in the form that the client wants.
+fn uuid(hex: &str) -> String {
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-8{}-8{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(13, 16),
+        part(17, 20),
+        part(20, 32)
+    )
 }
 
 fn signal(path: &str) -> Option<&'static str> {
