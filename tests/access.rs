@@ -1,5 +1,5 @@
 //! Keys that are made and ended while gateways run, tokens of others, and sign-ins.
-use crate::support::{Answer, Gateway, Upstream, two_formats};
+use crate::support::{Answer, Gateway, Upstream, metrics, two_formats};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
@@ -7,10 +7,7 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use tierway::{
-    admin::{Admin, Readiness},
-    metrics::Metrics,
-};
+use tierway::admin::{Admin, Readiness};
 use tower::ServiceExt;
 
 pub(crate) const ADMIN: &str = "0123456789abcdef";
@@ -49,8 +46,8 @@ pub(crate) async fn admin(
         admin_token: Some(tierway::services::providers::Secret::new(ADMIN)),
         ..tierway::config::Access::default()
     };
-    let service = Admin::new(Metrics::install().unwrap(), Readiness::default())
-        .access(&told, gw.stack().access().cloned());
+    let service =
+        Admin::new(metrics(), Readiness::default()).access(&told, gw.stack().access().cloned());
     let body = match body {
         Value::Null => String::new(),
         body => body.to_string(),

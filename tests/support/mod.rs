@@ -10,10 +10,16 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
-use tierway::{config, server, stack::Stack};
+use std::{collections::HashMap, net::SocketAddr, sync::OnceLock, time::Duration};
+use tierway::{config, metrics::Metrics, server, stack::Stack};
 use tokio::net::TcpListener;
 pub(crate) use upstream::Upstream;
+
+/// The metrics of this process, which are installed once.
+pub(crate) fn metrics() -> Metrics {
+    static METRICS: OnceLock<Metrics> = OnceLock::new();
+    METRICS.get_or_init(|| Metrics::install().unwrap()).clone()
+}
 
 /// The gateway on a free port, with its metrics kept apart from other tests'.
 pub(crate) struct Gateway {
