@@ -91,7 +91,7 @@ pub(crate) fn allowance(
         allowance = allowance.models(models.iter().cloned());
     }
     let wanted = |tier: &Tier| tiers.is_none_or(|t| t.contains(tier));
-    let usable = |tier: &Tier| bound_in(bindings, *tier).is_none_or(|t| allowance.model(t));
+    let usable = |tier: &Tier| bound(bindings, *tier).is_none_or(|t| allowance.model(t));
     let tiers: Vec<Tier> = Tier::ALL
         .into_iter()
         .filter(|t| wanted(t) && usable(t))
@@ -100,11 +100,7 @@ pub(crate) fn allowance(
 }
 
 /// The model that a tier leads to, bound or not, as [`Bindings`](tierway_layers::bind::Bindings) has it.
-pub(crate) fn bound(config: &Config, tier: Tier) -> Option<&Target> {
-    bound_in(&config.tiers, tier)
-}
-
-fn bound_in(bindings: &BTreeMap<Tier, Target>, tier: Tier) -> Option<&Target> {
+fn bound(bindings: &BTreeMap<Tier, Target>, tier: Tier) -> Option<&Target> {
     let (below, above) = Tier::ALL.split_at(tier as usize);
     let mut order = above.iter().chain(below.iter().rev());
     order.find_map(|tier| bindings.get(tier))
