@@ -158,6 +158,13 @@ impl Redis {
         Some((there, value?))
     }
 
+    /// Adds one to the number that stands under `key`, from 0 on, and tells it. `None` where Redis does not.
+    pub async fn bump(&self, key: &str) -> Option<i64> {
+        let mut bump = ::redis::cmd("INCR");
+        bump.arg(key);
+        self.ask(bump).await
+    }
+
     /// What Redis answers; `None` where it does not within the time, is at fault, or has been a moment ago.
     pub async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Option<T> {
         let connection = &*self.shared;

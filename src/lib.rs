@@ -3,6 +3,7 @@
 pub use tierway_layers as layers;
 pub use tierway_services as services;
 
+pub mod access;
 pub mod admin;
 pub mod catalog;
 pub mod commands;
@@ -21,6 +22,7 @@ pub mod route;
 pub mod routes;
 pub mod routing;
 pub mod server;
+pub(crate) mod sign_in;
 pub mod stack;
 pub mod traces;
 pub mod wrap;

@@ -4,9 +4,12 @@
 //! flight finish it, streams included, until the drain deadline; then what is left is dropped.
 mod addresses;
 mod patient;
+mod peer;
 mod reads;
 pub(crate) mod systemd;
 pub mod tls;
+
+pub use peer::Peer;
 
 use addresses::Addresses;
 use bytes::Bytes;
@@ -124,7 +127,6 @@ where
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(30)));
-    let service = TowerToHyperService::new(service);
     let connections = Arc::new(Semaphore::new(limits.connections));
     let addresses = Addresses::new(limits.per_ip);
     let graceful = GracefulShutdown::new();
@@ -134,10 +136,10 @@ where
             permit = connections.clone().acquire_owned() => permit.map_err(io::Error::other)?,
             () = &mut shutdown => break,
         };
-        let (stream, place) = tokio::select! {
+        let (stream, peer, place) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => match addresses.enter(peer.ip()) {
-                    Some(place) => (stream, place),
+                    Some(place) => (stream, peer.ip(), place),
                     None => continue,
                 },
                 Err(error) => {
@@ -150,8 +152,11 @@ where
         };
         // Small frames are what a token stream is made of: without this each would wait for the last one's acknowledgement.
         let _ = stream.set_nodelay(true);
-        let (builder, service) = (builder.clone(), service.clone());
-        let (watcher, tls) = (graceful.watcher(), tls.clone());
+        let service = TowerToHyperService::new(peer::WithPeer {
+            inner: service.clone(),
+            peer,
+        });
+        let (builder, watcher, tls) = (builder.clone(), graceful.watcher(), tls.clone());
         tokio::spawn(async move {
             let ended = match tls {
                 None => attend(stream, builder, service, watcher, limits).await,

@@ -1,6 +1,7 @@
 //! `Config` in, service out: the one place where the order of layers exists.
 //!
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
+mod access;
 mod arms;
 mod cache;
 mod carried;
@@ -14,9 +15,11 @@ mod sessions;
 mod upstreams;
 
 use carried::{Carried, Parts};
+pub(crate) use sessions::redis;
 pub(crate) use upstreams::{bindings, names, prices, providers};
 
 use crate::{
+    access::Access,
     catalog::Catalog,
     config::{self, Config},
     ledger::{Ledger, redacted},
@@ -31,7 +34,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{any::Any, convert::Infallible, sync::Arc, time::Duration};
 use tierway_layers::{
-    auth::{self, AuthLayer},
     bind::BindLayer,
     classify::{self, ClassifyLayer},
     deadline::DeadlineLayer,
@@ -115,7 +117,11 @@ impl Stack {
 
         let redis = carried.redis();
         let quotas = carried.quotas(redis.clone());
-        let limits = limits::Limits::new(config, quotas.clone());
+        let door = carried.door(redis.clone());
+        let limits = limits::Limits::new(config, quotas.clone(), door.access.as_ref());
+        if !carried.counts_on() {
+            limits.remember(config, door.access.as_ref());
+        }
         let (ledger, traces) = (carried.ledger(), carried.traces());
         let mut telemetry = telemetry(config, prices.clone(), ledger.clone(), traces.as_ref());
         if let Some(before) = before {
@@ -199,11 +205,21 @@ impl Stack {
             .layer(shed.clone())
             // From here on the time of the call runs, until its last byte.
             .layer(deadline(&config.server))
+            // Who signs in has nothing to show yet.
+            .layer(door.sign_in())
             // Before a byte of the body is read.
-            .layer(auth(&config.keys))
+            .layer(access::auth(config, &door))
+            // For those who may call; what their client reports is no call, and limits none.
+            .layer(door.clients())
             // Needs to know who calls, and no more.
             .layer(limits.rates())
-            .service(Routes::new(chat, catalog, responses.desk(), labels.clone()));
+            // A box, so that the compiler does not have to write out the whole road in the type of every layer above it.
+            .service(BoxCloneSyncService::new(Routes::new(
+                chat,
+                catalog,
+                responses.desk(),
+                labels.clone(),
+            )));
         let parts = Parts {
             config: Arc::new(config.clone()),
             dispatch,
@@ -222,6 +238,7 @@ impl Stack {
             breaker,
             balance,
             shed,
+            door,
             _alive: alive,
         };
         Ok(Self {
@@ -250,6 +267,9 @@ impl Stack {
         if let Some(ledger) = &parts.ledger {
             ledger.close(CLOSING);
         }
+        if let Some(access) = &parts.door.access {
+            access.close(CLOSING);
+        }
         if let Some(cache) = &parts.cache {
             cache.close();
         }
@@ -267,6 +287,12 @@ impl Stack {
         &self.router
     }
 
+    /// Who may call, where that can be changed.
+    #[must_use]
+    pub const fn access(&self) -> Option<&Access> {
+        self.parts.door.access.as_ref()
+    }
+
     /// The leaf, for whoever wants to ask a provider past the layers.
     #[must_use]
     pub const fn dispatch(&self) -> &Dispatch {
@@ -275,17 +301,6 @@ impl Stack {
 }
 
 // === what each layer is made of ===
-
-fn auth(keys: &[config::Key]) -> AuthLayer {
-    if keys.is_empty() {
-        // The configuration has made sure that only loopback can reach us then.
-        return AuthLayer::open();
-    }
-    AuthLayer::new(
-        keys.iter()
-            .map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())),
-    )
-}
 
 fn decode(server: &config::Server) -> DecodeLayer {
     DecodeLayer::new(server.max_body)

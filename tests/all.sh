@@ -32,7 +32,7 @@ deny     | 120  | licences and advisories, unused dependencies (where cargo-deny
 build    | 900  | the binary, debug profile
 upstream | 600  | the suites below against the scripted upstream itself
 sdk      | 600  | the openai and anthropic SDKs through the gateway
-claude   | 600  | Claude Code through the gateway
+claude   | 600  | Claude Code through the gateway, and its sign-in
 codex    | 600  | Codex through the gateway
 wrap     | 600  | Claude Code and Codex as children of `tierway wrap`
 vendor   | 600  | the anthropic and openai SDKs'\'' own API tests through the gateway
@@ -51,7 +51,7 @@ semantic | 600  | the semantic cache on labelled pairs, by a small model from Py
 routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
 traces   | 120  | what an OpenTelemetry collector is sent
-dashboard | 300 | the page of the admin port in a real Chromium, judged by axe-core too
+dashboard | 300 | the pages of the gateway in a real Chromium, judged by axe-core too: dashboard, login, sign-in
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
 '
 
@@ -289,8 +289,8 @@ step_deny() {
 }
 step_build() { unset TIERWAY_BIN; need_binary; "$TIERWAY_BIN" --version; }
 step_upstream() { need_python; need_claude; need_codex; TIERWAY_DIRECT=1 pytest tests/clients && "$VENV/bin/python" tests/clients/vendor.py --direct; }
-step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py --ignore tests/clients/test_wrap.py; }
-step_claude() { need_python; need_claude; need_binary; pytest -n 2 tests/clients/test_claude_code.py; }
+step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py --ignore tests/clients/test_wrap.py --ignore tests/clients/test_claude_sign_in.py; }
+step_claude() { need_python; need_claude; need_binary; pytest -n 2 tests/clients/test_claude_code.py tests/clients/test_claude_sign_in.py; }
 step_codex() { need_python; need_codex; need_binary; pytest -n 2 tests/clients/test_codex.py; }
 step_wrap() { need_python; need_claude; need_codex; need_binary; pytest -n 2 tests/clients/test_wrap.py; }
 step_vendor() {

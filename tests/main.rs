@@ -7,6 +7,7 @@
 )]
 mod support;
 
+mod access;
 mod affinity;
 mod bad_input;
 mod breakpoints;
@@ -22,9 +23,11 @@ mod reload;
 mod resilience;
 mod responses;
 mod semantic;
+mod sign_in;
 mod streams;
 mod surfaces;
 mod tiers;
 mod tls;
+mod tokens;
 mod translation;
 mod trust;

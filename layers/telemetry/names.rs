@@ -157,6 +157,8 @@ metrics! {
         "How often models' breakers changed to open, half_open, closed.";
     LIMITED = "tierway_limited_total", Counter, ["limit"],
         "Calls refused by a key's or tenant's limit: requests, tokens, concurrent, usd_per_day, usd_per_month, usd_total, budget_busy, unknown.";
+    CLIENT_TELEMETRY = "tierway_client_telemetry_total", Counter, ["signal"],
+        "Reports of clients that have signed in, which are counted and not kept: metrics, logs, traces.";
     SHED = "tierway_shed_total", Counter, [],
         "Calls refused because as many are under way as may be.";
     REQUEST_SECONDS = "tierway_request_seconds", Histogram, ["dialect", "tier"],
@@ -398,6 +400,11 @@ pub fn breaker_changes(provider: &Arc<str>, state: &'static str) -> Counter {
 /// Counts [`LIMITED`]; the limit is of a closed set.
 pub fn limited(limit: &'static str) -> Counter {
     metrics::counter!(LIMITED, "limit" => limit)
+}
+
+/// Counts [`CLIENT_TELEMETRY`]; the signal is of a closed set.
+pub fn client_telemetry(signal: &'static str) -> Counter {
+    metrics::counter!(CLIENT_TELEMETRY, "signal" => signal)
 }
 
 /// Counts [`SHED`].

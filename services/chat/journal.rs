@@ -1,5 +1,5 @@
 //! What happened to one call, written down as it happens.
-use super::{BreakpointStatus, Session, Target, Tenant, Tier, TraceContext, Usage, Usd};
+use super::{BreakpointStatus, KeyId, Session, Target, Tenant, Tier, TraceContext, Usage, Usd};
 use std::{
     borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
@@ -45,6 +45,10 @@ pub struct JournalEntries {
     pub trace: Option<TraceContext>,
     /// For whom the call was made, where a key told.
     pub tenant: Option<Tenant>,
+    /// By which key it came, where one told.
+    pub key: Option<KeyId>,
+    /// Words that the key's owner wants to find in the books.
+    pub tags: Option<Arc<str>>,
     /// The model that the caller named.
     pub requested_model: Option<String>,
     /// Whether a stream was asked for.

@@ -1,13 +1,17 @@
 //! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`, how the configuration stands (`/v1/config`), where a
-//! request would go (`/v1/route`), and the dashboard.
+//! request would go (`/v1/route`), who may call (`/v1/keys`), and the dashboard. Who may ask: `guard`.
 mod dashboard;
 mod figures;
+mod guard;
+mod keys;
+mod login;
 mod route;
 
 pub use self::figures::Figures;
 
-use crate::{metrics::Metrics, reload::Live, route::Router};
+use crate::{access::Access, config, metrics::Metrics, reload::Live, route::Router};
 use bytes::Bytes;
+use guard::Guard;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::Full;
@@ -52,18 +56,22 @@ pub struct Admin {
     router: Option<(Router, usize)>,
     live: Option<Arc<Live>>,
     figures: Option<Figures>,
+    guard: Guard,
+    access: Option<Access>,
 }
 
 impl Admin {
     /// A service that shows `metrics` and `readiness`.
     #[must_use]
-    pub const fn new(metrics: Metrics, readiness: Readiness) -> Self {
+    pub fn new(metrics: Metrics, readiness: Readiness) -> Self {
         Self {
             metrics,
             readiness,
             router: None,
             live: None,
             figures: None,
+            guard: Guard::new(&config::Access::default()),
+            access: None,
         }
     }
 
@@ -74,10 +82,19 @@ impl Admin {
         self
     }
 
-    /// Tells at `GET /v1/config` how the configuration stands, and at `POST /v1/route` where a request would go under the one at work.
+    /// Tells at `GET /v1/config` how the configuration stands, and at `POST /v1/route` where a request would go under the one at work, and
+    /// makes and ends the keys of that one for whoever may.
     #[must_use]
     pub fn live(mut self, live: Arc<Live>) -> Self {
         self.live = Some(live);
+        self
+    }
+
+    /// Asks for the credential that is configured, and lets whoever shows it make and end keys, where there is a place for them.
+    #[must_use]
+    pub fn access(mut self, told: &config::Access, access: Option<Access>) -> Self {
+        self.guard = Guard::new(told);
+        self.access = access;
         self
     }
 
@@ -147,7 +164,21 @@ where
         Poll::Ready(Ok(()))
     }
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        let routes = req.uri().path() == route::PATH;
+        if let Some(no) = self.guard.refuses(&req) {
+            return Box::pin(ready(Ok(no)));
+        }
+        let path = req.uri().path();
+        if keys::is_here(path) {
+            let live = self.live.as_ref().map(|live| live.stack().access().cloned());
+            let access = live.unwrap_or_else(|| self.access.clone());
+            let closed = self.guard.is_closed();
+            return Box::pin(async move { Ok(keys::answer(access.as_ref(), closed, req).await) });
+        }
+        if self.guard.is_closed() && matches!(path, login::PATH | login::STYLE | login::LOGOUT) {
+            let guard = self.guard.clone();
+            return Box::pin(async move { Ok(login::answer(&guard, req).await) });
+        }
+        let routes = path == route::PATH;
         let live = self.live.as_ref().filter(|_| routes);
         let at_work = live.map(|live| {
             let stack = live.stack();

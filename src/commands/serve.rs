@@ -116,6 +116,7 @@ pub(crate) async fn serve(
     );
     let operators = Admin::new(metrics, readiness.clone())
         .dashboard(figures)
+        .access(&config.access, None)
         .live(live.clone());
     // The admin port answers until the very end, so that a drain can be watched.
     let admin = tokio::spawn(async move {

@@ -8,6 +8,10 @@ use super::{
         BaseUrl, Count, Dollars, LogLevel, Pause, Ratio, Samples, Share, Size, Targets, Turns,
     },
 };
+pub(super) mod access;
+
+pub(super) use access::{Access, Admin, Oidc, SignIn};
+
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use tierway_layers::breakpoints::Ttl;
@@ -39,6 +43,11 @@ pub(super) struct File {
     pub(super) tenants: BTreeMap<String, Named<Tenant>>,
     #[serde(deserialize_with = "named")]
     pub(super) rules: BTreeMap<String, Named<Rule>>,
+    pub(super) admin: Admin,
+    pub(super) access: Access,
+    #[serde(deserialize_with = "named")]
+    pub(super) oidc: BTreeMap<String, Named<Oidc>>,
+    pub(super) sign_in: SignIn,
     pub(super) affinity: Affinity,
     pub(super) breakpoints: Breakpoints,
     pub(super) retry: Retry,

@@ -1,4 +1,5 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
+mod access;
 mod breakpoints;
 mod cache;
 mod cascade;
@@ -8,6 +9,7 @@ mod semantic_cache;
 mod server;
 mod watching;
 
+pub use access::{Access, Oidc, SignIn, User};
 pub use breakpoints::Breakpoints;
 pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
@@ -53,6 +55,8 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// What tenants may use; one that is not here may use everything.
     pub tenants: BTreeMap<String, Tenant>,
+    /// Who may call and who may look, beside those keys.
+    pub access: Access,
     /// What must not be left to a score; the built-in floors are not here unless they are changed.
     pub rules: BTreeMap<String, Rule>,
     /// Whether conversations keep their models.

@@ -1,4 +1,5 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
+mod access;
 mod server;
 mod values;
 
@@ -65,6 +66,7 @@ impl Loaded {
             sheet.quota(&path, &key.limits);
             sheet.end("[keys.limits]");
         }
+        sheet.access();
         sheet.tenants();
         sheet.rules();
         let affinity = &config.affinity;

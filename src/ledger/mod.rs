@@ -13,6 +13,7 @@ mod record;
 mod redact;
 mod replay;
 mod row;
+mod spent;
 mod spill;
 mod store;
 mod sums;
@@ -28,6 +29,7 @@ pub use self::{
     query::{By, Reader, Unit},
     replay::{Replay, Replayed, ReplayedTier},
     row::{Attempt, Call, Row},
+    spent::spent,
     store::Place,
     sums::{Group, Point},
     tallies::{BINS, Bin, Drafts, ProviderTally, TierCount},
@@ -46,6 +48,7 @@ use std::{
     thread,
     time::Duration,
 };
+pub(crate) use store::{connect_and_migrate, is_there};
 use tierway_layers::telemetry::{BesideRecord, CallRecord, names};
 use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
 use writer::{Message, Writer};

@@ -34,6 +34,8 @@ pub enum By {
     Provider,
     /// By the tenant.
     Tenant,
+    /// By the key.
+    Key,
     /// By the kind of client.
     Client,
     /// By the conversation.
@@ -74,6 +76,7 @@ impl Reader {
         let key = match by {
             By::Tier => "tier",
             By::Tenant => "tenant",
+            By::Key => "COALESCE(key_id, '')",
             By::Client => "COALESCE(client, '')",
             By::Session => "COALESCE(session, '')",
             By::Day => "CAST(at / 86400000 AS TEXT)",

@@ -115,6 +115,8 @@ fn common(
             .as_ref()
             .map_or("", |t| t.as_str())
             .to_owned(),
+        key_id: entries.key.as_ref().and_then(|key| text(key.as_str())),
+        tags: entries.tags.as_deref().and_then(text),
         client: entries.client.and_then(text),
         class: entries.class.and_then(text),
         session: entries.session.map(|session| session.to_string()),

@@ -45,6 +45,10 @@ record! {
         request_id: Option<String>,
         /// For whom it was made; empty where no key told.
         tenant: String,
+        /// The name of the key by which it came, where one told.
+        key_id: Option<String>,
+        /// The words that the key's owner wants to find here, separated by commas.
+        tags: Option<String>,
         /// Who called, where the client is known.
         client: Option<String>,
         /// What it was for: `main`, `side`, `compaction`, `sub-agent`, ...

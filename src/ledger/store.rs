@@ -44,10 +44,13 @@ impl Place {
 }
 
 /// The changes that bring a database up to date, oldest first. One that has been released is never changed: the next comes after it.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "calls", include_str!("migrations/1_calls.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "calls", include_str!("migrations/1_calls.sql")),
+    (2, "keys", include_str!("migrations/2_keys.sql")),
+];
 
 #[derive(Debug)]
-struct Shipped;
+struct Shipped(&'static [(i64, &'static str, &'static str)]);
 
 impl MigrationSource<'static> for Shipped {
     fn resolve(
@@ -58,7 +61,7 @@ impl MigrationSource<'static> for Shipped {
             let simple = MigrationType::Simple;
             Migration::new(*version, (*name).into(), simple, (*sql).into(), false)
         };
-        let all = MIGRATIONS.iter().map(of).collect();
+        let all = self.0.iter().map(of).collect();
         Box::pin(std::future::ready(Ok(all)))
     }
 }
@@ -74,6 +77,50 @@ pub(super) enum Access {
 
 /// Opens the database. To write: makes it and brings it up to date, where needed.
 pub(super) async fn open(place: &Place, access: Access) -> sqlx::Result<AnyPool> {
+    let pool = connect(place, access).await?;
+    if access == Access::Write {
+        migrate(&pool, place, MIGRATIONS).await?;
+    }
+    Ok(pool)
+}
+
+/// Opens a database to write, and brings it up to date by changes of its own. Several such lists can share one database: their versions are
+/// theirs alone.
+pub(crate) async fn connect_and_migrate(
+    place: &Place,
+    changes: &'static [(i64, &'static str, &'static str)],
+) -> sqlx::Result<AnyPool> {
+    let pool = connect(place, Access::Write).await?;
+    migrate(&pool, place, changes).await?;
+    Ok(pool)
+}
+
+/// Whether there is something to open; a server is asked when it is opened.
+pub(crate) fn is_there(place: &Place) -> bool {
+    match place {
+        Place::File(path) => path.exists(),
+        Place::Server(_) => true,
+    }
+}
+
+async fn migrate(
+    pool: &AnyPool,
+    place: &Place,
+    changes: &'static [(i64, &'static str, &'static str)],
+) -> sqlx::Result<()> {
+    let mut migrations = Migrator::new(Shipped(changes)).await?;
+    migrations.set_ignore_missing(true);
+    migrations.run(pool).await?;
+    #[cfg(unix)]
+    if let Place::File(path) = place {
+        use std::os::unix::fs::PermissionsExt;
+        // Who called when is nobody else's business.
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+    }
+    Ok(())
+}
+
+async fn connect(place: &Place, access: Access) -> sqlx::Result<AnyPool> {
     static DRIVERS: Once = Once::new();
     DRIVERS.call_once(sqlx::any::install_default_drivers);
     let (url, file) = match place {
@@ -85,7 +132,7 @@ pub(super) async fn open(place: &Place, access: Access) -> sqlx::Result<AnyPool>
     {
         std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
     }
-    let pool = AnyPoolOptions::new()
+    AnyPoolOptions::new()
         .max_connections(match access {
             Access::Write => 1,
             Access::Read => 4,
@@ -107,18 +154,7 @@ pub(super) async fn open(place: &Place, access: Access) -> sqlx::Result<AnyPool>
             })
         })
         .connect(&url)
-        .await?;
-    if access == Access::Write {
-        let migrations = Migrator::new(Shipped).await?;
-        migrations.run(&pool).await?;
-        #[cfg(unix)]
-        if let Place::File(path) = place {
-            use std::os::unix::fs::PermissionsExt;
-            // Who called when is nobody else's business.
-            let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
-        }
-    }
-    Ok(pool)
+        .await
 }
 
 /// The address of a file, as SQLite's driver wants it.
@@ -186,11 +222,25 @@ pub(super) async fn forget(
     asks_before: Option<i64>,
 ) -> sqlx::Result<()> {
     if let Some(before) = calls_before {
+        let mut transaction = pool.begin().await?;
+        // One node at a time, so that no call is added twice to what is kept of it.
+        let lock = "UPDATE forgotten SET cost = cost WHERE subject = ''";
+        sqlx::query::<Any>(lock).execute(&mut *transaction).await?;
+        for (kind, column) in [("tenant", "tenant"), ("key", "key_id")] {
+            let text = format!(
+                "INSERT INTO forgotten (subject, cost) SELECT '{kind}:' || {column}, CAST(SUM(cost) AS BIGINT) FROM calls \
+                 WHERE at < $1 AND kind = 'call' AND cost > 0 AND {column} IS NOT NULL AND {column} <> '' GROUP BY {column} \
+                 ON CONFLICT (subject) DO UPDATE SET cost = forgotten.cost + excluded.cost"
+            );
+            let query = sqlx::query::<Any>(&text).bind(before);
+            query.execute(&mut *transaction).await?;
+        }
         for table in ["attempts", "calls"] {
             let text = format!("DELETE FROM {table} WHERE at < $1");
             let query = sqlx::query::<Any>(&text).bind(before);
-            query.execute(pool).await?;
+            query.execute(&mut *transaction).await?;
         }
+        transaction.commit().await?;
     }
     if let Some(before) = asks_before {
         let query =

@@ -7,6 +7,19 @@ pub(super) fn keep(running: &Config, new: &mut Config) -> Vec<String> {
     let (was, server) = (&running.server, &mut new.server);
     hold("server.listen", &was.listen, &mut server.listen, &mut kept);
     hold("server.admin", &was.admin, &mut server.admin, &mut kept);
+    let (was_access, access) = (&running.access, &mut new.access);
+    hold(
+        "admin.token",
+        &was_access.admin_token,
+        &mut access.admin_token,
+        &mut kept,
+    );
+    hold(
+        "admin.open_metrics",
+        &was_access.open_metrics,
+        &mut access.open_metrics,
+        &mut kept,
+    );
     for (name, was, is) in [
         (
             "server.max_connections",

@@ -1,7 +1,10 @@
 //! What outlives a configuration: what was kept, counted and learned under the one before, as far as its settings did not change.
 //!
 //! A new stack takes these parts over; calls under way in the old one go on with the same ones, so that both count together.
-use super::{cache, limits, semantic, sessions};
+use super::{
+    access::{self, Door},
+    cache, limits, semantic, sessions,
+};
 use crate::{
     config::{CacheStore, Config, SharedBy},
     labels,
@@ -49,6 +52,7 @@ pub(super) struct Parts {
     pub(super) breaker: Option<BreakerLayer>,
     pub(super) balance: BalanceLayer,
     pub(super) shed: LoadShedLayer,
+    pub(super) door: Door,
     /// What goes on beside the calls of one configuration ends with the last of these.
     pub(super) _alive: Arc<()>,
 }
@@ -134,14 +138,34 @@ impl<'a> Carried<'a> {
 
     /// What was used up stays used up: the limits themselves may be others.
     pub(super) fn quotas(self, redis: Option<Redis>) -> Quotas {
-        let shared = |c: &'a Config| {
-            let redis = (c.limits.store == SharedBy::Redis).then_some(&c.redis);
-            (&c.limits, redis)
-        };
-        match self.unless_changed(shared) {
+        match self.who_counts() {
             Some(parts) => parts.quotas.clone(),
             None => limits::quotas(self.now, redis),
         }
+    }
+
+    /// Whether what was spent is counted already.
+    pub(super) fn counts_on(self) -> bool {
+        self.who_counts().is_some()
+    }
+
+    fn who_counts(self) -> Option<&'a Parts> {
+        self.unless_changed(|c| {
+            let redis = (c.limits.store == SharedBy::Redis).then_some(&c.redis);
+            (&c.limits, redis)
+        })
+    }
+
+    /// Who may call. Where its settings changed, sign-ins under way begin anew; those that were approved are kept in a file.
+    pub(super) fn door(self, redis: Option<Redis>) -> Door {
+        let settings = |c: &'a Config| (&c.access, &c.tiers, &c.redis, c.access.place(&c.ledger));
+        if let Some(parts) = self.unless_changed(settings) {
+            return parts.door.clone();
+        }
+        if let Some(access) = self.before.and_then(|parts| parts.door.access.as_ref()) {
+            access.close(CLOSING);
+        }
+        access::open(self.now, redis)
     }
 
     pub(super) fn ledger(self) -> Option<Ledger> {

@@ -42,7 +42,7 @@ pub(super) fn affinity(
 }
 
 /// The one connection for all that is shared; the configuration has made sure that the address is one.
-pub(super) fn redis(settings: &config::Redis) -> Option<Redis> {
+pub(crate) fn redis(settings: &config::Redis) -> Option<Redis> {
     let redis = Redis::new(settings.url.as_ref()?.expose()).ok()?;
     Some(redis.timeout(settings.timeout).on_fault(log::redis))
 }

@@ -1,4 +1,5 @@
 //! What the tests share: a scripted upstream, the gateway on a real socket, a client, and readers of both event grammars.
+pub(crate) mod issuer;
 pub(crate) mod upstream;
 
 use bytes::Bytes;
@@ -9,15 +10,27 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tierway::{
     config::{self, Config},
+    metrics::Metrics,
     reload::Live,
     server::{self, tls::Acceptor},
     stack::Stack,
 };
 use tokio::net::TcpListener;
 pub(crate) use upstream::Upstream;
+
+/// The metrics of this process, which are installed once.
+pub(crate) fn metrics() -> Metrics {
+    static METRICS: OnceLock<Metrics> = OnceLock::new();
+    METRICS.get_or_init(|| Metrics::install().unwrap()).clone()
+}
 
 /// The gateway on a free port, with its metrics kept apart from other tests'.
 pub(crate) struct Gateway {
@@ -116,6 +129,11 @@ impl Gateway {
     pub(crate) fn reload(&self, toml: &str) {
         let live = self.live.as_ref().unwrap();
         live.replace(live.stack().succeed(&read(toml)).unwrap());
+    }
+
+    pub(crate) fn stack(&self) -> Arc<Stack> {
+        let live = self.live.as_ref();
+        live.expect("a gateway of this process").stack()
     }
 
     /// Writes down what waits to be written.

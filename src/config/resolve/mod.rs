@@ -1,4 +1,5 @@
 //! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
+mod access;
 mod breakpoints;
 mod cache;
 mod cascade;
@@ -61,8 +62,12 @@ impl<'a, 'e> Resolver<'a, 'e> {
             .as_ref()
             .map(|typed| typed.origin.clone());
         let admin = file.server.admin.as_ref().map(|typed| typed.origin.clone());
-        let nobody_may_call = file.keys.is_empty();
+        let keyless = file.keys.is_empty();
         let keys = self.keys(file.keys);
+        // Who else may call is not known before somebody does.
+        let elsewhere = file.access.required.is_some()
+            || !file.oidc.is_empty()
+            || file.sign_in.enabled.is_some();
         let server = self.server(file.server);
         let providers = self.all_providers(file.providers);
         let (tiers, fallbacks) = self.tiers(file.tiers);
@@ -76,9 +81,10 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 default: self.target("embeddings.default", file.embeddings.default),
             },
             count_tokens: self.count_tokens(file.count_tokens),
-            tenants: self.tenants(file.tenants, &keys),
-            rules: self.rules(file.rules, &keys),
+            tenants: self.tenants(file.tenants, &keys, elsewhere),
+            rules: self.rules(file.rules, &keys, elsewhere),
             keys,
+            access: self.access(file.admin, file.access, file.oidc, file.sign_in),
             affinity: self.affinity(file.affinity),
             breakpoints: self.breakpoints(file.breakpoints),
             balance: self.balance(file.balance),
@@ -98,13 +104,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             traces: self.traces(file.traces),
             log: self.log(file.log),
         };
-        if nobody_may_call && !config.server.listen.ip().is_loopback() {
-            self.refuse(
-                listen.unwrap_or(Origin::Default),
-                format!("`server.listen` is open to the network, and no key guards it: {}", config.server.listen),
-                "add [[keys]] with key_env = \"NAME\" and tenant = \"name\", or listen on 127.0.0.1",
-            );
-        }
+        self.check_access(&config, keyless, listen, admin.clone());
         if config.server.listen == config.server.admin && config.server.listen.port() != 0 {
             self.refuse(
                 admin.unwrap_or(Origin::Default),
@@ -117,6 +117,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
         }
         self.state_files(&mut config);
         self.ledger_files(&mut config);
+        self.access_file(&mut config);
         self.cache_file(&mut config);
         self.check_small(&config);
         self.check_labels(&config);

@@ -1,3 +1,4 @@
+mod access;
 mod clouds;
 mod files;
 mod problems;
@@ -259,6 +260,11 @@ fn the_reference_names_the_keys_of_the_file() {
     add("tenants.*.", fields::<file::Tenant>());
     add("rules.*.", fields::<file::Rule>());
     add("rules.*.headers.", &["*"]);
+    add("admin.", fields::<file::Admin>());
+    add("access.", fields::<file::Access>());
+    add("oidc.*.", fields::<file::Oidc>());
+    add("sign_in.", fields::<file::SignIn>());
+    add("sign_in.users.*.", fields::<file::access::User>());
     add("affinity.", fields::<file::Affinity>());
     add("semantic_cache.", fields::<file::SemanticCache>());
     add("breakpoints.", fields::<file::Breakpoints>());
