@@ -69,8 +69,8 @@ impl Confidence for Learned {
         let operating = model.operating_of(family);
         // A threshold that was calibrated is on the scale of the score; one that was configured is a probability.
         let confidence = match operating {
-            Some(_) => model.score(&vector, prior, family),
-            None if model.labels() > 0 => model.good(&vector, prior, family),
+            Some(_) => model.score(&vector, prior),
+            None if model.labels() > 0 => model.good(&vector, prior),
             None => signals::unlabelled(draft, prior, &told),
         };
         let reason = if model.labels() > 0 {

@@ -62,7 +62,7 @@ pub fn learn(labels: &[Label], settings: &Settings) -> Learnt {
         .filter(|l| l.source != Source::Overlap)
         .filter_map(|l| l.labelled())
         .collect();
-    let mut model = Model::learn(&fit, Model::PENALTY, Model::CONTRAST);
+    let mut model = Model::learn(&fit);
     let mut families = Vec::new();
     for family in Family::ALL {
         let since = settings.since.get(family.as_str()).copied();
@@ -104,7 +104,7 @@ fn promise(
     let labels: Vec<cascade::Label> = sample
         .iter()
         .map(|l| cascade::Label {
-            score: model.score(&l.vector, l.prior, family),
+            score: model.score(&l.vector, l.prior),
             harm: l.is_harm(),
             small_cost: l.small_cost,
             big_cost: l.big_cost,
