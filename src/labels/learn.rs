@@ -64,10 +64,10 @@ pub fn learn(labels: &[Label], settings: &Settings) -> Learnt {
         .filter(|l| l.source != Source::Overlap && !l.vetoed)
         .collect();
     let begun: Vec<Labelled> = fit.iter().flat_map(|l| l.begun()).collect();
-    let early = Model::learn(&begun, Model::PENALTY, Model::CONTRAST);
+    let early = Model::learn(&begun);
     let mut early = Some(early).filter(|_| !begun.is_empty());
     let whole: Vec<Labelled> = fit.iter().filter_map(|l| l.labelled()).collect();
-    let mut model = Model::learn(&whole, Model::PENALTY, Model::CONTRAST);
+    let mut model = Model::learn(&whole);
     let mut families = Vec::new();
     for family in Family::ALL {
         let since = settings.since.get(family.as_str()).copied();
@@ -127,7 +127,7 @@ fn promise(
     let labels: Vec<cascade::Label> = sample
         .iter()
         .map(|l| cascade::Label {
-            score: model.score(&l.vector, l.prior, family),
+            score: model.score(&l.vector, l.prior),
             harm: l.is_harm(),
             small_cost: l.small_cost,
             big_cost: l.big_cost,
@@ -176,8 +176,8 @@ fn promise_early(
 /// The best score that a draft has on its way; of a broken one all but the last. Not a number where it has none.
 fn best(label: &Label, model: &Model, early: &Model) -> f64 {
     let begun = label.beginnings.iter().flatten();
-    let scores = begun.map(|b| early.score(&b.vector, b.prior, label.family));
-    let whole = (!label.vetoed).then(|| model.score(&label.vector, label.prior, label.family));
+    let scores = begun.map(|b| early.score(&b.vector, b.prior));
+    let whole = (!label.vetoed).then(|| model.score(&label.vector, label.prior));
     scores.chain(whole).fold(f64::NAN, f64::max)
 }
 

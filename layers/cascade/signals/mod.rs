@@ -28,12 +28,15 @@ pub struct Told {
 #[must_use]
 pub fn see(draft: &Draft<'_>, told: &Told) -> Vector {
     let answer = draft.answer();
-    let (asked, (text, grams)) =
-        draft.asked(|a| (a.vector().cloned(), text::read(answer, a.question())));
+    let (asked, (text, grams), sums) = draft.asked(|a| {
+        let question = a.question();
+        let sums = arithmetic::read(&answer.text, question);
+        (a.vector().cloned(), text::read(answer, question), sums)
+    });
     let mut vector = asked.unwrap_or_default();
     vector.numbers.resize(classify::NUMBERS, f32::NAN);
     vector.numbers.extend(text);
-    vector.numbers.extend(arithmetic::read(&answer.text));
+    vector.numbers.extend(sums);
     vector.numbers.extend(calls::read(draft));
     vector.numbers.extend(logprobs::read(&answer.logprobs));
     vector.numbers.extend([
