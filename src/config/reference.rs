@@ -169,6 +169,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("labels.tiers_model", "path", "", "", "The file of what labels teach about tiers; by default `tiers.model` in the state folder. One that does not exist: the shipped weights choose."),
     entry("labels.max_bytes", "size", "\"64MiB\"", "", "How much room they may take there; the oldest go first."),
     entry("labels.shadow_share", "share", "0.02", "", "The share of kept drafts whose request the big model answers too, after the client has its answer."),
+    entry("labels.shadow_focus", "number", "4", "", "How many times that share it is where the confidence is within 0.05 of the threshold: there a label teaches most. What is certified stands on as many of those as of all others."),
     entry("labels.shadow_usd_per_day", "number", "1", "", "What that may cost in a day (UTC), in US dollars. A model whose price is not known is never asked."),
     entry("labels.shadow_in_flight", "count", "4", "", "How many such calls may be under way at a time."),
     entry("labels.judge", "target", "", "", "The model that compares two answers that are not plainly the same; without one, prose that differs is not labelled."),
