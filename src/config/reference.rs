@@ -156,7 +156,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("cascade.max_price_ratio", "number", "1", "", "From this price on, as a share of the big model's for the same request, the small model is not tried; unknown prices are no reason."),
     entry("cascade.stay_big", "turns", "3", "", "For how many requests a conversation stays with the big model after that had to answer."),
     entry("cascade.logprobs", "switch", "true", "", "Asks the small model for log-probabilities where it gives them. Clients see those alone that they asked for."),
-    entry("cascade.samples", "count", "0", "", "How many further answers the small model is asked for beside a draft of calls, JSON, a choice or a number; the share that says the same is a sign. Each costs as much as a draft."),
+    entry("cascade.samples", "count", "0", "", "How many further answers the small model is asked for beside a draft; how many say the same, or how far they do, is a sign. Each costs as much as a draft."),
     entry("cascade.verify", "who", "\"off\"", "", "Who is asked whether a draft is right, before it is kept: `\"off\"`, `\"small\"` (the small model itself; `true` is the same), or a target. One short call."),
     entry("cascade.hedge_share", "share", "0.05", "", "With `\"hedged\"`: the most drafts beside which the big model is started."),
     entry("cascade.hedge_after", "share", "0.5", "", "With `\"hedged\"`: the share of `max_added_latency` after which it is."),

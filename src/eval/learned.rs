@@ -124,6 +124,7 @@ impl Seen {
         let told = Told {
             p_true: row.signals.p_true,
             agreement: row.signals.sc3,
+            ..Told::default()
         };
         let request = chat::Request::new(prompt.clone());
         let asked = Asked::new(&request);
@@ -161,6 +162,7 @@ pub(crate) fn recorded(row: &Row) -> Option<(Labelled, Vec<Beginning>)> {
     let told = Told {
         p_true: row.signals.p_true,
         agreement: row.signals.sc3,
+        ..Told::default()
     };
     let label = Labelled {
         vector: signals::see(&draft, &told),

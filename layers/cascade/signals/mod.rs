@@ -22,6 +22,9 @@ pub struct Told {
     pub p_true: Option<f64>,
     /// Which share of further samples agrees with the answer.
     pub agreement: Option<f64>,
+    /// How far further samples are like the answer, from 0 to 1, where only words can tell: long texts are never the same, so that labels
+    /// must say what is usual.
+    pub likeness: Option<f64>,
 }
 
 /// The vector of a question and a draft of its answer: what [`classify`] sees of the question, then what the draft shows.
@@ -39,9 +42,11 @@ pub fn see(draft: &Draft<'_>, told: &Told) -> Vector {
     vector.numbers.extend(sums);
     vector.numbers.extend(calls::read(draft));
     vector.numbers.extend(logprobs::read(&answer.logprobs));
+    let share = |share: Option<f64>| share.map_or(f32::NAN, |share| share as f32);
     vector.numbers.extend([
         told.p_true.map_or(f32::NAN, logit),
-        told.agreement.map_or(f32::NAN, |share| share as f32),
+        share(told.agreement),
+        share(told.likeness),
     ]);
     vector.grams.extend(grams);
     vector
@@ -49,7 +54,7 @@ pub fn see(draft: &Draft<'_>, told: &Told) -> Vector {
 
 /// The names of the numbers in [`see`]'s vector, in their order.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    const TOLD: &[&str] = &["p_true", "agreement"];
+    const TOLD: &[&str] = &["p_true", "agreement", "likeness"];
     let lists = [
         classify::numbers::NAMES,
         text::NAMES,
