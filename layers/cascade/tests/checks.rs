@@ -132,14 +132,15 @@ async fn words_agree_in_what_they_say() {
             "is what riders lean on, wheel after wheel ".repeat(8)
         )
     };
-    let (one, other) = (long("steering").leak(), long("balance").leak());
+    let one: &'static str = long("steering").leak();
+    let other: &'static str = long("balance").leak();
     for (says, agreement, like) in [
         (
             ["By steering.", "Steering does it.", "Spinning wheels."],
             Some(0.5),
             None,
         ),
-        ([&*one, &*one, &*other], None, Some(0.9..1.0)),
+        ([one, one, other], None, Some(0.9..1.0)),
     ] {
         let small = Numbers {
             says: says.map(Some).to_vec(),
