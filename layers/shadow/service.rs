@@ -412,3 +412,25 @@ async fn read_along(
     }
     chat::Response::from_parts(head, Reply::whole(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower::service_fn;
+
+    #[test]
+    fn what_was_decided_by_little_is_compared_more_often() {
+        let big = service_fn(|_: chat::Request| async { Err::<chat::Response, _>("down") });
+        let layer = ShadowLayer::new(big, |_| ()).share(0.1).focus(4.0, 0.05);
+        let mut head = HeaderMap::new();
+        assert_eq!(threshold(&head), None);
+        let told = "accepted; confidence=0.87; threshold=0.85; reason=prior; certified=no";
+        head.insert("x-tierway-cascade", told.parse().unwrap());
+        let threshold = threshold(&head).unwrap();
+        for (confidence, share) in [(0.87, 0.4), (0.81, 0.4), (0.95, 0.1), (0.2, 0.1)] {
+            assert_eq!(layer.shared.share_at(confidence, threshold), share);
+        }
+        let often = layer.share(0.5).shared;
+        assert_eq!(often.share_at(0.87, threshold), 1.0);
+    }
+}

@@ -281,6 +281,9 @@ mod tests {
         let of = |p: f64| sample.iter().filter(|l| l.propensity == Some(p)).count();
         assert_eq!(of(0.1), 4000);
         assert!((320..480).contains(&of(1.0)), "{}", of(1.0));
+        let ids: Vec<String> = (0..4000).map(|i| format!("id{i}")).collect();
+        let left = ids.iter().filter(|id| stays(id, 0.08, 0.02)).count();
+        assert!((900..1100).contains(&left), "{left}");
     }
 
     #[test]
