@@ -347,6 +347,7 @@ pub(super) struct Labels {
     pub(super) tiers_model: Set<PathBuf>,
     pub(super) max_bytes: Set<Size>,
     pub(super) shadow_share: Set<Share>,
+    pub(super) shadow_focus: Set<Ratio>,
     pub(super) shadow_usd_per_day: Set<Dollars>,
     pub(super) shadow_in_flight: Set<Count>,
     pub(super) judge: Set<Target>,

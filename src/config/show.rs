@@ -130,6 +130,7 @@ impl Loaded {
         }
         sheet.row("labels", "max_bytes", size(labels.max_bytes));
         sheet.row("labels", "shadow_share", labels.shadow_share);
+        sheet.row("labels", "shadow_focus", labels.shadow_focus);
         let a_day = labels.shadow_usd_per_day.as_dollars();
         sheet.row("labels", "shadow_usd_per_day", a_day);
         sheet.row("labels", "shadow_in_flight", labels.shadow_in_flight);

@@ -18,6 +18,8 @@ use tierway_services::{
 };
 use tower::ServiceBuilder;
 
+/// Confidences so close to the threshold are compared more often.
+const NEAR: f64 = 0.05;
 /// So many tokens an answer has where nobody can know: with the prompt's own, enough to weigh two models' prices.
 const USUAL_OUTPUT: u64 = 500;
 
@@ -60,6 +62,7 @@ pub(super) fn shadow(
     };
     ShadowLayer::new(dispatch.clone(), spawn)
         .share(told.shadow_share)
+        .focus(told.shadow_focus, NEAR)
         .a_day(told.shadow_usd_per_day)
         .in_flight(told.shadow_in_flight)
         .judge(judge)

@@ -112,6 +112,7 @@ enabled = true
 file = "/var/lib/tierway/labels"
 max_bytes = "1MiB"
 shadow_share = 0.5
+shadow_focus = 2
 shadow_usd_per_day = 2.5
 shadow_in_flight = 2
 judge = "cloud:claude"
