@@ -4,6 +4,8 @@ pub use tierway_layers as layers;
 pub use tierway_services as services;
 
 pub mod admin;
+#[cfg(doctest)]
+pub mod book;
 pub mod catalog;
 pub mod commands;
 pub mod config;

@@ -48,10 +48,10 @@ pub(crate) use locate::state_folder;
 pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
-    Affinity, Balance, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Config,
-    CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat, Metrics, Provider, Redis,
-    Responses, Retry, Route, Rule, Savings, SemanticCache, Server, SharedBy, Tenant, Traces,
-    Uncertified, Verify,
+    Affinity, Balance, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Compress,
+    Config, CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat, Metrics,
+    Provider, Redis, Responses, Retry, Route, Rule, Savings, SemanticCache, Server, SharedBy,
+    Tenant, Traces, Uncertified, Verify,
 };
 
 pub(crate) use shape::closest;

@@ -2,6 +2,7 @@
 mod breakpoints;
 mod cache;
 mod cascade;
+mod compress;
 mod ledger;
 mod resilience;
 mod semantic_cache;
@@ -10,6 +11,7 @@ mod watching;
 pub use breakpoints::Breakpoints;
 pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
+pub use compress::Compress;
 pub use ledger::Ledger;
 pub use resilience::{Balance, Breaker, Limits, Retry};
 pub use semantic_cache::SemanticCache;
@@ -61,6 +63,8 @@ pub struct Config {
     pub affinity: Affinity,
     /// Whether providers are told to keep the beginning of a prompt.
     pub breakpoints: Breakpoints,
+    /// How tools' results are made smaller.
+    pub compress: Compress,
     /// How often a failed call is made again.
     pub retry: Retry,
     /// Who keeps the limits of keys and tenants.

@@ -2,6 +2,7 @@
 mod breakpoints;
 mod cache;
 mod cascade;
+mod compress;
 mod ledger;
 mod providers;
 mod resilience;
@@ -76,6 +77,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             keys,
             affinity: self.affinity(file.affinity),
             breakpoints: self.breakpoints(file.breakpoints),
+            compress: self.compress(file.compress),
             balance: self.balance(file.balance),
             limits: self.limits(file.limits),
             retry: self.retry(file.retry),
