@@ -53,9 +53,10 @@ def test_answers_are_as_right_as_before(small, big):
                 text = result if isinstance(result, str) else json.dumps(result, indent=4)
                 made = {"id": "call_1", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
                 body = {"model": f"big:{BIG}", "max_tokens": 40, "temperature": 0, "messages": [
-                    {"role": "user", "content": f"{question} Look it up, and answer with the value only."},
+                    {"role": "user", "content": "Look it up."},
                     {"role": "assistant", "content": None, "tool_calls": [made]},
-                    {"role": "tool", "tool_call_id": "call_1", "content": text}]}
+                    {"role": "tool", "tool_call_id": "call_1", "content": text},
+                    {"role": "user", "content": f"By this result: {question} Answer in one short sentence."}]}
                 answer = call(gateway.url, "/v1/chat/completions", body, {"authorization": f"Bearer {KEY}"}, timeout=120)
                 assert answer.status == 200, answer.text
                 assert ("x-tierway-compressed" in answer.headers) == enabled
