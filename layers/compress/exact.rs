@@ -3,43 +3,19 @@
 use super::places::Call;
 
 /// Words of a tool's name that say that it gives what stands in a file.
-const READERS: [&str; 12] = [
-    "read", "view", "open", "cat", "file", "files", "edit", "write", "notebook", "patch", "diff",
-    "replace",
-];
+const READERS: &str = "read view open cat file files edit write notebook patch diff replace";
+/// Words of a tool's name that say that it runs what it is told to.
+const SHELLS: &str =
+    "bash cmd code command exec execute powershell process run script shell terminal";
 /// Programs that show what stands in files, or how files differ.
-const PROGRAMS: [&str; 22] = [
-    "awk",
-    "bat",
-    "blame",
-    "cat",
-    "cmp",
-    "diff",
-    "ed",
-    "gc",
-    "get-content",
-    "head",
-    "hexdump",
-    "less",
-    "more",
-    "nl",
-    "od",
-    "perl",
-    "sed",
-    "show",
-    "tac",
-    "tail",
-    "type",
-    "xxd",
-];
+const PROGRAMS: &str = "awk bat blame cat cmp diff get-content head hexdump less more nl od perl sed show tac tail xxd";
 
 /// Whether the result of this call is to be left word for word. Whose call is not known is left, too.
 pub(super) fn is_exact(call: Option<&Call<'_>>) -> bool {
     let Some(call) = call else { return true };
-    words(&call.name)
-        .iter()
-        .any(|word| READERS.contains(&&**word))
-        || runs(&call.arguments)
+    let words = words(&call.name);
+    let any = |list: &str| list.split(' ').any(|one| words.iter().any(|w| w == one));
+    any(READERS) || (any(SHELLS) && shows(&call.arguments))
 }
 
 /// The words of a name such as `mcp__files__readText` or `str_replace_based_edit_tool`.
@@ -59,14 +35,11 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// Whether one of these programs is named where a command may be.
-fn runs(arguments: &str) -> bool {
+/// Whether one of these programs is named.
+fn shows(arguments: &str) -> bool {
     arguments
         .split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'))
-        .any(|word| {
-            let program = word.to_ascii_lowercase();
-            PROGRAMS.contains(&&*program)
-        })
+        .any(|word| PROGRAMS.split(' ').any(|p| p.eq_ignore_ascii_case(word)))
 }
 
 #[cfg(test)]
@@ -101,7 +74,7 @@ mod tests {
             ("Bash", r#"{"command":"ls -la; git log --oneline"}"#),
             ("Grep", r#"{"pattern":"catch"}"#),
             ("mcp__github__list_issues", "{}"),
-            ("get_weather", "{}"),
+            ("get_weather", r#"{"show": "cat"}"#),
         ] {
             assert!(!exact(name, arguments), "{name} {arguments}");
         }
