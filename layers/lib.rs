@@ -11,6 +11,7 @@ mod frames;
 #[cfg(any(
     feature = "breakpoints",
     feature = "cascade",
+    feature = "compress",
     feature = "fallback",
     feature = "limit",
     feature = "prompt-cache"
@@ -37,6 +38,8 @@ pub mod breakpoints;
 pub mod cascade;
 #[cfg(feature = "classify")]
 pub mod classify;
+#[cfg(feature = "compress")]
+pub mod compress;
 #[cfg(feature = "deadline")]
 pub mod deadline;
 #[cfg(feature = "decode")]

@@ -5,6 +5,8 @@ pub use tierway_services as services;
 
 pub mod access;
 pub mod admin;
+#[cfg(doctest)]
+pub mod book;
 pub mod catalog;
 pub mod commands;
 pub mod config;

@@ -15,7 +15,7 @@ use tierway_layers::{
 };
 use tierway_services::{
     BoxError,
-    chat::{CascadeStatus, Target, Tier},
+    chat::{CacheStatus, CascadeStatus, Target, Tenant, Tier},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -33,7 +33,7 @@ pub fn init(log: &config::Log) -> Result<(), BoxError> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Auto if !terminal => builder.json().flatten_event(true).try_init(),
         LogFormat::Auto | LogFormat::Human => builder
-            .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
+            .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()))
             .try_init(),
     }
 }
@@ -56,8 +56,13 @@ pub fn init_file(log: &config::Log, file: &Path) -> Result<(), BoxError> {
         .try_init()
 }
 
+/// `RUST_LOG`, where it says something; else the configured level.
 fn filter(log: &config::Log) -> Result<EnvFilter, BoxError> {
-    Ok(EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&log.level))?)
+    let told = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    if told.trim().is_empty() {
+        return Ok(EnvFilter::try_new(&log.level)?);
+    }
+    EnvFilter::try_new(&told).map_err(|error| format!("RUST_LOG is no filter: {error}").into())
 }
 
 /// One line per call: who answered, what it cost, what it saved. Never a word of the prompt, never a key.
@@ -67,7 +72,11 @@ pub fn call(record: &CallRecord<'_>) {
         request_id = record.request_id.and_then(|id| id.to_str().ok()),
         dialect = record.dialect.as_str(),
         tier = record.tier.map_or("direct", Tier::as_str),
+        reason = record.entries.tier_reason.as_deref(),
+        tenant = record.entries.tenant.as_ref().map(Tenant::as_str),
         target = record.target.map(tracing::field::display),
+        cache = record.entries.cache.map(CacheStatus::as_str),
+        compressed = Some(record.entries.compressed).filter(|tokens| *tokens > 0),
         outcome = record.outcome.as_str(),
         status = record.status.map(|s| s.as_u16()),
         ms = millis(record.total),

@@ -6,6 +6,7 @@ mod arms;
 mod cache;
 mod carried;
 mod cascade;
+mod compress;
 mod holdout;
 mod limits;
 mod observed;
@@ -173,6 +174,8 @@ impl Stack {
                 ))
                 // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
+                // Changes what is asked, so above the caches, whose keys are of what is sent; below the hold-out, which it must not touch.
+                .option_layer(compress::compress(config))
                 // Widens the cache below it to other words for the same question.
                 .option_layer(semantic.clone())
                 // A hit must cost no model.

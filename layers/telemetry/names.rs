@@ -125,6 +125,8 @@ metrics! {
         "How old answers were when they were replayed.";
     BREAKPOINTS = "tierway_breakpoints_total", Counter, ["outcome"],
         "Whether providers were told to keep the beginning of a prompt: placed, placed_1h, key, or why not: client, short, unpaid, nowhere.";
+    COMPRESSED = "tierway_compressed_tokens_total", Counter, ["transformation"],
+        "About how many tokens of tools' results were left out of calls, by how: json, table, terminal, trailing, duplicate.";
     PROVIDER_CACHE = "tierway_provider_cache_usd_total", Money, ["effect", "provider"],
         "What providers' prompt caches did to the bill, against plain input: saved by tokens read, premium for tokens written.";
     CASCADE = "tierway_cascade_total", Counter, ["outcome", "reason", "certified"],
@@ -317,6 +319,11 @@ pub fn cache_age_seconds() -> Histogram {
 
 pub(super) fn breakpoints(status: BreakpointStatus) -> Counter {
     metrics::counter!(BREAKPOINTS, "outcome" => status.as_str())
+}
+
+/// Counts [`COMPRESSED`]; the transformation is of a closed set.
+pub fn compressed(transformation: &'static str) -> Counter {
+    metrics::counter!(COMPRESSED, "transformation" => transformation)
 }
 
 pub(super) fn provider_cache(effect: &'static str, provider: &Arc<str>) -> Gauge {

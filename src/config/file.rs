@@ -50,6 +50,7 @@ pub(super) struct File {
     pub(super) sign_in: SignIn,
     pub(super) affinity: Affinity,
     pub(super) breakpoints: Breakpoints,
+    pub(super) compress: Compress,
     pub(super) retry: Retry,
     pub(super) breaker: Breaker,
     pub(super) balance: Balance,
@@ -248,6 +249,17 @@ pub(super) struct Breakpoints {
     pub(super) enabled: Set<bool>,
     pub(super) ttl: Set<Ttl>,
     pub(super) openai_keys: Set<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Compress {
+    pub(super) enabled: Set<bool>,
+    pub(super) json: Set<bool>,
+    pub(super) table: Set<bool>,
+    pub(super) terminal: Set<bool>,
+    pub(super) trailing: Set<bool>,
+    pub(super) duplicate: Set<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

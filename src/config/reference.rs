@@ -174,6 +174,12 @@ pub const ENTRIES: &[Entry] = &[
     entry("breakpoints.enabled", "switch", "true", "", "Tells providers to keep the beginning of a prompt (`cache_control`) where the client tells nothing and it pays: [docs/caching.md](docs/caching.md)."),
     entry("breakpoints.ttl", "word", "\"auto\"", "", "For how long: `\"5m\"`, `\"1h\"` where that can be had, or `\"auto\"`, whichever is worth more."),
     entry("breakpoints.openai_keys", "switch", "false", "", "Tells OpenAI which calls are of one conversation (`prompt_cache_key`) where the client does not."),
+    entry("compress.enabled", "switch", "false", "", "Sends tools' results with fewer tokens, without losing anything of them; results of reading files stay as they are: [docs/compression.md](docs/compression.md)."),
+    entry("compress.json", "switch", "true", "", "With it: JSON without spaces between its things."),
+    entry("compress.table", "switch", "true", "", "Lists of objects with the same keys as tables, still JSON."),
+    entry("compress.terminal", "switch", "true", "", "Without a terminal's colours, and with the last state of each progress bar alone."),
+    entry("compress.trailing", "switch", "true", "", "Without spaces at the ends of lines."),
+    entry("compress.duplicate", "switch", "true", "", "A result that stands in the same request already becomes a reference to the first."),
     entry("limits.store", "store", "\"memory\"", "", "Who counts for the limits of keys and tenants: `\"memory\"`, this process alone, or `\"redis\"`, for gateways that share one."),
     entry("limits.without_redis", "word", "\"local\"", "", "What becomes of rates while Redis is away: `\"local\"` (each gateway keeps them for itself), `\"open\"` or `\"closed\"`."),
     entry("limits.budgets_without_redis", "word", "\"local\"", "", "The same for budgets."),
@@ -268,7 +274,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("traces.otlp", "URL", "", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT", "The collector that is sent traces, as OTLP over HTTP: `\"http://127.0.0.1:4318\"`, with or without `/v1/traces`. Without one, nothing is traced. They hold no word of prompt or answer."),
     entry("traces.share", "share", "1", "", "The share of traces that is recorded; where the caller names a trace (`traceparent`), the caller has decided."),
     entry("log.format", "format", "\"auto\"", "", "`\"human\"`, `\"json\"`, or `\"auto\"`: for people on a terminal, JSON otherwise."),
-    entry("log.level", "level", "\"info\"", "TIERWAY_LOG", "`\"error\"` to `\"trace\"`, or a list such as `\"info,tierway=debug\"`."),
+    entry("log.level", "level", "\"info\"", "TIERWAY_LOG", "`\"error\"` to `\"trace\"`, or a list such as `\"info,tierway=debug\"`. `RUST_LOG`, where it is set, says it instead."),
 ];
 
 /// What the table alone would not tell.

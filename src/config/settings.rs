@@ -3,6 +3,7 @@ mod access;
 mod breakpoints;
 mod cache;
 mod cascade;
+mod compress;
 mod ledger;
 mod resilience;
 mod semantic_cache;
@@ -13,6 +14,7 @@ pub use access::{Access, Oidc, SignIn, User};
 pub use breakpoints::Breakpoints;
 pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
+pub use compress::Compress;
 pub use ledger::Ledger;
 pub use resilience::{Balance, Breaker, Limits, Retry};
 pub use semantic_cache::SemanticCache;
@@ -63,6 +65,8 @@ pub struct Config {
     pub affinity: Affinity,
     /// Whether providers are told to keep the beginning of a prompt.
     pub breakpoints: Breakpoints,
+    /// How tools' results are made smaller.
+    pub compress: Compress,
     /// How often a failed call is made again.
     pub retry: Retry,
     /// Who keeps the limits of keys and tenants.

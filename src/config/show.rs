@@ -1,5 +1,6 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
 mod access;
+mod compress;
 mod server;
 mod values;
 
@@ -80,6 +81,7 @@ impl Loaded {
         sheet.row("breakpoints", "ttl", quote(breakpoints.ttl.as_str()));
         sheet.row("breakpoints", "openai_keys", breakpoints.openai_keys);
         sheet.end("[breakpoints]");
+        sheet.compress();
         sheet.resilience();
         let cascade = &config.cascade;
         sheet.row("cascade", "enabled", cascade.enabled);

@@ -1,13 +1,15 @@
 """The program itself: how it starts, what it tells, how it stops."""
 import http.client
 import json
+import os
 import re
 import signal
 import subprocess
+import time
 import urllib.parse
 
 import pytest
-from harness import KEY, UPSTREAM_KEY, Gateway, binary, call, clean_environment, configuration, direct
+from harness import KEY, UPSTREAM_KEY, Gateway, binary, call, clean_environment, configuration, direct, free_port
 
 NATIVE = None
 pytestmark = pytest.mark.skipif(direct(), reason="the gateway's own")
@@ -116,3 +118,73 @@ def test_the_configuration_is_found_in_the_folder(scripted, tmp_path):
     (tmp_path / "tierway.toml").write_text(configuration(scripted.url))
     told = subprocess.run([binary(), "check"], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=30)
     assert told.returncode == 0 and "text-small" in told.stdout
+
+
+def logged(gateway, line='"message":"call"'):
+    return [json.loads(text) for text in gateway.log.splitlines() if line in text]
+
+
+def test_each_call_is_one_line_of_json_with_its_decision_and_its_cost(scripted):
+    extra = '[prices]\n"o:text-small" = { input = 1.0, output = 2.0 }\n[cache]\nenabled = false\n'
+    with Gateway(configuration(scripted.url, extra=extra)) as gateway:
+        answer = call(gateway.url, "/v1/messages", HI, VERSION)
+        call(gateway.url, "/v1/messages", {**HI, "model": "nobody:knows"}, VERSION)
+        first, second = logged(gateway)
+        assert first["request_id"] == answer.headers["x-request-id"] and first["level"] == "INFO"
+        told = {name: first[name] for name in ("dialect", "tier", "reason", "tenant", "target", "outcome", "status")}
+        assert told == {"dialect": "messages", "tier": "simple", "reason": answer.headers["x-tierway-reason"], "tenant": "alice", "target": "o:text-small", "outcome": "ok", "status": 200}
+        usage = answer.json["usage"]
+        assert first["cost_usd"] == pytest.approx((usage["input_tokens"] + 2 * usage["output_tokens"]) / 1e6)
+        assert second["status"] >= 400 and second["outcome"] != "ok"
+        assert "hi" not in {str(value) for value in first.values()}, "a word of the prompt"
+
+
+@pytest.mark.parametrize("variable,lines", [("RUST_LOG", 0), ("TIERWAY_LOG", 0), (None, 1)])
+def test_the_level_of_the_log(scripted, variable, lines):
+    # RUST_LOG has the last word; an empty one says nothing.
+    environment = {variable: "warn"} if variable else {"RUST_LOG": ""}
+    with Gateway(configuration(scripted.url), **environment) as gateway:
+        assert call(gateway.url, "/v1/messages", HI, VERSION).status == 200
+        gateway.stop()
+        assert len(logged(gateway)) == lines
+
+
+def test_a_level_that_is_none_is_refused(scripted):
+    done = tierway("serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", RUST_LOG="tierway=loud")
+    assert done.returncode != 0 and "RUST_LOG" in done.stderr
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_on_a_terminal_the_log_is_for_people(scripted, no_color, tmp_path):
+    file = tmp_path / "tierway.toml"
+    file.write_text(configuration(scripted.url))
+    port = free_port()
+    ours, theirs = os.openpty()
+    command = [binary(), "serve", "--config", str(file), "--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0"]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=clean_environment(NO_COLOR=no_color, XDG_STATE_HOME=str(tmp_path)))
+    os.close(theirs)
+    try:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                assert call(f"http://127.0.0.1:{port}", "/v1/messages", HI, VERSION).status == 200
+                break
+            except OSError:
+                time.sleep(0.05)
+        child.send_signal(signal.SIGTERM)
+        said = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            said += piece
+        child.wait(15)
+    finally:
+        child.kill()
+        os.close(ours)
+    text = said.decode()
+    assert "INFO" in text and "call" in text and '"message"' not in text, text
+    assert ("\x1b[" in text) == (not no_color), text

@@ -13,6 +13,7 @@ options.add_argument("--parallel", type=int, default=1, help="slots")
 options.add_argument("--threads", type=int, default=1, help="more than one starves everything else on two cores")
 options.add_argument("--template", help="a chat template to use instead of the model's own")
 options.add_argument("--key", help="answers 401 without it")
+options.add_argument("--embeddings", action="store_true", help="gives vectors, of the mean of all tokens")
 options.add_argument("--seconds", type=int, default=1800)
 given = options.parse_args()
 
@@ -27,6 +28,9 @@ parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = given.th
 parameters.n_threads_http = 4
 parameters.use_jinja = parameters.endpoint_metrics = True
 parameters.verbosity = 1
+if given.embeddings:
+    parameters.embedding = True
+    parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
 if given.template:
     with open(given.template) as template:
         parameters.chat_template = template.read()

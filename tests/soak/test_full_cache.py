@@ -80,3 +80,44 @@ def test_a_full_cache_stays_as_large_as_it_is(store, tmp_path):
             assert gateway.total("tierway_cache_bytes", store="disk") <= 2 * MIB and taken <= 8 * MIB
         hits = gateway.total("tierway_cache_total", status="hit") + gateway.total("tierway_cache_total", status="semantic")
         assert hits > 0 and gateway.total("tierway_cache_age_seconds_count") == hits
+
+
+@pytest.mark.timeout(SECONDS + 120)
+def test_a_full_semantic_cache_stays_as_large_as_it_is():
+    """Questions without end, of which each is compared with those before: vectors go as they come."""
+    extra = '[cache]\nmax_bytes = "1MiB"\n[semantic_cache]\nenabled = true\nembeddings = "o:text-embed"\nmax_bytes = "100KiB"\n[affinity]\nmax_sessions = 1000\n'
+    with Upstream(key=UPSTREAM_KEY) as upstream, Gateway(configuration(upstream.url, extra=extra)) as gateway:
+        end, failed, asked, sizes = time.monotonic() + SECONDS, [], [0], []
+
+        def caller(seed):
+            dice = random.Random(seed)
+            while time.monotonic() < end:
+                name = f"city{dice.randrange(100_000)}"
+                words = dice.choice(["What is the capital of {}?", "what's the capital of {}", "Which city is the capital of {}?"])
+                body = {"model": "o:text-x", "max_tokens": 64, "temperature": 0, "messages": [
+                    {"role": "system", "content": f"scope {dice.randrange(20)}"}, {"role": "user", "content": words.format(name)}]}
+                answer = call(gateway.url, "/v1/chat/completions", body, {"authorization": f"Bearer {KEY}"})
+                asked[0] += 1
+                if answer.status != 200:
+                    failed.append(answer.text)
+                if len(upstream.requests) > 1000:
+                    upstream.clear()
+
+        def watch():
+            while time.monotonic() < end:
+                time.sleep(max(0.2, SECONDS / 50))
+                sizes.append(resident(gateway))
+
+        threads = [threading.Thread(target=watch)]
+        threads[0].start()
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            list(pool.map(caller, range(6)))
+        threads[0].join()
+        assert not failed, failed[:3]
+        third = len(sizes) // 3
+        middle, last = max(sizes[third:2 * third]), max(sizes[2 * third:])
+        embedded = gateway.total("tierway_attempt_seconds_count", role="embedding")
+        print(f"semantic: {asked[0]} calls, {embedded:.0f} vectors, resident {middle / MIB:.1f} then {last / MIB:.1f} MiB")
+        # A question with its vector takes over 200 bytes.
+        assert embedded > (500 if SECONDS >= 8 else 0), "it was never full"
+        assert last - middle < 4 * MIB + middle * 0.05, sizes

@@ -213,6 +213,31 @@ async fn a_leader_who_fails_fails_alone() {
 }
 
 #[tokio::test]
+async fn an_answer_of_another_model_is_its_callers_alone() {
+    let leaf = Leaf::default();
+    let svc = layer().layer(leaf.clone());
+    let (first, second) = (feed(&leaf), feed(&leaf));
+    let (mut one, mut two) = (call(&svc, plain()), call(&svc, plain()));
+    assert_pending!(one.poll());
+    assert_pending!(two.poll());
+    let mut other = says("from the other model");
+    let failed = Target::new("p", "real");
+    other.extensions_mut().insert(FellBack(failed));
+    drop(first.head.send(Ok(other)));
+    let one = assert_ready_ok!(one.poll());
+    assert_eq!(cache(&one), "miss");
+    // The model that the other one has asked for may be there again: it is asked anew, and its answer is kept.
+    assert_pending!(two.poll());
+    drop(second.head.send(Ok(says("from the model itself"))));
+    let two = assert_ready_ok!(two.poll());
+    assert_eq!(cache(&two), "miss");
+    assert!(body(two).await.contains("from the model itself"));
+    let third = svc.oneshot(plain()).await.unwrap();
+    assert_eq!(cache(&third), "hit");
+    assert!(body(third).await.contains("from the model itself"));
+}
+
+#[tokio::test]
 async fn who_is_failed_twice_asks_alone() {
     let leaf = Leaf::default();
     let svc = layer().layer(leaf.clone());

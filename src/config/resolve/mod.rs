@@ -3,6 +3,7 @@ mod access;
 mod breakpoints;
 mod cache;
 mod cascade;
+mod compress;
 mod ledger;
 mod provider_keys;
 mod providers;
@@ -87,6 +88,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             access: self.access(file.admin, file.access, file.oidc, file.sign_in),
             affinity: self.affinity(file.affinity),
             breakpoints: self.breakpoints(file.breakpoints),
+            compress: self.compress(file.compress),
             balance: self.balance(file.balance),
             limits: self.limits(file.limits),
             retry: self.retry(file.retry),

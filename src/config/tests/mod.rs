@@ -79,6 +79,13 @@ store = "redis"
 enabled = false
 ttl = "1h"
 openai_keys = true
+[compress]
+enabled = true
+json = true
+table = false
+terminal = true
+trailing = false
+duplicate = true
 [semantic_cache]
 enabled = false
 embeddings = "local:embed"
@@ -269,6 +276,7 @@ fn the_reference_names_the_keys_of_the_file() {
     add("affinity.", fields::<file::Affinity>());
     add("semantic_cache.", fields::<file::SemanticCache>());
     add("breakpoints.", fields::<file::Breakpoints>());
+    add("compress.", fields::<file::Compress>());
     add("redis.", fields::<file::Redis>());
     add("keys[].limits.", fields::<file::Quota>());
     add("tenants.*.limits.", fields::<file::Quota>());
