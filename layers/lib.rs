@@ -13,6 +13,7 @@ mod frames;
     feature = "cascade",
     feature = "fallback",
     feature = "limit",
+    feature = "mcp",
     feature = "prompt-cache"
 ))]
 mod headers;
@@ -51,6 +52,8 @@ pub mod learn;
 pub mod limit;
 #[cfg(feature = "load-shed")]
 pub mod load_shed;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 #[cfg(any(feature = "bind", feature = "classify", feature = "holdout"))]
 pub mod names;
 #[cfg(feature = "prompt-cache")]

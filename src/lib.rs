@@ -15,6 +15,7 @@ pub mod init;
 pub mod labels;
 pub mod ledger;
 pub mod log;
+mod mcp;
 pub mod metrics;
 pub mod route;
 pub mod routes;

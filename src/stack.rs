@@ -10,6 +10,7 @@ mod observed;
 mod prefixes;
 mod semantic;
 mod sessions;
+mod tools;
 mod upstreams;
 
 pub(crate) use upstreams::{bindings, names, prices, providers};
@@ -19,7 +20,7 @@ use crate::{
     config::{self, Config},
     labels,
     ledger::{Ledger, redacted},
-    log,
+    log, mcp,
     route::Router,
     routes::{ProbesLayer, Routes},
     traces::Traces,
@@ -82,6 +83,7 @@ pub struct Stack {
     ledger: Option<Ledger>,
     traces: Option<Traces>,
     disk: Option<Disk>,
+    mcp: Option<mcp::Desk>,
 }
 
 impl Stack {
@@ -125,6 +127,12 @@ impl Stack {
         let cache = cache::cache(config, redis.as_ref());
         let disk = cache.as_ref().and_then(|cache| cache.disk.clone());
 
+        let servers = tools::servers(config);
+        let policy = tools::policy(&config.mcp);
+        let desk = servers.as_ref().and_then(|servers| {
+            mcp::Desk::new(config, servers, policy.clone(), &router, ledger.as_ref())
+        });
+
         let responses = ResponsesLayer::new(responses::Memory::new(
             config.responses.max_bytes,
             config.responses.ttl,
@@ -162,6 +170,13 @@ impl Stack {
                 ))
                 // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
+                // Each of its rounds is a request of its own to those below; above whatever may answer without a model, so that each may.
+                .option_layer(tools::layer(
+                    &config.mcp,
+                    servers.as_ref(),
+                    &policy,
+                    &prices,
+                ))
                 // Widens the cache below it to other words for the same question.
                 .option_layer(semantic::cache(config, &dispatch))
                 // A hit must cost no model.
@@ -181,6 +196,8 @@ impl Stack {
         let gateway = ServiceBuilder::new()
             // Sees everything: a panic below becomes an answer, not a broken connection.
             .layer(CatchPanicLayer::custom(internal_error))
+            // The path that everybody below knows.
+            .layer(MapRequestLayer::new(tools::with_tools))
             // Named before anything is logged or counted.
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             .layer(PropagateRequestIdLayer::x_request_id())
@@ -198,7 +215,9 @@ impl Stack {
             .layer(auth(&config.keys))
             // Needs to know who calls, and no more.
             .layer(limits.rates())
-            .service(Routes::new(chat, catalog, responses.desk(), labels.clone()));
+            .service(
+                Routes::new(chat, catalog, responses.desk(), labels.clone()).mcp(desk.clone()),
+            );
         Ok(Self {
             gateway: BoxCloneSyncService::new(gateway),
             dispatch,
@@ -207,6 +226,7 @@ impl Stack {
             ledger,
             traces,
             disk,
+            mcp: desk,
         })
     }
 
@@ -214,6 +234,13 @@ impl Stack {
     #[must_use]
     pub fn service(&self) -> Gateway {
         self.gateway.clone()
+    }
+
+    /// Ends what clients would keep open for ever; to be called when no new calls are taken any more.
+    pub fn drain(&self) {
+        if let Some(desk) = &self.mcp {
+            desk.stop();
+        }
     }
 
     /// Writes down what has been learned, what was kept and what calls cost, and sends the last traces; to be called when no more calls

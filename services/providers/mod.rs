@@ -40,7 +40,7 @@ mod secret;
 mod settings;
 mod spec;
 mod step;
-mod token;
+pub(crate) mod token;
 mod vertex;
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ pub(crate) async fn serve(
     let stop = async {
         stop.await;
         readiness.set(false);
+        stack.drain();
     };
     let dropped = server::serve(listener, stack.service(), limits, stop).await?;
     if dropped > 0 {

@@ -49,9 +49,9 @@ pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
     Affinity, Balance, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Config,
-    CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat, Metrics, Provider, Redis,
-    Responses, Retry, Route, Rule, Savings, SemanticCache, Server, SharedBy, Tenant, Traces,
-    Uncertified, Verify,
+    CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat, Mcp, McpServer,
+    McpTenant, Metrics, Provider, Redis, Responses, Retry, Route, Rule, Savings, SemanticCache,
+    Server, SharedBy, Tenant, Traces, Uncertified, Verify,
 };
 
 pub(crate) use shape::closest;

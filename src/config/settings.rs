@@ -3,6 +3,7 @@ mod breakpoints;
 mod cache;
 mod cascade;
 mod ledger;
+mod mcp;
 mod resilience;
 mod semantic_cache;
 mod watching;
@@ -11,6 +12,7 @@ pub use breakpoints::Breakpoints;
 pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
 pub use ledger::Ledger;
+pub use mcp::{Mcp, McpServer, McpTenant};
 pub use resilience::{Balance, Breaker, Limits, Retry};
 pub use semantic_cache::SemanticCache;
 pub use watching::{Metrics, Traces};
@@ -79,6 +81,8 @@ pub struct Config {
     pub semantic_cache: SemanticCache,
     /// The answers of Responses that no provider keeps.
     pub responses: Responses,
+    /// Tools that are run for callers.
+    pub mcp: Mcp,
     /// The Redis that several gateways share.
     pub redis: Redis,
     /// Prices that the built-in list does not know, or knows wrongly.

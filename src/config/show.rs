@@ -1,4 +1,5 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
+mod mcp;
 mod values;
 
 pub(crate) use values::{key, quote};
@@ -184,6 +185,7 @@ impl Loaded {
         sheet.row("responses", "max_bytes", size(kept.max_bytes));
         sheet.row("responses", "ttl", duration(kept.ttl));
         sheet.end("[responses]");
+        sheet.mcp();
         if let Some(url) = config.redis.shown() {
             sheet.row("redis", "url", quote(url));
         }

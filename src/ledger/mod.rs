@@ -27,7 +27,7 @@ pub use self::{
     holdout::{Estimate, Measured, measure},
     query::{By, Reader, Unit},
     replay::{Replay, Replayed, ReplayedTier},
-    row::{Attempt, Call, Row},
+    row::{Attempt, Call, Row, ToolRun},
     store::Place,
     sums::{Group, Point},
     tallies::{BINS, Bin, Drafts, ProviderTally, TierCount},
@@ -47,6 +47,7 @@ use std::{
     time::Duration,
 };
 use tierway_layers::telemetry::{BesideRecord, CallRecord, names};
+use tierway_services::chat;
 use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
 use writer::{Message, Writer};
 
@@ -110,6 +111,11 @@ impl Ledger {
     /// Writes down what was done beside calls.
     pub fn beside(&self, record: &BesideRecord<'_>) {
         self.send(record::beside(&self.ids, record));
+    }
+
+    /// Writes down a tool that a caller ran by itself.
+    pub fn tool(&self, tenant: &str, client: Option<&str>, run: &chat::ToolRun) {
+        self.send(record::tool(&self.ids, tenant, client, run));
     }
 
     fn send(&self, row: Row) {

@@ -3,6 +3,7 @@ mod breakpoints;
 mod cache;
 mod cascade;
 mod ledger;
+mod mcp;
 mod providers;
 mod resilience;
 mod rules;
@@ -73,6 +74,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             count_tokens: self.count_tokens(file.count_tokens),
             tenants: self.tenants(file.tenants, &keys),
             rules: self.rules(file.rules, &keys),
+            mcp: self.mcp(file.mcp, &keys),
             keys,
             affinity: self.affinity(file.affinity),
             breakpoints: self.breakpoints(file.breakpoints),
