@@ -197,7 +197,7 @@ impl Stack {
             // Sees everything: a panic below becomes an answer, not a broken connection.
             .layer(CatchPanicLayer::custom(internal_error))
             // The path that everybody below knows.
-            .layer(MapRequestLayer::new(tools::with_tools))
+            .layer(MapRequestLayer::new(tools::with_tools::<Incoming>))
             // Named before anything is logged or counted.
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             .layer(PropagateRequestIdLayer::x_request_id())

@@ -58,8 +58,9 @@ async fn does_its_work(place: &Place) {
         cost: None,
         ..first
     });
+    let id = rows[0].call.id.clone();
     rows[0].tool_runs.push(ToolRun {
-        call_id: rows[0].call.id.clone(),
+        call_id: id,
         server: "time".to_owned(),
         tool: "now".to_owned(),
         outcome: "ok".to_owned(),
