@@ -14,6 +14,7 @@ mod frames;
     feature = "compress",
     feature = "fallback",
     feature = "limit",
+    feature = "mcp",
     feature = "prompt-cache"
 ))]
 mod headers;
@@ -56,6 +57,8 @@ pub mod learn;
 pub mod limit;
 #[cfg(feature = "load-shed")]
 pub mod load_shed;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 #[cfg(any(feature = "bind", feature = "classify", feature = "holdout"))]
 pub mod names;
 #[cfg(feature = "prompt-cache")]

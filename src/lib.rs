@@ -18,6 +18,7 @@ pub mod init;
 pub mod labels;
 pub mod ledger;
 pub mod log;
+mod mcp;
 pub mod metrics;
 pub mod reload;
 pub mod route;

@@ -13,6 +13,7 @@ mod observed;
 mod prefixes;
 mod semantic;
 mod sessions;
+mod tools;
 mod upstreams;
 
 use carried::{Carried, Parts};
@@ -142,6 +143,9 @@ impl Stack {
         let sessions = carried.sessions(redis.as_ref());
         let semantic = carried.semantic(&dispatch);
         let (responses, shed) = (carried.responses(), carried.shed());
+        let servers = carried.servers();
+        let policy = tools::policy(&config.mcp);
+        let desk = carried.tools_desk(servers.as_ref(), &policy, &router, ledger.as_ref());
         // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
         let chat =
             ServiceBuilder::new()
@@ -174,6 +178,13 @@ impl Stack {
                 ))
                 // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
+                // Each of its rounds is a request of its own to those below; above whatever may answer without a model, so that each may.
+                .option_layer(tools::layer(
+                    &config.mcp,
+                    servers.as_ref(),
+                    &policy,
+                    &prices,
+                ))
                 // Changes what is asked, so above the caches, whose keys are of what is sent; below the hold-out, which it must not touch.
                 .option_layer(compress::compress(config))
                 // Widens the cache below it to other words for the same question.
@@ -195,6 +206,8 @@ impl Stack {
         let gateway = ServiceBuilder::new()
             // Sees everything: a panic below becomes an answer, not a broken connection.
             .layer(CatchPanicLayer::custom(internal_error))
+            // The path that everybody below knows.
+            .layer(MapRequestLayer::new(tools::with_tools::<Incoming>))
             // Named before anything is logged or counted.
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             .layer(PropagateRequestIdLayer::x_request_id())
@@ -217,12 +230,9 @@ impl Stack {
             // Needs to know who calls, and no more.
             .layer(limits.rates())
             // A box, so that the compiler does not have to write out the whole road in the type of every layer above it.
-            .service(BoxCloneSyncService::new(Routes::new(
-                chat,
-                catalog,
-                responses.desk(),
-                labels.clone(),
-            )));
+            .service(BoxCloneSyncService::new(
+                Routes::new(chat, catalog, responses.desk(), labels.clone()).mcp(desk.clone()),
+            ));
         let parts = Parts {
             config: Arc::new(config.clone()),
             dispatch,
@@ -242,6 +252,8 @@ impl Stack {
             balance,
             shed,
             door,
+            servers,
+            desk,
             _alive: alive,
         };
         Ok(Self {
@@ -255,6 +267,13 @@ impl Stack {
     #[must_use]
     pub fn service(&self) -> Gateway {
         self.gateway.clone()
+    }
+
+    /// Ends what clients would keep open for ever; to be called when no new calls are taken any more.
+    pub fn drain(&self) {
+        if let Some(desk) = &self.parts.desk {
+            desk.stop();
+        }
     }
 
     /// Writes down what has been learned, what was kept and what calls cost, and sends the last traces; to be called when no more calls

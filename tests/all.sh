@@ -51,6 +51,7 @@ ledger   | 600  | the ledger: 10,000 calls to the micro-dollar, a kill -9, a rea
 soak     | 240  | a full cache keeps its size; 500 slow streams; three times the load that can be served ($TIERWAY_SOAK_SECONDS and others)
 faults   | 240  | the fault matrix: what providers, callers, stores, disk and clock may do wrong, and who sees what of it
 semantic | 600  | the semantic cache on labelled pairs, by a small model from PyPI in this process
+mcp      | 600  | real and broken servers of tools: run for callers, served to Claude Code and Codex at /mcp
 routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
 traces   | 120  | what an OpenTelemetry collector is sent
@@ -166,7 +167,21 @@ need_frameworks() { once get_frameworks; }
 need_aider() { once get_aider; }
 
 # Everything that comes over the network, beside the compiler: it takes time, but no core.
-install_all() { (need_python && need_frameworks && need_aider); (need_claude); (need_codex); (need_node); (need_steady); (need_browser); }
+install_all() { (need_python && need_frameworks && need_aider); (need_claude); (need_codex); (need_node); (need_steady); (need_browser); (need_python && need_mcp); }
+
+# Real servers of tools.
+need_mcp() { once get_mcp; once get_mcp_python; }
+get_mcp() {
+  local stamp
+  stamp=$CACHE/mcp/$(sha256sum tests/mcp/package.json | cut -c1-16)
+  [ -e "$stamp" ] && return
+  command -v npm >/dev/null || die "npm is needed"
+  mkdir -p "$CACHE/mcp"
+  cp tests/mcp/package.json "$CACHE/mcp/"
+  npm install --silent --no-audit --no-fund --prefix "$CACHE/mcp" || die "npm install failed"
+  touch "$stamp"
+}
+get_mcp_python() { get_venv venv-mcp tests/mcp/requirements.txt; }
 
 # promtool without the server around it: the package is unpacked, not installed.
 need_promtool() {
@@ -400,6 +415,7 @@ step_package() {
   return $bad
 }
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
+step_mcp() { need_python; need_claude; need_codex; need_mcp; need_binary; pytest tests/mcp; }
 step_traces() { need_python; need_binary; pytest tests/traces; }
 step_dashboard() { need_python; need_browser; need_binary; pytest tests/dashboard; }
 step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }

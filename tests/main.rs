@@ -17,6 +17,7 @@ mod cascade;
 mod claude_code;
 mod labels;
 mod limits;
+mod mcp_search;
 mod passthrough;
 mod policies;
 mod reload;

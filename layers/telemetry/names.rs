@@ -149,6 +149,8 @@ metrics! {
         "From how many labels they were learned.";
     CERTIFIED = "tierway_cascade_certified", Gauge, ["family"],
         "Whether a promise about kept drafts stands, by kind of task: 1 or 0.";
+    TOOL_RUNS = "tierway_tool_runs_total", Counter, ["server", "outcome"],
+        "Tools run for callers, by server and outcome: ok, error, unconfirmed (the user was to allow it first), abandoned (the caller left).";
     RETRIES = "tierway_retries_total", Counter, ["provider", "reason"],
         "Upstream calls made again because the last attempt failed, by why it did.";
     FALLBACKS = "tierway_fallbacks_total", Counter, ["provider", "reason"],
@@ -317,6 +319,9 @@ pub fn cache_age_seconds() -> Histogram {
     metrics::histogram!(CACHE_AGE_SECONDS)
 }
 
+pub(super) fn tool_runs(server: &Arc<str>, outcome: &'static str) -> Counter {
+    metrics::counter!(TOOL_RUNS, "server" => server.to_string(), "outcome" => outcome)
+}
 pub(super) fn breakpoints(status: BreakpointStatus) -> Counter {
     metrics::counter!(BREAKPOINTS, "outcome" => status.as_str())
 }

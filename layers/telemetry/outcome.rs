@@ -65,6 +65,15 @@ pub(super) fn served(entries: &JournalEntries) -> Option<&Attempt> {
     candidates(entries).rfind(|a| a.end == AttemptEnd::Complete)
 }
 
+/// The rounds of that answer: where tools were run, every upstream call that called one, and the last.
+pub(super) fn rounds<'a>(entries: &'a JournalEntries, served: &'a Attempt) -> Vec<&'a Attempt> {
+    if entries.tool_runs.is_empty() {
+        return vec![served];
+    }
+    let round = |a: &&Attempt| a.end == AttemptEnd::Complete && a.role == served.role;
+    candidates(entries).filter(round).collect()
+}
+
 /// Who answered, or should have.
 pub(super) fn answered_by(entries: &JournalEntries) -> Option<&Target> {
     let replayed = entries.replayed.as_ref().map(|(target, _)| target);

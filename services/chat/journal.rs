@@ -1,5 +1,7 @@
 //! What happened to one call, written down as it happens.
-use super::{BreakpointStatus, KeyId, Session, Target, Tenant, Tier, TraceContext, Usage, Usd};
+use super::{
+    BreakpointStatus, KeyId, Session, Target, Tenant, Tier, ToolRun, TraceContext, Usage, Usd,
+};
 use std::{
     borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
@@ -85,6 +87,8 @@ pub struct JournalEntries {
     pub breakpoints: Option<BreakpointStatus>,
     /// Every upstream call, rejected drafts included, in the order in which they ended.
     pub attempts: Vec<Attempt>,
+    /// Every tool that was run for the call, in the order in which they ended. Between them the model was asked again, each time an attempt.
+    pub tool_runs: Vec<ToolRun>,
 }
 
 /// Which part an upstream call played.

@@ -42,7 +42,7 @@ mod settings;
 mod spec;
 mod step;
 mod tls;
-mod token;
+pub(crate) mod token;
 mod vertex;
 
 #[cfg(test)]

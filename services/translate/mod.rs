@@ -80,6 +80,7 @@ mod parts;
 mod read;
 mod replay;
 mod responses;
+pub mod rounds;
 mod schema;
 mod sequence;
 mod stream;

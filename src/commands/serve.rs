@@ -143,6 +143,7 @@ pub(crate) async fn serve(
         stop.await;
         readiness.set(false);
         systemd::stopping();
+        live.stack().drain();
         if let Some(reloading) = reloading {
             reloading.abort();
         }
@@ -197,7 +198,7 @@ fn banner(
             }
         }
     }
-    if config.keys.is_empty() {
+    if !config.is_closed() {
         writeln!(
             out,
             "\nno [[keys]] are configured: only this machine may call"

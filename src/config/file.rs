@@ -1,6 +1,10 @@
 //! The configuration file as it may be typed: every key, nothing decided yet.
 //!
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
+mod mcp;
+
+pub(super) use mcp::{Mcp, McpServer, McpTenant};
+
 use super::{
     settings::{CacheStore, LogFormat, Route, SharedBy, Uncertified, Verify},
     typed::{Named, Typed, listed, named},
@@ -60,6 +64,7 @@ pub(super) struct File {
     pub(super) cache: Cache,
     pub(super) semantic_cache: SemanticCache,
     pub(super) responses: Responses,
+    pub(super) mcp: Mcp,
     pub(super) redis: Redis,
     #[serde(deserialize_with = "named")]
     pub(super) prices: BTreeMap<String, Named<Price>>,

@@ -49,9 +49,9 @@ pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
     Access, Affinity, Balance, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier,
-    Compress, Config, CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat,
-    Metrics, Oidc, Provider, Redis, Responses, Retry, Route, Rule, Savings, SemanticCache, Server,
-    ServerTls, SharedBy, SignIn, Tenant, Traces, Uncertified, User, Verify,
+    Compress, Config, CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat, Mcp,
+    McpServer, McpTenant, Metrics, Oidc, Provider, Redis, Responses, Retry, Route, Rule, Savings,
+    SemanticCache, Server, ServerTls, SharedBy, SignIn, Tenant, Traces, Uncertified, User, Verify,
 };
 
 pub(crate) use shape::closest;

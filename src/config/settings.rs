@@ -5,6 +5,7 @@ mod cache;
 mod cascade;
 mod compress;
 mod ledger;
+mod mcp;
 mod resilience;
 mod semantic_cache;
 mod server;
@@ -16,6 +17,7 @@ pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
 pub use compress::Compress;
 pub use ledger::Ledger;
+pub use mcp::{Mcp, McpServer, McpTenant};
 pub use resilience::{Balance, Breaker, Limits, Retry};
 pub use semantic_cache::SemanticCache;
 pub use server::{Server, ServerTls};
@@ -85,6 +87,8 @@ pub struct Config {
     pub semantic_cache: SemanticCache,
     /// The answers of Responses that no provider keeps.
     pub responses: Responses,
+    /// Tools that are run for callers.
+    pub mcp: Mcp,
     /// The Redis that several gateways share.
     pub redis: Redis,
     /// Prices that the built-in list does not know, or knows wrongly.

@@ -1,6 +1,7 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
 mod access;
 mod compress;
+mod mcp;
 mod server;
 mod values;
 
@@ -175,6 +176,7 @@ impl Loaded {
         sheet.row("responses", "max_bytes", size(kept.max_bytes));
         sheet.row("responses", "ttl", duration(kept.ttl));
         sheet.end("[responses]");
+        sheet.mcp();
         if let Some(url) = config.redis.shown() {
             sheet.row("redis", "url", quote(url));
         }

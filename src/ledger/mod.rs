@@ -28,7 +28,7 @@ pub use self::{
     holdout::{Estimate, Measured, measure},
     query::{By, Reader, Unit},
     replay::{Replay, Replayed, ReplayedTier},
-    row::{Attempt, Call, Row},
+    row::{Attempt, Call, Row, ToolRun},
     spent::spent,
     store::Place,
     sums::{Group, Point},
@@ -50,6 +50,7 @@ use std::{
 };
 pub(crate) use store::{connect_and_migrate, is_there};
 use tierway_layers::telemetry::{BesideRecord, CallRecord, names};
+use tierway_services::chat;
 use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
 use writer::{Message, Writer};
 
@@ -113,6 +114,11 @@ impl Ledger {
     /// Writes down what was done beside calls.
     pub fn beside(&self, record: &BesideRecord<'_>) {
         self.send(record::beside(&self.ids, record));
+    }
+
+    /// Writes down a tool that a caller ran by itself.
+    pub fn tool(&self, tenant: &str, client: Option<&str>, run: &chat::ToolRun) {
+        self.send(record::tool(&self.ids, tenant, client, run));
     }
 
     fn send(&self, row: Row) {

@@ -1,5 +1,5 @@
 //! The database: opened, brought up to date, written to and tidied.
-use super::row::{Attempt, Call, Row};
+use super::row::{Attempt, Call, Row, ToolRun};
 use sqlx::{
     Any, AnyPool, Executor,
     any::AnyPoolOptions,
@@ -47,6 +47,7 @@ impl Place {
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "calls", include_str!("migrations/1_calls.sql")),
     (2, "keys", include_str!("migrations/2_keys.sql")),
+    (3, "tool_runs", include_str!("migrations/3_tool_runs.sql")),
 ];
 
 #[derive(Debug)]
@@ -198,6 +199,15 @@ pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
         }
         query.execute(&mut *transaction).await?;
     }
+    let runs: Vec<&ToolRun> = rows.iter().flat_map(|row| &row.tool_runs).collect();
+    for some in runs.chunks(ROWS) {
+        let text = statement("tool_runs", ToolRun::COLUMNS, some.len());
+        let mut query = sqlx::query::<Any>(&text).persistent(false);
+        for run in some {
+            query = run.bind(query);
+        }
+        query.execute(&mut *transaction).await?;
+    }
     transaction.commit().await
 }
 
@@ -235,7 +245,7 @@ pub(super) async fn forget(
             let query = sqlx::query::<Any>(&text).bind(before);
             query.execute(&mut *transaction).await?;
         }
-        for table in ["attempts", "calls"] {
+        for table in ["tool_runs", "attempts", "calls"] {
             let text = format!("DELETE FROM {table} WHERE at < $1");
             let query = sqlx::query::<Any>(&text).bind(before);
             query.execute(&mut *transaction).await?;

@@ -40,6 +40,7 @@ fn row(n: i64, tier: &str, model: &str, cost: i64) -> Row {
     Row {
         call,
         attempts: vec![attempt],
+        ..Row::default()
     }
 }
 
@@ -56,6 +57,14 @@ async fn does_its_work(place: &Place) {
         model: "other".to_owned(),
         cost: None,
         ..first
+    });
+    let id = rows[0].call.id.clone();
+    rows[0].tool_runs.push(ToolRun {
+        call_id: id,
+        server: "time".to_owned(),
+        tool: "now".to_owned(),
+        outcome: "ok".to_owned(),
+        ..ToolRun::default()
     });
     rows[7].call.ask = Some("what".to_owned());
     store::insert(&pool, &rows).await.unwrap();
@@ -155,7 +164,7 @@ async fn in_postgresql() {
     };
     let place = Place::Server(tierway_services::providers::Secret::new(url));
     let pool = store::open(&place, Access::Write).await.unwrap();
-    for table in ["calls", "attempts"] {
+    for table in ["calls", "attempts", "tool_runs"] {
         sqlx::query(&format!("DELETE FROM {table}"))
             .execute(&pool)
             .await

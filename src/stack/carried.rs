@@ -3,12 +3,13 @@
 //! A new stack takes these parts over; calls under way in the old one go on with the same ones, so that both count together.
 use super::{
     access::{self, Door},
-    cache, limits, semantic, sessions,
+    cache, limits, semantic, sessions, tools,
 };
 use crate::{
     config::{CacheStore, Config, SharedBy},
     labels,
     ledger::Ledger,
+    mcp,
     route::Router,
     traces::Traces,
 };
@@ -20,13 +21,14 @@ use tierway_layers::{
     classify::LearnedTiers,
     limit::Quotas,
     load_shed::LoadShedLayer,
+    mcp::Policy,
     redis::Redis,
     responses::{self, ResponsesLayer},
     semantic_cache::SemanticCacheLayer,
     telemetry::TelemetryLayer,
 };
 use tierway_services::{
-    Dispatch, chat::Target, prices::PriceList, providers::Provider, upstream::Client,
+    Dispatch, chat::Target, mcp::Servers, prices::PriceList, providers::Provider, upstream::Client,
 };
 
 /// How long what was learned may take to be written down before a new desk takes over.
@@ -53,6 +55,8 @@ pub(super) struct Parts {
     pub(super) balance: BalanceLayer,
     pub(super) shed: LoadShedLayer,
     pub(super) door: Door,
+    pub(super) servers: Option<Servers>,
+    pub(super) desk: Option<mcp::Desk>,
     /// What goes on beside the calls of one configuration ends with the last of these.
     pub(super) _alive: Arc<()>,
 }
@@ -166,6 +170,35 @@ impl<'a> Carried<'a> {
             access.close(CLOSING);
         }
         access::open(self.now, redis)
+    }
+
+    /// The servers of tools: their processes and sessions live on where they are the same.
+    pub(super) fn servers(self) -> Option<Servers> {
+        match self.unless_changed(|c| (&c.mcp.servers, c.mcp.serve)) {
+            Some(parts) => parts.servers.clone(),
+            None => tools::servers(self.now),
+        }
+    }
+
+    /// Who answers at `/mcp`. Where another takes its place the sessions of the one before end, and clients begin new ones.
+    pub(super) fn tools_desk(
+        self,
+        servers: Option<&Servers>,
+        policy: &Policy,
+        router: &Router,
+        ledger: Option<&Ledger>,
+    ) -> Option<mcp::Desk> {
+        let settings = |c: &'a Config| {
+            let routes = (&c.tiers, &c.models, &c.rules);
+            (&c.mcp, routes, c.server.max_body, c.is_closed())
+        };
+        if let Some(parts) = self.unless_changed(settings) {
+            return parts.desk.clone();
+        }
+        if let Some(before) = self.before.and_then(|parts| parts.desk.as_ref()) {
+            before.stop();
+        }
+        mcp::Desk::new(self.now, servers?, policy.clone(), router, ledger)
     }
 
     pub(super) fn ledger(self) -> Option<Ledger> {

@@ -5,6 +5,7 @@ mod cache;
 mod cascade;
 mod compress;
 mod ledger;
+mod mcp;
 mod provider_keys;
 mod providers;
 mod resilience;
@@ -84,6 +85,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             count_tokens: self.count_tokens(file.count_tokens),
             tenants: self.tenants(file.tenants, &keys, elsewhere),
             rules: self.rules(file.rules, &keys, elsewhere),
+            mcp: self.mcp(file.mcp, &keys),
             keys,
             access: self.access(file.admin, file.access, file.oidc, file.sign_in),
             affinity: self.affinity(file.affinity),

@@ -137,7 +137,7 @@ impl Resolver<'_, '_> {
     }
 
     /// A tenant that no key calls for is a slip, and its limits would hold nobody.
-    fn known_tenant(&mut self, path: &str, origin: Origin, tenant: &str, keys: &[Key]) {
+    pub(super) fn known_tenant(&mut self, path: &str, origin: Origin, tenant: &str, keys: &[Key]) {
         if keys.iter().any(|key| key.tenant == tenant) {
             return;
         }
