@@ -24,13 +24,17 @@ use hyper_util::{
 };
 use kept::Kept;
 use std::{
+    collections::HashMap,
     fmt,
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, PoisonError, RwLock},
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    runtime::{Handle, Id},
+};
 use tower_service::Service;
 
 /// Idle connections kept per provider. Bursts above it open more and let them go.
@@ -40,7 +44,8 @@ const IDLE_FOR: Duration = Duration::from_secs(55);
 /// The operating system asks a silent peer whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// A client with its pool of connections. A clone shares the pool.
+/// A client with its pools of connections: one for each runtime that asks through it, because a connection is driven by the runtime that
+/// opened it, and each call by way of another would wake a thread. A clone shares the pools.
 ///
 /// ```
 /// use tierway_services::upstream::Client;
@@ -49,9 +54,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    http: legacy::Client<Connector, Full<Bytes>>,
+    pools: Arc<RwLock<HashMap<Id, Pool>>>,
     connect: Duration,
 }
+
+type Pool = legacy::Client<Connector, Full<Bytes>>;
 
 impl Client {
     /// A client that trusts the system's certificates, or Mozilla's where the system has none.
@@ -59,21 +66,13 @@ impl Client {
     pub fn new() -> Self {
         Self::with_connect_timeout(Duration::from_secs(10))
     }
-    /// The same with another limit on connecting, TLS included. It has a pool of its own.
+    /// The same with another limit on connecting, TLS included. It has pools of its own.
     #[must_use]
     pub fn with_connect_timeout(connect: Duration) -> Self {
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_FOR)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .retry_canceled_requests(true)
-            .build(Connector {
-                inner: CONNECTOR.clone(),
-                limit: connect,
-            });
-        Self { http, connect }
+        Self {
+            pools: Arc::default(),
+            connect,
+        }
     }
     /// How long a connection may take to stand.
     pub(crate) const fn connect_timeout(&self) -> Duration {
@@ -87,13 +86,40 @@ impl Client {
         &self,
         request: Request<Full<Bytes>>,
     ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
-        let sent = self.http.request(request);
+        let sent = self.pool().request(request);
         async move {
             let response = sent.await?;
             kept::has_served(&response);
             Ok(response)
         }
     }
+
+    /// The connections of this runtime.
+    fn pool(&self) -> Pool {
+        let runtime = Handle::current().id();
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&runtime) {
+            return pool.clone();
+        }
+        drop(pools);
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        let new = || pool(self.connect);
+        pools.entry(runtime).or_insert_with(new).clone()
+    }
+}
+
+fn pool(limit: Duration) -> Pool {
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_FOR)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .retry_canceled_requests(true)
+        .build(Connector {
+            inner: CONNECTOR.clone(),
+            limit,
+        })
 }
 
 impl Default for Client {

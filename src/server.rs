@@ -3,6 +3,9 @@
 //! On shutdown the listener closes first, so that no new connection is taken; connections that are idle close, connections with a call in
 //! flight finish it, streams included, until the drain deadline; then what is left is dropped.
 mod addresses;
+mod workers;
+
+pub use workers::Workers;
 
 use addresses::Addresses;
 use bytes::Bytes;
@@ -16,7 +19,10 @@ use hyper_util::{
 };
 use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
 use tierway_services::BoxError;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 use tower::Service;
 
 /// What hyper takes at least.
@@ -72,6 +78,48 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    accept(None, listener, service, limits, shutdown).await
+}
+
+/// The same with connections on these workers, and not on the runtime that accepts them.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on<S, B>(
+    workers: &Workers,
+    listener: TcpListener,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    accept(Some(workers), listener, service, limits, shutdown).await
+}
+
+async fn accept<S, B>(
+    workers: Option<&Workers>,
+    listener: TcpListener,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -109,16 +157,27 @@ where
         };
         // Small frames are what a token stream is made of: without this each would wait for the last one's acknowledgement.
         let _ = stream.set_nodelay(true);
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service.clone())
-            .into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
+        let (builder, service, watcher) = (builder.clone(), service.clone(), graceful.watcher());
+        let serve = move |stream| async move {
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = watcher.watch(connection.into_owned()).await {
                 tracing::debug!(error, "connection ended early");
             }
             drop((permit, place));
-        });
+        };
+        match workers.and_then(Workers::next) {
+            // Taken off this runtime, to be made known to the other.
+            Some(worker) => match stream.into_std() {
+                Ok(stream) => drop(worker.spawn(async move {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => serve(stream).await,
+                        Err(error) => tracing::warn!(%error, "could not serve a connection"),
+                    }
+                })),
+                Err(error) => tracing::warn!(%error, "could not serve a connection"),
+            },
+            None => drop(tokio::spawn(serve(stream))),
+        }
     }
     drop(listener);
     let open = graceful.count();

@@ -5,7 +5,7 @@ use crate::{
     config::{Config, Plan, Strings, load},
     discovery, log,
     metrics::Metrics,
-    server::{self, Limits},
+    server::{self, Limits, Workers},
     stack::Stack,
 };
 use std::{
@@ -35,7 +35,9 @@ pub fn run(args: ServeArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
         }
     };
     log::init(&loaded.config.log).map_err(io::Error::other)?;
+    // For what is done beside calls; these have workers of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()?;
     runtime.block_on(serve(loaded, banner, server::signal()))?;
@@ -104,7 +106,9 @@ pub(crate) async fn serve(
         stop.await;
         readiness.set(false);
     };
-    let dropped = server::serve(listener, stack.service(), limits, stop).await?;
+    let workers = Workers::start()?;
+    let dropped = server::serve_on(&workers, listener, stack.service(), limits, stop).await?;
+    drop(workers);
     if dropped > 0 {
         tracing::warn!(
             connections = dropped,
