@@ -5,6 +5,7 @@ mod arms;
 mod cache;
 mod cascade;
 mod holdout;
+mod ids;
 mod limits;
 mod observed;
 mod prefixes;
@@ -55,7 +56,7 @@ use tower::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    request_id::{PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
 };
 
@@ -182,7 +183,7 @@ impl Stack {
             // Sees everything: a panic below becomes an answer, not a broken connection.
             .layer(CatchPanicLayer::custom(internal_error))
             // Named before anything is logged or counted.
-            .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+            .layer(SetRequestIdLayer::x_request_id(ids::Ids::default()))
             .layer(PropagateRequestIdLayer::x_request_id())
             // Counts refusals and departures too, so above whatever may refuse.
             .layer(telemetry)
