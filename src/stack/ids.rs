@@ -32,9 +32,9 @@ impl Ids {
             id,
             "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
             high >> 32,
-            high >> 16 & 0xffff,
+            (high >> 16) & 0xffff,
             high & 0xfff,
-            low >> 48 & 0x3fff | 0x8000,
+            ((low >> 48) & 0x3fff) | 0x8000,
             low & 0xffff_ffff_ffff
         );
         id
