@@ -112,6 +112,12 @@ impl BalanceLayer {
     pub fn new() -> Self {
         Self::default()
     }
+    /// Counts together with `before` what is under way.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        self.loads = before.loads.clone();
+        self
+    }
     /// How much this model takes beside the others; below nothing is nothing.
     #[must_use]
     pub fn weight(mut self, target: Target, weight: f64) -> Self {

@@ -142,6 +142,13 @@ impl BreakerLayer {
         }
     }
 
+    /// Goes on with the breakers of `before`, as they stand and as they were told; what is set or heard here is for models that have none yet.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        self.breakers = before.breakers.clone();
+        self
+    }
+
     /// How many failures within the window open a breaker at least; 5 by default.
     #[must_use]
     pub fn failures(mut self, failures: u32) -> Self {

@@ -16,6 +16,7 @@ pub mod labels;
 pub mod ledger;
 pub mod log;
 pub mod metrics;
+pub mod reload;
 pub mod route;
 pub mod routes;
 pub mod routing;

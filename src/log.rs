@@ -1,7 +1,10 @@
 //! What is logged: one line per call, for people on a terminal and as JSON otherwise.
 mod line;
 
-use crate::config::{self, LogFormat};
+use crate::{
+    config::{self, LogFormat},
+    reload::Outcome,
+};
 use line::Sink;
 use std::{
     fs::{self, OpenOptions},
@@ -143,6 +146,29 @@ pub fn cache_file(file: &std::path::Path, error: &std::io::Error) {
 /// The cache's file has failed: what it would have known is not known.
 pub fn disk(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(%error, "the cache's file fails; going on without it");
+}
+
+/// A configuration was read anew.
+pub fn reload(why: &str, outcome: Outcome, problems: &str, restart: &[String]) {
+    let restart = restart.join(", ");
+    let restart = (!restart.is_empty()).then_some(&*restart);
+    match outcome {
+        Outcome::Refused => tracing::error!(
+            why,
+            problems,
+            "the configuration cannot be used; the one before goes on"
+        ),
+        Outcome::Applied => tracing::info!(why, "the configuration was read anew and is at work"),
+        Outcome::Unchanged => {
+            tracing::info!(why, "the configuration was read anew and is the same");
+        }
+    }
+    if let Some(settings) = restart {
+        tracing::warn!(
+            settings,
+            "changed in the configuration, and not at work before a restart"
+        );
+    }
 }
 
 /// Somebody has used up what he may use.

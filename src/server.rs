@@ -3,6 +3,9 @@
 //! On shutdown the listener closes first, so that no new connection is taken; connections that are idle close, connections with a call in
 //! flight finish it, streams included, until the drain deadline; then what is left is dropped.
 mod addresses;
+mod patient;
+pub(crate) mod systemd;
+pub mod tls;
 mod workers;
 
 pub use workers::Workers;
@@ -14,14 +17,21 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
+use patient::Patient;
 use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
 use tierway_services::BoxError;
+use tls::Acceptor;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
+    time::timeout,
 };
 use tower::Service;
 
@@ -42,6 +52,8 @@ pub struct Limits {
     pub head: usize,
     /// How long the head of a request may take to arrive.
     pub head_timeout: Duration,
+    /// How long a caller may read nothing of what is there for it; zero for as long as it likes.
+    pub write_timeout: Duration,
     /// How long calls in flight may take to end after the shutdown signal.
     pub drain: Duration,
 }
@@ -53,6 +65,7 @@ impl Default for Limits {
             per_ip: 0,
             head: 64 * 1024,
             head_timeout: Duration::from_secs(15),
+            write_timeout: Duration::from_secs(60),
             drain: Duration::ZERO,
         }
     }
@@ -78,16 +91,16 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    accept(None, listener, service, limits, shutdown).await
+    serve_in(listener, None, service, limits, shutdown).await
 }
 
-/// The same with connections on these workers, and not on the runtime that accepts them.
+/// As [`serve`], in TLS where there is an acceptor.
 ///
 /// # Errors
 /// As [`serve`].
-pub async fn serve_on<S, B>(
-    workers: &Workers,
+pub async fn serve_in<S, B>(
     listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
@@ -101,12 +114,37 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    accept(Some(workers), listener, service, limits, shutdown).await
+    accept(None, listener, tls, service, limits, shutdown).await
+}
+
+/// As [`serve_in`], with connections on these workers and not on the runtime that accepts them.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on<S, B>(
+    workers: &Workers,
+    listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    accept(Some(workers), listener, tls, service, limits, shutdown).await
 }
 
 async fn accept<S, B>(
     workers: Option<&Workers>,
     listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
@@ -157,10 +195,21 @@ where
         };
         // Small frames are what a token stream is made of: without this each would wait for the last one's acknowledgement.
         let _ = stream.set_nodelay(true);
-        let (builder, service, watcher) = (builder.clone(), service.clone(), graceful.watcher());
+        let (builder, service) = (builder.clone(), service.clone());
+        let (watcher, tls) = (graceful.watcher(), tls.clone());
         let serve = move |stream| async move {
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = watcher.watch(connection.into_owned()).await {
+            let ended = match tls {
+                None => attend(stream, builder, service, watcher, limits).await,
+                Some(acceptor) => {
+                    // Within the task, so that nobody else waits for a slow handshake.
+                    let agreed = timeout(limits.head_timeout, acceptor.accept(stream)).await;
+                    match agreed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                        Ok(stream) => attend(stream, builder, service, watcher, limits).await,
+                        Err(error) => Err(error.into()),
+                    }
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(error, "connection ended early");
             }
             drop((permit, place));
@@ -191,6 +240,30 @@ where
     }
 }
 
+/// Serves one connection to its end.
+async fn attend<IO, S, B>(
+    io: IO,
+    builder: auto::Builder<TokioExecutor>,
+    service: TowerToHyperService<S>,
+    watcher: Watcher,
+    limits: Limits,
+) -> Result<(), BoxError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    // On the heap, for its timer must stay where it is.
+    let io = Box::pin(Patient::new(io, limits.write_timeout));
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    watcher.watch(connection.into_owned()).await
+}
+
 /// Resolves at the first SIGTERM or SIGINT.
 pub async fn signal() {
     let interrupt = async {
@@ -210,4 +283,31 @@ pub async fn signal() {
     #[cfg(not(unix))]
     let terminate = std::future::pending::<()>();
     tokio::select! { () = interrupt => {}, () = terminate => {} }
+}
+
+/// Hangup signals, one after the other.
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+/// Hears SIGHUP from now on, which would end the process otherwise.
+pub(crate) fn hangups() -> Hangups {
+    Hangups {
+        #[cfg(unix)]
+        signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
+    }
+}
+
+impl Hangups {
+    /// Resolves at the next one; never where there are none.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
 }

@@ -3,6 +3,7 @@
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
 mod arms;
 mod cache;
+mod carried;
 mod cascade;
 mod holdout;
 mod ids;
@@ -13,12 +14,12 @@ mod semantic;
 mod sessions;
 mod upstreams;
 
+use carried::{Carried, Parts};
 pub(crate) use upstreams::{bindings, names, prices, providers};
 
 use crate::{
     catalog::Catalog,
     config::{self, Config},
-    labels,
     ledger::{Ledger, redacted},
     log,
     route::Router,
@@ -29,7 +30,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use std::{any::Any, convert::Infallible, time::Duration};
+use std::{any::Any, convert::Infallible, sync::Arc, time::Duration};
 use tierway_layers::{
     auth::{self, AuthLayer},
     bind::BindLayer,
@@ -38,9 +39,7 @@ use tierway_layers::{
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
     load_shed::LoadShedLayer,
-    prompt_cache::Disk,
     rescue::RescueLayer,
-    responses::{self, ResponsesLayer},
     telemetry::{TelemetryLayer, names as metrics},
 };
 use tierway_services::{
@@ -48,7 +47,6 @@ use tierway_services::{
     chat::{self, Journal},
     prices::PriceList,
     providers::ProviderError,
-    upstream::Client,
 };
 use tower::{
     ServiceBuilder,
@@ -77,12 +75,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Stack {
     gateway: Gateway,
-    dispatch: Dispatch,
     router: Router,
-    labels: Option<labels::Desk>,
-    ledger: Option<Ledger>,
-    traces: Option<Traces>,
-    disk: Option<Disk>,
+    parts: Parts,
 }
 
 impl Stack {
@@ -91,11 +85,26 @@ impl Stack {
     /// # Errors
     /// Where a provider's address or key cannot be used.
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
+        Self::assemble(config, None)
+    }
+
+    /// A stack to take the place of this one. What this one has kept, counted and learned goes on in it as far as its settings are the same,
+    /// and calls under way here go on as they began. May block, where what was learned has to be written down first.
+    ///
+    /// # Errors
+    /// Where a provider's address or key cannot be used; nothing has changed then.
+    pub fn succeed(&self, config: &Config) -> Result<Self, ProviderError> {
+        Self::assemble(config, Some(&self.parts))
+    }
+
+    fn assemble(config: &Config, before: Option<&Parts>) -> Result<Self, ProviderError> {
+        let carried = Carried {
+            now: config,
+            before,
+        };
         let providers = providers(config)?;
-        let router = Router::new(config, &providers);
-        let dispatch = Dispatch::new(providers, Client::new())
-            .estimate_tokens(config.count_tokens.estimate)
-            .max_buffered(config.server.max_buffered);
+        let (router, learned) = carried.learned(&providers);
+        let dispatch = carried.dispatch(providers);
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
@@ -105,31 +114,26 @@ impl Stack {
             config.tiers.values().map(ToString::to_string),
         );
 
-        let redis = sessions::redis(&config.redis);
-        let limits = limits::Limits::new(config, redis.clone());
-        let ledger = Ledger::open(&config.ledger);
-        if ledger.is_none() && config.ledger.enabled {
-            tracing::info!("no ledger is kept: no folder for it (ledger.file)");
+        let redis = carried.redis();
+        let quotas = carried.quotas(redis.clone());
+        let limits = limits::Limits::new(config, quotas.clone());
+        let (ledger, traces) = (carried.ledger(), carried.traces());
+        let mut telemetry = telemetry(config, prices.clone(), ledger.clone(), traces.as_ref());
+        if let Some(before) = before {
+            telemetry = telemetry.continuing(&before.telemetry);
         }
-        let traces = Traces::new(&config.traces, observed::systems(config));
-        let telemetry = telemetry(config, prices.clone(), ledger.clone(), traces.as_ref());
-        let learned = cascade::learned(config);
-        let labels = config.small().filter(|_| config.cascade.enabled);
-        let tiers = router.learned();
-        let labels = labels.and_then(|s| labels::Desk::open(config, &learned, tiers, s, &prices));
-        labels::tiers::show(&tiers.model());
-        labels::watch(config, &learned, tiers);
+        let telemetry = telemetry.announce(config.providers.keys().map(String::as_str));
+        let labels = carried.labels(&learned, router.learned(), &prices);
 
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);
-        let arm = arms::arm(config, leaf);
-        let cache = cache::cache(config, redis.as_ref());
-        let disk = cache.as_ref().and_then(|cache| cache.disk.clone());
-
-        let responses = ResponsesLayer::new(responses::Memory::new(
-            config.responses.max_bytes,
-            config.responses.ttl,
-        ));
+        let breaker = arms::breaker(carried);
+        let balance = arms::balance(carried, breaker.clone());
+        let arm = arms::arm(config, leaf, balance.clone(), breaker.clone());
+        let cache = carried.cache(redis.as_ref());
+        let sessions = carried.sessions(redis.as_ref());
+        let semantic = carried.semantic(&dispatch);
+        let (responses, shed) = (carried.responses(), carried.shed());
         // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
         let chat =
             ServiceBuilder::new()
@@ -142,12 +146,11 @@ impl Stack {
                 // The user's words are known here alone, and kept where the ledger is to have them.
                 .option_layer(config.ledger.asks.then(|| MapRequestLayer::new(kept_ask)))
                 // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
-                .option_layer(sessions::affinity(
-                    config,
-                    &bindings,
-                    &prices,
-                    redis.as_ref(),
-                ))
+                .option_layer(
+                    sessions
+                        .clone()
+                        .map(|store| sessions::affinity(config, &bindings, &prices, store)),
+                )
                 // The cache key names the upstream, so the target is chosen above the cache.
                 .layer(BindLayer::new(bindings))
                 // Overrules the target of a few conversations, by chance; below it nothing may save for them.
@@ -164,9 +167,9 @@ impl Stack {
                 // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
                 // Widens the cache below it to other words for the same question.
-                .option_layer(semantic::cache(config, &dispatch))
+                .option_layer(semantic.clone())
                 // A hit must cost no model.
-                .option_layer(cache.map(|cache| cache.layer))
+                .option_layer(cache::cache(config, cache.as_ref()))
                 // What costs no model costs nothing; all that is below does.
                 .option_layer(limits.budgets(config, &prices))
                 // Sees both what was drafted and what the caller got, and nothing that was answered before.
@@ -174,7 +177,7 @@ impl Stack {
                     cascade::shadow(config, desk, telemetry.meter(), &dispatch, &prices)
                 }))
                 // Asks the small model first; each arm below it is an attempt of its own.
-                .option_layer(cascade::cascade(config, learned, &arm, &prices))
+                .option_layer(cascade::cascade(config, learned.clone(), &arm, &prices))
                 // The model: the next of its tier where it fails, left alone while it keeps failing, asked again where that helps; each attempt
                 // tells its provider what to keep; then the leaf: encode, send, decode.
                 .service(arm);
@@ -186,13 +189,13 @@ impl Stack {
             .layer(SetRequestIdLayer::x_request_id(ids::Ids::default()))
             .layer(PropagateRequestIdLayer::x_request_id())
             // Counts refusals and departures too, so above whatever may refuse.
-            .layer(telemetry)
+            .layer(telemetry.clone())
             // Below Telemetry, so that the statuses it makes are counted; above all that can err.
             .layer(RescueLayer::new().on_error(log::error))
             // Clients probe before they show a key.
             .layer(ProbesLayer)
             // What cannot be served is refused before anything is spent on it.
-            .layer(shed(&config.server))
+            .layer(shed.clone())
             // From here on the time of the call runs, until its last byte.
             .layer(deadline(&config.server))
             // Before a byte of the body is read.
@@ -200,14 +203,29 @@ impl Stack {
             // Needs to know who calls, and no more.
             .layer(limits.rates())
             .service(Routes::new(chat, catalog, responses.desk(), labels.clone()));
-        Ok(Self {
-            gateway: BoxCloneSyncService::new(gateway),
+        let parts = Parts {
+            config: Arc::new(config.clone()),
             dispatch,
-            router,
-            labels,
+            redis,
+            quotas,
             ledger,
             traces,
-            disk,
+            telemetry,
+            learned,
+            tiers: router.learned().clone(),
+            labels,
+            cache,
+            semantic,
+            sessions,
+            responses,
+            breaker,
+            balance,
+            shed,
+        };
+        Ok(Self {
+            gateway: BoxCloneSyncService::new(gateway),
+            router,
+            parts,
         })
     }
 
@@ -220,18 +238,25 @@ impl Stack {
     /// Writes down what has been learned, what was kept and what calls cost, and sends the last traces; to be called when no more calls
     /// will come, where blocking is no harm.
     pub fn close(&self) {
-        if let Some(traces) = &self.traces {
+        let parts = &self.parts;
+        if let Some(traces) = &parts.traces {
             traces.close();
         }
-        if let Some(labels) = &self.labels {
+        if let Some(labels) = &parts.labels {
             labels.close(CLOSING);
         }
-        if let Some(ledger) = &self.ledger {
+        if let Some(ledger) = &parts.ledger {
             ledger.close(CLOSING);
         }
-        if let Some(disk) = &self.disk {
-            cache::close(disk);
+        if let Some(cache) = &parts.cache {
+            cache.close();
         }
+    }
+
+    /// What it was assembled from.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.parts.config
     }
 
     /// Who tells where a call would go, without making it.
@@ -243,7 +268,7 @@ impl Stack {
     /// The leaf, for whoever wants to ask a provider past the layers.
     #[must_use]
     pub const fn dispatch(&self) -> &Dispatch {
-        &self.dispatch
+        &self.parts.dispatch
     }
 }
 
@@ -263,6 +288,7 @@ fn auth(keys: &[config::Key]) -> AuthLayer {
 fn decode(server: &config::Server) -> DecodeLayer {
     DecodeLayer::new(server.max_body)
         .max_messages(server.max_messages)
+        .max_depth(server.max_depth)
         .patience(server.body_timeout)
 }
 
@@ -295,8 +321,7 @@ fn telemetry(
             if let Some(ledger) = &beside {
                 ledger.beside(calls);
             }
-        })
-        .announce(config.providers.keys().map(String::as_str));
+        });
     layer = observed::gen_ai(config, layer);
     if let Some(traces) = traces.cloned() {
         layer = layer

@@ -42,6 +42,7 @@ replay   | 120  | labelled rows through the running cascade: the offline curve, 
 clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aider through the gateway
 fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS (where cargo-fuzz is installed)
 real     | 900  | llama.cpp with two small models behind the gateway
+operate  | 300  | reloads, systemd, drain, and a search for planted secrets in all that is said and written
 redis    | 240  | two gateways that share a real Redis
 ledger   | 600  | the ledger: 10,000 calls to the micro-dollar, a kill -9, a real PostgreSQL
 soak     | 180  | a full cache under load keeps its size, 8 s a store, or $TIERWAY_SOAK_SECONDS
@@ -310,6 +311,7 @@ step_fuzz() {
 }
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
 step_soak() { need_python; need_binary; pytest tests/soak; }
+step_operate() { need_python; need_binary; pytest tests/operations -s; }
 step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
 step_ledger() {
   need_python; need_binary; need_postgres || die "PostgreSQL does not run"

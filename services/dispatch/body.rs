@@ -21,7 +21,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 /// One event may be this long; a whole generated image fits.
-const EVENT_LIMIT: usize = 16 * 1024 * 1024;
+pub(super) const EVENT_LIMIT: usize = 16 * 1024 * 1024;
 /// After its last event a provider has this long to end its body, so that the connection can be used again.
 const GRACE: Duration = Duration::from_secs(2);
 /// Translated events that arrived together are sent together up to this size.
@@ -93,6 +93,16 @@ impl<B> Streaming<B> {
     /// Whose signatures are to be remembered as they pass.
     pub(super) fn signed_by(mut self, signer: Option<Signer>) -> Self {
         self.state.signer = signer;
+        self
+    }
+
+    /// How long an event may be; 16 MiB by default.
+    pub(super) fn events_at_most(
+        mut self,
+        (framing, dialect): (Framing, Dialect),
+        bytes: usize,
+    ) -> Self {
+        self.state.cutter = Cutter::new(framing, dialect, bytes);
         self
     }
 

@@ -69,14 +69,29 @@ pub(super) struct Server {
     pub(super) max_connections: Set<Count>,
     pub(super) max_connections_per_ip: Set<Turns>,
     pub(super) max_in_flight: Set<Count>,
+    pub(super) tls: ServerTls,
+    pub(super) max_answer: Set<Size>,
+    pub(super) max_event: Set<Size>,
+    pub(super) max_depth: Set<Count>,
+    pub(super) write_timeout: Set<Pause>,
     pub(super) max_buffered: Set<Size>,
     pub(super) max_head: Set<Size>,
     pub(super) max_messages: Set<Count>,
     pub(super) head_timeout: Set<Duration>,
     pub(super) body_timeout: Set<Duration>,
     pub(super) timeout: Set<Pause>,
+    pub(super) drain_delay: Set<Pause>,
     pub(super) drain_timeout: Set<Duration>,
     pub(super) keep_alive: Set<Pause>,
+    pub(super) watch: Set<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ServerTls {
+    pub(super) cert_file: Set<PathBuf>,
+    pub(super) key_file: Set<PathBuf>,
+    pub(super) client_ca_file: Set<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,6 +114,8 @@ pub(super) struct Provider {
     pub(super) api_key: Set<Secret>,
     pub(super) api_key_env: Set<String>,
     pub(super) api_key_file: Set<PathBuf>,
+    pub(super) api_key_command: Set<Vec<String>>,
+    pub(super) api_key_ttl: Set<Duration>,
     pub(super) auth: Set<AuthStyle>,
     pub(super) pass_credentials: Set<bool>,
     pub(super) native_messages: Set<bool>,
@@ -117,6 +134,7 @@ pub(super) struct Provider {
     #[serde(deserialize_with = "named")]
     pub(super) models: BTreeMap<String, Named<Abilities>>,
     pub(super) timeouts: Timeouts,
+    pub(super) tls: ProviderTls,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,6 +151,14 @@ pub(super) struct Abilities {
     pub(super) max_output: Set<Count>,
     pub(super) context: Set<Count>,
     pub(super) reasoning: Set<Reasoning>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ProviderTls {
+    pub(super) ca_file: Set<PathBuf>,
+    pub(super) cert_file: Set<PathBuf>,
+    pub(super) key_file: Set<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

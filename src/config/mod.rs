@@ -50,8 +50,8 @@ pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
     Affinity, Balance, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Config,
     CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat, Metrics, Provider, Redis,
-    Responses, Retry, Route, Rule, Savings, SemanticCache, Server, SharedBy, Tenant, Traces,
-    Uncertified, Verify,
+    Responses, Retry, Route, Rule, Savings, SemanticCache, Server, ServerTls, SharedBy, Tenant,
+    Traces, Uncertified, Verify,
 };
 
 pub(crate) use shape::closest;
@@ -84,6 +84,8 @@ pub struct Loaded {
     /// The file, where there was one.
     source: Option<Source>,
     origins: BTreeMap<String, Origin>,
+    /// Files that were read for it, its own aside.
+    files: Vec<PathBuf>,
 }
 
 impl Loaded {
@@ -91,6 +93,13 @@ impl Loaded {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.source.as_ref().map(|source| &*source.path)
+    }
+
+    /// Every file that it was made from: its own, and those that hold secrets.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let own = self.path().map(Path::to_owned);
+        own.into_iter().chain(self.files.iter().cloned()).collect()
     }
 
     /// Where the setting at `path`, such as `server.listen`, came from.
@@ -143,6 +152,7 @@ fn read_source(
     let mut resolver = resolve::Resolver::new(&mut environment, folder);
     let config = resolver.config(file);
     let (resolved, origins) = (resolver.problems, resolver.origins);
+    let files = resolver.files;
     problems.extend(resolved);
     problems.append(&mut environment.problems);
     if problems.is_empty() {
@@ -150,6 +160,7 @@ fn read_source(
             config,
             source,
             origins,
+            files,
         })
     } else {
         Err(Problems::new(source, problems))

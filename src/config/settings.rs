@@ -5,6 +5,7 @@ mod cascade;
 mod ledger;
 mod resilience;
 mod semantic_cache;
+mod server;
 mod watching;
 
 pub use breakpoints::Breakpoints;
@@ -13,15 +14,10 @@ pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
 pub use ledger::Ledger;
 pub use resilience::{Balance, Breaker, Limits, Retry};
 pub use semantic_cache::SemanticCache;
+pub use server::{Server, ServerTls};
 pub use watching::{Metrics, Traces};
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, time::Duration};
 use tierway_layers::{
     classify::{Class, ClientKind, Effect},
     limit,
@@ -29,7 +25,9 @@ use tierway_layers::{
 use tierway_services::{
     chat::{Target, Tier},
     prices::Price,
-    providers::{self, Abilities, Kind, ProviderError, Secret, Settings, Timeouts},
+    providers::{
+        self, Abilities, KeyCommand, Kind, ProviderError, Secret, Settings, Timeouts, Tls,
+    },
 };
 
 /// A validated configuration.
@@ -95,39 +93,6 @@ pub struct Config {
     pub log: Log,
 }
 
-/// Sockets and limits.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Server {
-    /// Where callers connect.
-    pub listen: SocketAddr,
-    /// Where metrics and health are.
-    pub admin: SocketAddr,
-    /// The largest request body in bytes.
-    pub max_body: usize,
-    /// How many connections may be open at a time.
-    pub max_connections: usize,
-    /// How many connections one address may have open; 0 means as many as it likes.
-    pub max_connections_per_ip: usize,
-    /// How many calls may be under way at a time.
-    pub max_in_flight: usize,
-    /// How many bytes of answers may be held at a time, all together.
-    pub max_buffered: usize,
-    /// The largest head of a request in bytes.
-    pub max_head: usize,
-    /// The most messages of a conversation.
-    pub max_messages: usize,
-    /// How long the head of a request may take to arrive.
-    pub head_timeout: Duration,
-    /// How long a caller may pause within a request's body.
-    pub body_timeout: Duration,
-    /// How long a call may take in all; zero means as long as it takes.
-    pub timeout: Duration,
-    /// How long streams may go on after the signal to stop.
-    pub drain_timeout: Duration,
-    /// How long a stream may be silent before its caller is shown a sign of life; zero means: for ever.
-    pub keep_alive: Duration,
-}
-
 /// Who embeds texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Embeddings {
@@ -151,6 +116,8 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// The key to send.
     pub api_key: Option<Secret>,
+    /// The program that tells the key, where one does.
+    pub key_command: Option<KeyCommand>,
     /// Whether callers' own credentials are sent on.
     pub pass_credentials: bool,
     /// Whether it speaks Anthropic's dialect itself; absent means: find out.
@@ -165,6 +132,8 @@ pub struct Provider {
     pub models: BTreeMap<String, Abilities>,
     /// How long to wait for it.
     pub timeouts: Timeouts,
+    /// Whom to trust beside the system's authorities, and who we are.
+    pub tls: Tls,
 }
 
 /// Where a requested model name leads.
@@ -322,7 +291,9 @@ impl Provider {
             settings: Settings::default(),
             headers: Vec::new(),
             models: BTreeMap::new(),
+            key_command: None,
             timeouts: Timeouts::default(),
+            tls: Tls::default(),
         }
     }
 
@@ -349,7 +320,9 @@ impl Provider {
             .pass_credentials(self.pass_credentials)
             .native_messages(self.native_messages)
             .native_responses(self.native_responses)
-            .timeouts(self.timeouts);
+            .timeouts(self.timeouts)
+            .key_command(self.key_command.clone())
+            .tls(self.tls.clone());
         if let Some(url) = &self.base_url {
             provider = provider.base_url(url)?;
         }
@@ -368,30 +341,6 @@ impl Provider {
 }
 
 // === defaults ===
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
-            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 9787)),
-            // What Anthropic accepts, so that no request fails here that would not have failed there.
-            max_body: 32 << 20,
-            max_connections: 8192,
-            max_connections_per_ip: 0,
-            max_in_flight: 4096,
-            max_buffered: 1 << 30,
-            max_head: 64 << 10,
-            // What Anthropic accepts.
-            max_messages: 100_000,
-            head_timeout: Duration::from_secs(15),
-            body_timeout: Duration::from_secs(30),
-            timeout: Duration::from_secs(60 * 60),
-            drain_timeout: Duration::from_secs(30),
-            // Well below the minute after which load balancers hang up, and the minute and a half after which Claude Code does.
-            keep_alive: Duration::from_secs(15),
-        }
-    }
-}
 
 impl Default for CountTokens {
     fn default() -> Self {

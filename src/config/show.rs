@@ -1,4 +1,5 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
+mod server;
 mod values;
 
 pub(crate) use values::{key, quote};
@@ -32,23 +33,7 @@ impl Loaded {
             text: String::new(),
             rows: Vec::new(),
         };
-        let server = &config.server;
-        sheet.row("server", "listen", quote(server.listen));
-        sheet.row("server", "admin", quote(server.admin));
-        sheet.row("server", "max_body", size(server.max_body as u64));
-        sheet.row("server", "max_connections", server.max_connections);
-        let per_ip = server.max_connections_per_ip;
-        sheet.row("server", "max_connections_per_ip", per_ip);
-        sheet.row("server", "max_in_flight", server.max_in_flight);
-        sheet.row("server", "max_buffered", size(server.max_buffered as u64));
-        sheet.row("server", "max_head", size(server.max_head as u64));
-        sheet.row("server", "max_messages", server.max_messages);
-        sheet.row("server", "head_timeout", duration(server.head_timeout));
-        sheet.row("server", "body_timeout", duration(server.body_timeout));
-        sheet.row("server", "timeout", duration(server.timeout));
-        sheet.row("server", "drain_timeout", duration(server.drain_timeout));
-        sheet.row("server", "keep_alive", duration(server.keep_alive));
-        sheet.end("[server]");
+        sheet.server();
         for (name, provider) in &config.providers {
             sheet.provider(name, provider);
         }
@@ -242,6 +227,7 @@ impl Sheet<'_> {
         if provider.api_key.is_some() {
             self.row(&path, "api_key", HIDDEN);
         }
+        self.key_command(&path, provider);
         self.row(&path, "pass_credentials", provider.pass_credentials);
         if let Some(native) = provider.native_messages {
             self.row(&path, "native_messages", native);
@@ -279,6 +265,8 @@ impl Sheet<'_> {
         );
         self.row(&timeouts, "idle", duration(provider.timeouts.idle));
         self.end(&format!("[providers.{}.timeouts]", key(name)));
+        self.provider_tls(&path, &provider.tls);
+        self.end(&format!("[providers.{}.tls]", key(name)));
         for (model, abilities) in &provider.models {
             self.abilities(&format!("{path}.models.{model}"), abilities);
             let section = format!("[providers.{}.models.{}]", key(name), key(model));

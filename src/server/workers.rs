@@ -96,7 +96,7 @@ mod tests {
             ..Limits::default()
         };
         let service = tower::service_fn(runtime);
-        let served = serve_on(&workers, listener, service, limits, async {
+        let served = serve_on(&workers, listener, None, service, limits, async {
             stopped.await.unwrap_or_default();
         });
         let asked = async {

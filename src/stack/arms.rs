@@ -1,5 +1,5 @@
 //! What stands between a decision and the model that it names: every call upstream goes this road, a cascade's drafts too.
-use super::prefixes::Leaf;
+use super::{carried::Carried, prefixes::Leaf};
 use crate::{config::Config, log};
 use tierway_layers::{
     balance::{Balance, BalanceLayer},
@@ -16,11 +16,15 @@ pub(super) type Arm = Balance<Fallback<Guarded>>;
 /// The breakers can be turned off.
 type Guarded = Either<BreakerService<Retry<Leaf>>, Retry<Leaf>>;
 
-pub(super) fn arm(config: &Config, leaf: Leaf) -> Arm {
-    let breaker = breaker(config);
+pub(super) fn arm(
+    config: &Config,
+    leaf: Leaf,
+    balance: BalanceLayer,
+    breaker: Option<BreakerLayer>,
+) -> Arm {
     ServiceBuilder::new()
         // Who of several peers is asked first, and who then.
-        .layer(balance(config, breaker.clone()))
+        .layer(balance)
         // Where one model has failed for good, the next is asked.
         .layer(FallbackLayer::new().on_fallback(|over| {
             names::fallbacks(&over.from.provider, over.reason).increment(1);
@@ -33,9 +37,13 @@ pub(super) fn arm(config: &Config, leaf: Leaf) -> Arm {
         .service(leaf)
 }
 
-fn balance(config: &Config, breaker: Option<BreakerLayer>) -> BalanceLayer {
-    let told = &config.balance;
+/// Counts on where the one before has counted.
+pub(super) fn balance(carried: Carried<'_>, breaker: Option<BreakerLayer>) -> BalanceLayer {
+    let told = &carried.now.balance;
     let mut layer = BalanceLayer::new().sticky(told.sticky);
+    if let Some(before) = carried.before {
+        layer = layer.continuing(&before.balance);
+    }
     for (target, weight) in &told.weights {
         if let Ok(target) = target.parse() {
             layer = layer.weight(target, *weight);
@@ -65,11 +73,19 @@ fn retry(config: &Config) -> RetryLayer {
         })
 }
 
-fn breaker(config: &Config) -> Option<BreakerLayer> {
+/// A model that failed before is still left alone.
+pub(super) fn breaker(carried: Carried<'_>) -> Option<BreakerLayer> {
+    let config = carried.now;
     let told = &config.breaker;
+    let before = carried.unless_changed(|c| &c.breaker);
+    let before = before.and_then(|parts| parts.breaker.as_ref());
     // A caller can name any model; only those that are configured have a series of their own.
     let known = configured(config);
-    let layer = BreakerLayer::new()
+    let mut layer = BreakerLayer::new();
+    if let Some(before) = before {
+        layer = layer.continuing(before);
+    }
+    let layer = layer
         .failures(told.failures)
         .share(told.share)
         .window(told.window)

@@ -31,7 +31,13 @@ pub(super) fn learned(config: &Config) -> Learned {
     let model = told.model.as_deref().filter(|_| told.enabled);
     let model = model_file::read_or_prior(model);
     labels::announce(&model);
-    Learned::new(model).uncertified_defers(told.uncertified == Uncertified::Defer)
+    again(config, &Learned::new(model))
+}
+
+/// The same, as this configuration uses it.
+pub(super) fn again(config: &Config, learned: &Learned) -> Learned {
+    let defers = config.cascade.uncertified == Uncertified::Defer;
+    learned.clone().uncertified_defers(defers)
 }
 
 pub(super) fn shadow(

@@ -23,13 +23,17 @@ pub(super) struct Limits {
     table: Table,
 }
 
+/// Who counts.
+pub(super) fn quotas(config: &Config, redis: Option<Redis>) -> Quotas {
+    let told = &config.limits;
+    match redis.filter(|_| told.store == SharedBy::Redis) {
+        Some(redis) => Quotas::shared(redis, told.without_redis, told.budgets_without_redis),
+        None => Quotas::new(),
+    }
+}
+
 impl Limits {
-    pub(super) fn new(config: &Config, redis: Option<Redis>) -> Self {
-        let told = &config.limits;
-        let quotas = match redis.filter(|_| told.store == SharedBy::Redis) {
-            Some(redis) => Quotas::shared(redis, told.without_redis, told.budgets_without_redis),
-            None => Quotas::new(),
-        };
+    pub(super) fn new(config: &Config, quotas: Quotas) -> Self {
         let limited =
             |limits: &tierway_layers::limit::Limits| limits.has_rates() || limits.has_budgets();
         let mut table = Table::default();

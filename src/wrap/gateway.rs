@@ -85,7 +85,7 @@ impl Own {
             let _ = tell.send((At { listen, admin }, demo));
             Ok(())
         };
-        let task = tokio::spawn(serve(loaded, announce, async {
+        let task = tokio::spawn(serve(loaded, None, announce, async {
             stopped.await.unwrap_or_default();
         }));
         match told.await {

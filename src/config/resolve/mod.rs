@@ -3,11 +3,13 @@ mod breakpoints;
 mod cache;
 mod cascade;
 mod ledger;
+mod provider_keys;
 mod providers;
 mod resilience;
 mod rules;
 mod secrets;
 mod semantic_cache;
+mod server;
 mod shared;
 mod watching;
 
@@ -15,14 +17,14 @@ use super::{
     environment::Environment,
     file,
     origin::{Origin, Problem},
-    settings::{Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings, Server},
+    settings::{Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings},
     shape::closest,
     typed::{Complaint, Named, Typed},
-    values::{Dollars, Share, Size},
+    values::{Dollars, Share},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 use tierway_services::{chat::Target, prices::Price, providers::Kind};
 
@@ -35,6 +37,8 @@ pub(super) struct Resolver<'a, 'e> {
     providers: BTreeSet<String>,
     pub(super) problems: Vec<Problem>,
     pub(super) origins: BTreeMap<String, Origin>,
+    /// Files that were read on the way.
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl<'a, 'e> Resolver<'a, 'e> {
@@ -45,6 +49,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             providers: BTreeSet::new(),
             problems: Vec::new(),
             origins: BTreeMap::new(),
+            files: Vec::new(),
         }
     }
 
@@ -186,62 +191,6 @@ impl<'a, 'e> Resolver<'a, 'e> {
     }
 
     // === sections ===
-
-    fn server(&mut self, typed: file::Server) -> Server {
-        let default = Server::default();
-        let max_body = self.take("server.max_body", typed.max_body);
-        Server {
-            listen: self
-                .take("server.listen", typed.listen)
-                .unwrap_or(default.listen),
-            admin: self
-                .take("server.admin", typed.admin)
-                .unwrap_or(default.admin),
-            max_body: max_body.map_or(default.max_body, |Size(bytes)| {
-                usize::try_from(bytes).unwrap_or(usize::MAX)
-            }),
-            max_connections: self
-                .take("server.max_connections", typed.max_connections)
-                .map_or(default.max_connections, |count| count.0),
-            max_connections_per_ip: self
-                .take(
-                    "server.max_connections_per_ip",
-                    typed.max_connections_per_ip,
-                )
-                .map_or(default.max_connections_per_ip, |count| count.0 as usize),
-            max_in_flight: self
-                .take("server.max_in_flight", typed.max_in_flight)
-                .map_or(default.max_in_flight, |count| count.0),
-            max_buffered: self
-                .take("server.max_buffered", typed.max_buffered)
-                .map_or(default.max_buffered, |Size(bytes)| {
-                    usize::try_from(bytes).unwrap_or(usize::MAX)
-                }),
-            max_head: self
-                .take("server.max_head", typed.max_head)
-                .map_or(default.max_head, |Size(bytes)| {
-                    usize::try_from(bytes).unwrap_or(usize::MAX)
-                }),
-            max_messages: self
-                .take("server.max_messages", typed.max_messages)
-                .map_or(default.max_messages, |count| count.0),
-            head_timeout: self
-                .take("server.head_timeout", typed.head_timeout)
-                .unwrap_or(default.head_timeout),
-            body_timeout: self
-                .take("server.body_timeout", typed.body_timeout)
-                .unwrap_or(default.body_timeout),
-            timeout: self
-                .take("server.timeout", typed.timeout)
-                .map_or(default.timeout, |pause| pause.0),
-            drain_timeout: self
-                .take("server.drain_timeout", typed.drain_timeout)
-                .unwrap_or(default.drain_timeout),
-            keep_alive: self
-                .take("server.keep_alive", typed.keep_alive)
-                .map_or(default.keep_alive, |pause| pause.0),
-        }
-    }
 
     fn count_tokens(&mut self, typed: file::CountTokens) -> CountTokens {
         let estimate = self.take("count_tokens.estimate", typed.estimate);

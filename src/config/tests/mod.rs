@@ -246,7 +246,9 @@ fn the_reference_names_the_keys_of_the_file() {
     add("", fields::<file::File>());
     add("server.", fields::<file::Server>());
     add("providers.*.", fields::<file::Provider>());
+    add("server.tls.", fields::<file::ServerTls>());
     add("providers.*.timeouts.", fields::<file::Timeouts>());
+    add("providers.*.tls.", fields::<file::ProviderTls>());
     add("providers.*.headers.", &["*"]);
     add("providers.*.models.*.", fields::<file::Abilities>());
     add("tiers.", fields::<file::Tiers>());
@@ -306,6 +308,8 @@ fn signs_of_life_can_be_turned_off_and_nothing_else_takes_no_time() {
         "[server]\ndrain_timeout = \"0s\"",
         "[server]\nkeep_alive = 0",
         "[server]\nkeep_alive = \"soon\"",
+        "[server.tls]\ncert_file = \"nowhere.pem\"",
+        "[server.tls]\ncert_file = \"nowhere.pem\"\nkey_file = \"nowhere.key\"",
     ] {
         let problems = read_with(toml, &[]);
         assert!(problems.is_err(), "{toml}");
