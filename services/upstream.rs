@@ -28,13 +28,17 @@ use rustls::pki_types::{
     pem::{self, PemObject},
 };
 use std::{
+    collections::HashMap,
     fmt,
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, PoisonError, RwLock},
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    runtime::{Handle, Id},
+};
 use tower_service::Service;
 
 /// Idle connections kept per provider. Bursts above it open more and let them go.
@@ -44,7 +48,8 @@ const IDLE_FOR: Duration = Duration::from_secs(55);
 /// The operating system asks a silent peer whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// A client with its pool of connections. A clone shares the pool.
+/// A client with its pools of connections: one for each runtime that asks through it, because a connection is driven by the runtime that
+/// opened it, and each call by way of another would wake a thread. A clone shares the pools.
 ///
 /// ```
 /// use tierway_services::upstream::Client;
@@ -53,9 +58,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    http: legacy::Client<Connector, Full<Bytes>>,
+    connector: Https,
+    pools: Arc<RwLock<HashMap<Id, Pool>>>,
     connect: Duration,
 }
+
+type Pool = legacy::Client<Connector, Full<Bytes>>;
 
 impl Client {
     /// A client that trusts the system's certificates, or Mozilla's where the system has none.
@@ -63,7 +71,7 @@ impl Client {
     pub fn new() -> Self {
         Self::with_connect_timeout(Duration::from_secs(10))
     }
-    /// The same with another limit on connecting, TLS included. It has a pool of its own.
+    /// The same with another limit on connecting, TLS included. It has pools of its own.
     #[must_use]
     pub fn with_connect_timeout(connect: Duration) -> Self {
         Self::by(CONNECTOR.clone(), connect)
@@ -75,19 +83,12 @@ impl Client {
     pub(crate) fn with_tls(connect: Duration, own: &Tls) -> Result<Self, String> {
         Ok(Self::by(connector(own_tls(own)?), connect))
     }
-    fn by(inner: Https, connect: Duration) -> Self {
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_FOR)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .retry_canceled_requests(true)
-            .build(Connector {
-                inner,
-                limit: connect,
-            });
-        Self { http, connect }
+    fn by(connector: Https, connect: Duration) -> Self {
+        Self {
+            connector,
+            pools: Arc::default(),
+            connect,
+        }
     }
     /// How long a connection may take to stand.
     pub(crate) const fn connect_timeout(&self) -> Duration {
@@ -101,13 +102,37 @@ impl Client {
         &self,
         request: Request<Full<Bytes>>,
     ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
-        let sent = self.http.request(request);
+        let sent = self.pool().request(request);
         async move {
             let response = sent.await?;
             kept::has_served(&response);
             Ok(response)
         }
     }
+
+    /// The connections of this runtime.
+    fn pool(&self) -> Pool {
+        let runtime = Handle::current().id();
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&runtime) {
+            return pool.clone();
+        }
+        drop(pools);
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        let new = || pool(self.connector.clone(), self.connect);
+        pools.entry(runtime).or_insert_with(new).clone()
+    }
+}
+
+fn pool(inner: Https, limit: Duration) -> Pool {
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_FOR)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .retry_canceled_requests(true)
+        .build(Connector { inner, limit })
 }
 
 impl Default for Client {

@@ -8,6 +8,9 @@ mod peer;
 mod reads;
 pub(crate) mod systemd;
 pub mod tls;
+mod workers;
+
+pub use workers::Workers;
 
 pub use peer::Peer;
 
@@ -31,7 +34,7 @@ use tierway_services::BoxError;
 use tls::Acceptor;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::timeout,
 };
@@ -116,6 +119,50 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    accept(None, listener, tls, service, limits, shutdown).await
+}
+
+/// As [`serve_in`], with connections on these workers and not on the runtime that accepts them.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on<S, B>(
+    workers: &Workers,
+    listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    accept(Some(workers), listener, tls, service, limits, shutdown).await
+}
+
+async fn accept<S, B>(
+    workers: Option<&Workers>,
+    listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -157,7 +204,7 @@ where
             peer,
         });
         let (builder, watcher, tls) = (builder.clone(), graceful.watcher(), tls.clone());
-        tokio::spawn(async move {
+        let serve = move |stream| async move {
             let ended = match tls {
                 None => attend(stream, builder, service, watcher, limits).await,
                 Some(acceptor) => {
@@ -173,7 +220,20 @@ where
                 tracing::debug!(error, "connection ended early");
             }
             drop((permit, place));
-        });
+        };
+        match workers.and_then(Workers::next) {
+            // Taken off this runtime, to be made known to the other.
+            Some(worker) => match stream.into_std() {
+                Ok(stream) => drop(worker.spawn(async move {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => serve(stream).await,
+                        Err(error) => tracing::warn!(%error, "could not serve a connection"),
+                    }
+                })),
+                Err(error) => tracing::warn!(%error, "could not serve a connection"),
+            },
+            None => drop(tokio::spawn(serve(stream))),
+        }
     }
     drop(listener);
     let open = graceful.count();

@@ -8,6 +8,7 @@ mod carried;
 mod cascade;
 mod compress;
 mod holdout;
+mod ids;
 mod limits;
 mod observed;
 mod prefixes;
@@ -57,7 +58,7 @@ use tower::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    request_id::{PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
 };
 
@@ -209,7 +210,7 @@ impl Stack {
             // The path that everybody below knows.
             .layer(MapRequestLayer::new(tools::with_tools::<Incoming>))
             // Named before anything is logged or counted.
-            .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+            .layer(SetRequestIdLayer::x_request_id(ids::Ids::default()))
             .layer(PropagateRequestIdLayer::x_request_id())
             // Counts refusals and departures too, so above whatever may refuse.
             .layer(telemetry.clone())

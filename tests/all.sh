@@ -57,6 +57,7 @@ grafana  | 180  | dashboards, rules and metric names
 traces   | 120  | what an OpenTelemetry collector is sent
 dashboard | 300 | the pages of the gateway in a real Chromium, judged by axe-core too: dashboard, login, sign-in
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
+guard    | 300  | instructions and allocations for each kind of call, as committed
 '
 
 die() { echo "$*" >&2; exit 1; }
@@ -261,6 +262,22 @@ get_faketime() {
   dpkg -x libfaketime_*.deb . && rm -f ./*.deb
 }
 
+need_valgrind() {
+  VALGRIND=$(command -v valgrind) && return
+  once get_valgrind || return
+  VALGRIND=$(echo "$CACHE"/valgrind/usr/bin/valgrind) VALGRIND_LIB=$(echo "$CACHE"/valgrind/usr/libexec/valgrind)
+  export VALGRIND_LIB
+  [ -x "$VALGRIND" ] || { VALGRIND=; return 1; }
+}
+get_valgrind() {
+  [ -x "$CACHE/valgrind/usr/bin/valgrind" ] && return
+  command -v apt-get >/dev/null || return
+  mkdir -p "$CACHE/valgrind"
+  cd "$CACHE/valgrind" || return
+  apt-get download -qq valgrind || { apt-get update -qq && apt-get download -qq valgrind; } || return
+  dpkg -x valgrind_*.deb . && rm -f valgrind_*.deb
+}
+
 need_binary() {
   [ -n "${TIERWAY_BIN:-}" ] && return
   cargo build --quiet --locked --bin tierway || die "the binary does not build"
@@ -418,6 +435,11 @@ step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot
 step_mcp() { need_python; need_claude; need_codex; need_mcp; need_binary; pytest tests/mcp; }
 step_traces() { need_python; need_binary; pytest tests/traces; }
 step_dashboard() { need_python; need_browser; need_binary; pytest tests/dashboard; }
+# What a call costs, counted and not timed; instructions only where there is valgrind, or Debian's package of it.
+step_guard() {
+  need_valgrind || echo "LEFT OUT: valgrind cannot be had here, so instructions are not counted"
+  cargo bench --quiet --locked --profile dev --bench guard -- ${VALGRIND:+--valgrind "$VALGRIND"}
+}
 step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }
 
 # --- running them

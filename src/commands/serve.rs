@@ -7,7 +7,7 @@ use crate::{
     metrics::Metrics,
     reload::{Live, Reloader, Reread},
     server::{
-        self, Limits,
+        self, Limits, Workers,
         systemd::{self, Sockets},
         tls::Acceptor,
     },
@@ -42,7 +42,9 @@ pub fn run(args: ServeArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
     };
     log::init(&loaded.config.log).map_err(io::Error::other)?;
     no_core();
+    // For what is done beside calls; these have workers of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()?;
     // A process has one environment for life.
@@ -153,7 +155,9 @@ pub(crate) async fn serve(
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch());
     }
-    let dropped = server::serve_in(listener, tls, service, limits, stop).await?;
+    let workers = Workers::start()?;
+    let dropped = server::serve_on(&workers, listener, tls, service, limits, stop).await?;
+    drop(workers);
     if dropped > 0 {
         tracing::warn!(
             connections = dropped,
