@@ -169,7 +169,10 @@ where
         }
         let path = req.uri().path();
         if keys::is_here(path) {
-            let live = self.live.as_ref().map(|live| live.stack().access().cloned());
+            let live = self
+                .live
+                .as_ref()
+                .map(|live| live.stack().access().cloned());
             let access = live.unwrap_or_else(|| self.access.clone());
             let closed = self.guard.is_closed();
             return Box::pin(async move { Ok(keys::answer(access.as_ref(), closed, req).await) });
