@@ -59,7 +59,11 @@ where
         until = Instant::now() + provider.limits().idle;
         let length = first.len() + rest.len() + data.len();
         if length > limit {
-            let what = format!("sent an answer over {} MiB", limit >> 20);
+            let most = match limit >> 20 {
+                0 => format!("{limit} bytes"),
+                whole => format!("{whole} MiB"),
+            };
+            let what = format!("sent an answer over {most}");
             break Some(Error::nonsense(provider, what));
         }
         if !held.more(data.len()) {

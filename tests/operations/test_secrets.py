@@ -166,7 +166,7 @@ def test_no_secret_leaves_the_gateway(provider, tmp_path):
                     answered += answer.status == 200
                     text = answer.text.replace(PLANTED["an answer"], "").replace(PLANTED["a prompt"], "")
                     said.append((f"the answer to {path} of {model}", str(answer.headers) + text))
-        assert answered >= 20
+        assert answered >= 12, answered
         wrong = call(gateway.url, "/v1/messages", {**ask, "model": "auto"}, {**key, "x-api-key": PLANTED["a wrong caller's key"]})
         broken = call(gateway.url, "/v1/messages", b'{"model": "auto", "messages": [' + PLANTED["a prompt"].encode(), key)
         assert (wrong.status, broken.status) == (401, 400)
