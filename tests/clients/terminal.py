@@ -45,7 +45,7 @@ class Terminal:
         """Waits for words, which may stand any space apart; what came before them is forgotten."""
         pattern, end = pattern.replace(" ", r"\s+"), time.monotonic() + seconds
         while not (found := re.search(pattern, self.text)):
-            assert time.monotonic() < end, f"no {pattern!r} in {re.sub(r'\s+', ' ', self.all)[-1500:]}"
+            assert time.monotonic() < end, f"no {pattern!r} in {' '.join(self.all.split())[-1500:]}"
             self.read(0.3)
         self.text = self.text[found.end():]
         return found
