@@ -20,6 +20,8 @@ PAGES = [page for page in BOOK if page.name != "SUMMARY.md"]
 ALL = [snippet for page in [*BOOK, *OTHERS] for snippet in snippets(page)]
 # What a terminal may be told here; anything else is only looked at.
 SHELL = {"curl", "tierway", "export", "grep", "echo", "cat", "jq", "head", "sort"}
+# Commands with commands of their own.
+GROUPS = {"keys", "ledger", "prices"}
 KEYS = ["ANTHROPIC", "OPENAI", "OPENROUTER", "GEMINI", "GROQ", "MISTRAL", "DEEPSEEK"]
 
 
@@ -101,19 +103,37 @@ def test_toml_is_a_configuration(snippet, tmp_path):
     if "model_provider" in typed:  # Codex's own
         assert typed["model_providers"][typed["model_provider"]]["wire_api"] == "responses"
         return
+    if "mcp_servers" in typed:  # Codex's, too
+        return
     if "package" in typed or "dependencies" in typed:  # Cargo's
         return
     whole = completed(snippet.code)
     if whole is None:
         return
+    # What it names has to be there.
+    whole = whole.replace("/run/secrets/", f"{tmp_path}/")
+    if '"$argon2id$v=19$..."' in whole:
+        made = subprocess.run([binary(), "keys", "password"], input="her password", env=clean_environment(), capture_output=True, text=True, timeout=30)
+        whole = whole.replace("$argon2id$v=19$...", made.stdout.strip())
+    named = re.findall(r'(?:_file|settings)\s*=\s*"([^"]+)"', whole)
+    if any(path.endswith((".pem", ".key", ".crt")) for path in named):
+        openssl = shutil.which("openssl") or pytest.skip("no openssl")
+        subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost", "-days", "2",
+                        "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "made.key", "-out", tmp_path / "made.pem"], check=True, capture_output=True, timeout=30)
+    for wanted in named:
+        path = tmp_path / wanted
+        if path.exists() or not path.is_relative_to(tmp_path):
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix in (".pem", ".key", ".crt"):
+            path.write_bytes((tmp_path / ("made.key" if "key" in path.name else "made.pem")).read_bytes())
+        elif path.suffix == ".json":
+            path.write_text('{"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "t"}')
+        else:
+            path.write_text("a-secret-of-enough-letters-0123456789abcdef\n")
     file = tmp_path / "tierway.toml"
     file.write_text(whole)
-    for wanted in re.findall(r'(?:file|model)\s*=\s*"([^"]+\.(?:json|pem|key|crt|txt))"', whole):
-        path = tmp_path / wanted
-        if not os.path.isabs(wanted):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text('{"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "t"}')
-    keys = {variable: "sk-docs-0001" for variable in [f"{name}_API_KEY" for name in KEYS] + re.findall(r'_env\s*=\s*"([A-Z][A-Z0-9_]*)"', whole)}
+    keys = {variable: "sk-docs-0001-0123456789abcdef0123456789abcdef" for variable in [f"{name}_API_KEY" for name in KEYS] + re.findall(r'_env\s*=\s*"([A-Z][A-Z0-9_]*)"', whole)}
     keys |= {variable: "redis://127.0.0.1:6379" for variable in keys if "REDIS" in variable}
     keys |= {variable: "postgres://me@127.0.0.1/tierway" for variable in keys if "POSTGRES" in variable or "LEDGER" in variable or "DATABASE" in variable}
     environment = clean_environment(XDG_STATE_HOME=str(tmp_path), **keys)
@@ -165,8 +185,9 @@ def commands(code):
 def safe(snippet):
     """Whether it may run here: programs that are known, files that are there, and nothing that waits for ever or for a person."""
     called = commands(snippet.code)
-    waits = re.search(r"(?m)^\s*(tierway\s*(#.*)?$|tierway (wrap|serve|init|statusline|eval|calibrate)\b)|<\s*\S+\.json|--import|@request|\.\.\.|\bFILE\b|your-", snippet.code)
-    return called <= SHELL and not waits
+    waits = re.search(r"(?m)^\s*(tierway\s*(#.*)?$|tierway (wrap|serve|init|statusline|eval|calibrate)\b)|<\s*\S+\.json|--import|@request|\.\.\.|\b(FILE|ID|SHELL)\b|your-", snippet.code)
+    used, set_here = (set(re.findall(pattern, snippet.code)) for pattern in (r"\$\{?([A-Za-z_]\w*)", r"\b([A-Za-z_]\w*)="))
+    return called <= SHELL and not waits and used <= set_here | {"HOME", "PATH", "PWD"}
 
 
 @of("sh")
@@ -175,9 +196,11 @@ def test_shell_parses_and_runs_where_it_can(snippet, gateway, tmp_path):
     known = subprocess.run([binary(), "--help"], capture_output=True, text=True, timeout=10, env=clean_environment()).stdout
     for called in re.findall(r"(?m)^\s*(?:\w+=\S+\s+)*tierway +([a-z]+)", snippet.code):
         assert re.search(rf"(?m)^  {called} ", known), f"there is no `tierway {called}`"
-    for option in re.findall(r"(?m)^\s*tierway ([a-z]+) [^|\n#]*?(--[a-z-]+)", snippet.code):
-        told = subprocess.run([binary(), option[0], "--help"], capture_output=True, text=True, timeout=10, env=clean_environment()).stdout
-        assert option[1] in told or option[0] in ("wrap", "ledger", "prices"), f"`tierway {option[0]}` takes no {option[1]}"
+    for command, inner, rest in re.findall(r"(?m)^\s*tierway ([a-z]+)(?: ([a-z]+))?((?: [^|\n#]*)?)", snippet.code.replace("\\\n", " ")):
+        words = [command, inner] if command in GROUPS else [command]
+        told = subprocess.run([binary(), *words, "--help"], capture_output=True, text=True, timeout=10, env=clean_environment()).stdout
+        for option in re.findall(r"(?<=\s)--[a-z-]+", rest if command != "wrap" else ""):
+            assert option in told, f"`tierway {' '.join(words)}` takes no {option}"
     if not safe(snippet):
         return
     folder = tmp_path / "bin"
