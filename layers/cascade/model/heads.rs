@@ -12,12 +12,21 @@ const PARTS: usize = 5;
 /// From so many labels on there is something to find out.
 const ENOUGH: usize = 50;
 
-/// The difference in what two ways recover, as a share of the gap between the models, that sets one against the other by 2.7 to 1. About
-/// the standard error of a difference on 1,000 labels: a choice that is no better than chance is none.
-const TEMPERATURE: f64 = 0.015;
+/// The standard error of a difference in what two ways recover, as a share of the gap between the models, on 1,000 labels: about.
+const ERROR: f64 = 0.015;
 
-/// How much of what was learned counts where drafts are ranked by their own signs.
-const HALF: f64 = 0.5;
+/// One way to rank drafts.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// By what deferring gains: the chance that the draft is good less the chance that the big model's answer is.
+    Gain,
+    /// By the draft's own signs: what was believed before, and so much of what was learned. Better where one sign, such as
+    /// log-probabilities, says more than all else: it is not diluted.
+    Signs(f64),
+}
+
+/// All of them, in the order in which they were learned more.
+const WAYS: [Way; 3] = [Way::Gain, Way::Signs(0.5), Way::Signs(0.0)];
 
 #[derive(Clone, Debug)]
 pub(super) struct Heads {
@@ -25,25 +34,20 @@ pub(super) struct Heads {
     pub(super) small: Head,
     /// Whether the big model's answer is.
     big: Head,
-    /// Ranks by what deferring gains: the chance that the draft is good less the chance that the big model's answer is.
-    gain: Order,
-    /// Ranks by the draft's own signs: what was believed before, and half of what was learned. Better where one sign, such as
-    /// log-probabilities, says more than all else: it is not diluted.
-    signs: Order,
-    /// How much the first rank counts, from 0 to 1; the second has the rest.
-    weight: f64,
+    /// How much the rank of each way counts, together 1, and its order.
+    ways: [(f64, Order); WAYS.len()],
     /// Ranks their mean.
     mean: Order,
 }
 
 impl Heads {
-    /// Learns from `labels`. Which rank to trust is found out by cross-validation among them.
+    /// Learns from `labels`. Which ranks to trust is found out by cross-validation among them.
     pub(super) fn learn(labels: &[Labelled]) -> Self {
-        let weight = Self::weigh(labels);
-        Self::fit(&labels.iter().collect::<Vec<_>>(), weight)
+        let weights = Self::weigh(labels);
+        Self::fit(&labels.iter().collect::<Vec<_>>(), weights)
     }
 
-    fn fit(labels: &[&Labelled], weight: f64) -> Self {
+    fn fit(labels: &[&Labelled], weights: [f64; WAYS.len()]) -> Self {
         let head = |positive: fn(&Labelled) -> f32, offset: fn(&Labelled) -> f32| {
             let example = |label: &&Labelled| Example {
                 vector: label.vector.clone(),
@@ -56,102 +60,120 @@ impl Heads {
             let examples: Vec<Example> = labels.iter().map(example).collect();
             Fit::default().penalty(PENALTY).fit(&examples).head(0)
         };
-        let none = || Order::of(Vec::new());
         let mut heads = Self {
             small: head(|l| l.small, |l| l.prior),
             big: head(|l| l.big, |_| 0.0),
-            gain: none(),
-            signs: none(),
-            weight,
-            mean: none(),
+            ways: weights.map(|weight| (weight, Order::of(Vec::new()))),
+            mean: Order::of(Vec::new()),
         };
-        let raw: Vec<[f64; 2]> = labels
-            .iter()
-            .map(|l| heads.raw(&l.vector, l.prior))
-            .collect();
-        heads.gain = Order::of(raw.iter().map(|[gain, _]| *gain).collect());
-        heads.signs = Order::of(raw.iter().map(|[_, signs]| *signs).collect());
-        heads.mean = Order::of(raw.iter().map(|raw| heads.blend(*raw)).collect());
+        let orders = WAYS.map(|way| {
+            let raw = labels.iter().map(|l| heads.raw(way, &l.vector, l.prior));
+            Order::of(raw.collect())
+        });
+        for (way, order) in heads.ways.iter_mut().zip(orders) {
+            way.1 = order;
+        }
+        let means = labels.iter().map(|l| heads.blend(&l.vector, l.prior));
+        heads.mean = Order::of(means.collect());
         heads
     }
 
-    /// How much ranks by gain count, by what both recover on labels that the heads have not seen.
-    fn weigh(labels: &[Labelled]) -> f64 {
-        // Without a sign that was known before there is none to keep undiluted.
+    /// How much the rank of each way counts, by what they recover on labels that the heads have not seen.
+    ///
+    /// Where nothing that was learned recovers more than the signs alone by a standard error, the signs alone rank: of models that cannot be
+    /// told apart the simplest (the one-standard-error rule of Breiman and others, *Classification and Regression Trees*, 1984). Else what
+    /// was learned does, one way against the other by 2.7 to 1 for each standard error.
+    fn weigh(labels: &[Labelled]) -> [f64; WAYS.len()] {
         let varies = labels.windows(2).any(|pair| match pair {
             [a, b] => (a.prior - b.prior).abs() > f32::EPSILON,
             _ => false,
         });
-        if labels.len() < ENOUGH || !varies {
-            return 1.0;
+        // Without a sign that was known before there is none to keep undiluted.
+        if !varies {
+            return [1.0, 0.0, 0.0];
         }
-        let mut ranks = [vec![0.0; labels.len()], vec![0.0; labels.len()]];
+        if labels.len() < ENOUGH {
+            return [0.0, 0.0, 1.0];
+        }
+        let mut ranks = WAYS.map(|_| vec![0.0; labels.len()]);
         for part in 0..PARTS {
             let numbered = || labels.iter().enumerate();
             let rest = numbered().filter(|(i, _)| i % PARTS != part);
             let rest: Vec<&Labelled> = rest.map(|(_, label)| label).collect();
-            let heads = Self::fit(&rest, 1.0);
+            let heads = Self::fit(&rest, [1.0; WAYS.len()]);
             for (i, label) in numbered().filter(|(i, _)| i % PARTS == part) {
-                let [gain, signs] = heads.raw(&label.vector, label.prior);
-                for (to, rank) in ranks
-                    .iter_mut()
-                    .zip([heads.gain.rank(gain), heads.signs.rank(signs)])
-                {
-                    if let Some(to) = to.get_mut(i) {
+                let own = heads.ranks(&label.vector, label.prior);
+                for (ranks, rank) in ranks.iter_mut().zip(own) {
+                    if let Some(to) = ranks.get_mut(i) {
                         *to = rank;
                     }
                 }
             }
         }
-        let [gain, signs] = ranks.map(|ranks| recovered(&ranks, labels));
-        // What deferring everything gains, in the same unit: the difference becomes a share of the gap between the models.
-        let all: f64 = labels.iter().map(|l| f64::from(l.big - l.small)).sum();
+        let [gain, half, signs] = ranks.map(|ranks| recovered(&ranks, labels));
         #[expect(clippy::cast_precision_loss, reason = "thousands")]
-        let all = (all.abs() * labels.len() as f64).max(f64::MIN_POSITIVE);
-        chance((gain - signs) / all / TEMPERATURE)
+        let count = labels.len() as f64;
+        // What deferring everything gains, in the same unit: differences become shares of the gap between the models.
+        let all: f64 = labels.iter().map(|l| f64::from(l.big - l.small)).sum();
+        let all = (all.abs() * count).max(f64::MIN_POSITIVE);
+        if (gain.max(half) - signs) / all < ERROR * (1000.0 / count).sqrt() {
+            return [0.0, 0.0, 1.0];
+        }
+        let gain = chance((gain - half) / all / ERROR);
+        [gain, 1.0 - gain, 0.0]
     }
 
-    /// The raw score by gain, and that by signs.
-    fn raw(&self, vector: &Vector, prior: f32) -> [f64; 2] {
+    /// The raw score by one way.
+    fn raw(&self, way: Way, vector: &Vector, prior: f32) -> f64 {
         let prior = f64::from(prior);
-        let small = prior + f64::from(self.small.logit(vector));
-        let gain = chance(small) - chance(f64::from(self.big.logit(vector)));
-        let signs = HALF.mul_add(f64::from(self.small.difference(vector)), prior);
-        [gain, signs]
+        match way {
+            Way::Gain => {
+                let small = prior + f64::from(self.small.logit(vector));
+                chance(small) - chance(f64::from(self.big.logit(vector)))
+            }
+            Way::Signs(learned) => learned.mul_add(f64::from(self.small.difference(vector)), prior),
+        }
     }
 
-    fn blend(&self, [gain, signs]: [f64; 2]) -> f64 {
-        let (gain, signs) = (self.gain.rank(gain), self.signs.rank(signs));
-        self.weight.mul_add(gain - signs, signs)
+    fn ranks(&self, vector: &Vector, prior: f32) -> impl Iterator<Item = f64> {
+        let ways = WAYS.iter().zip(&self.ways);
+        ways.map(move |(way, (_, order))| order.rank(self.raw(*way, vector, prior)))
+    }
+
+    fn blend(&self, vector: &Vector, prior: f32) -> f64 {
+        let weights = self.ways.iter().map(|(weight, _)| weight);
+        let ranks = self.ranks(vector, prior).zip(weights);
+        ranks.map(|(rank, weight)| rank * weight).sum()
     }
 
     /// The share of the labels learned from that this draft beats.
     pub(super) fn rank(&self, vector: &Vector, prior: f32) -> f64 {
-        self.mean.rank(self.blend(self.raw(vector, prior)))
+        self.mean.rank(self.blend(vector, prior))
     }
 
     /// Writes them as texts, see [`Heads::from_sections`].
     pub(super) fn to_sections(&self) -> Vec<String> {
-        let orders = [&self.gain, &self.signs, &self.mean].map(Order::to_text);
-        let heads = [&self.small, &self.big].map(Head::to_text);
-        let weight = [format!("weight {}", self.weight)];
-        weight.into_iter().chain(orders).chain(heads).collect()
+        let weights = self.ways.each_ref().map(|(weight, _)| weight.to_string());
+        let mut sections = vec![format!("weights {}", weights.join(" "))];
+        sections.extend(self.ways.iter().map(|(_, order)| order.to_text()));
+        sections.push(self.mean.to_text());
+        sections.extend([&self.small, &self.big].map(Head::to_text));
+        sections
     }
 
     /// Reads what [`Heads::to_sections`] wrote; `None` where it is not that.
     pub(super) fn from_sections<'a>(mut sections: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let weight = sections.next()?.strip_prefix("weight ")?.parse().ok()?;
-        let mut order = || Order::from_text(sections.next()?);
-        let (gain, signs, mean) = (order()?, order()?, order()?);
-        let mut head = || Head::from_text(sections.next()?);
-        let (small, big) = (head()?, head()?);
+        let weights = sections.next()?.strip_prefix("weights ")?.split(' ');
+        let weights: Vec<f64> = weights.map(str::parse).collect::<Result<_, _>>().ok()?;
+        let mut ways = Vec::new();
+        for weight in weights {
+            ways.push((weight, Order::from_text(sections.next()?)?));
+        }
         let heads = Self {
-            small,
-            big,
-            gain,
-            signs,
-            weight,
-            mean,
+            ways: ways.try_into().ok()?,
+            mean: Order::from_text(sections.next()?)?,
+            small: Head::from_text(sections.next()?)?,
+            big: Head::from_text(sections.next()?)?,
         };
         sections.next().is_none().then_some(heads)
     }
@@ -219,7 +241,8 @@ mod tests {
         let heads = Heads::learn(&labels);
         let rank = |prior: f32| heads.rank(&label(3.0, 0.0, 0.0, 0.0).vector, prior);
         assert!(rank(2.0) > rank(-2.0));
-        assert!(heads.weight < 1.0, "{}", heads.weight);
+        // Nothing is better than that sign, so nothing else ranks.
+        assert!(heads.ways[2].0 > 0.99, "{:?}", heads.ways);
     }
 
     #[test]
