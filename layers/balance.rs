@@ -38,8 +38,7 @@
 //!
 //! # Backpressure and cancellation
 //! Readiness is the inner service's. Whoever leaves is under way no more.
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use crate::Holding;
 use pin_project_lite::pin_project;
 use std::{
     collections::HashMap,
@@ -52,10 +51,7 @@ use std::{
     },
     task::{Context, Poll, ready},
 };
-use tierway_services::{
-    BoxError,
-    chat::{self, Alternatives, Reply, Session, Target},
-};
+use tierway_services::chat::{self, Alternatives, Reply, Session, Target};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -96,14 +92,6 @@ pin_project! {
     }
 }
 
-pin_project! {
-    struct Counted {
-        #[pin]
-        inner: Reply,
-        place: Place,
-    }
-}
-
 // === impl BalanceLayer ===
 
 impl BalanceLayer {
@@ -111,6 +99,12 @@ impl BalanceLayer {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+    /// Counts together with `before` what is under way.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        self.loads = before.loads.clone();
+        self
     }
     /// How much this model takes beside the others; below nothing is nothing.
     #[must_use]
@@ -311,27 +305,10 @@ where
         let res = ready!(this.future.poll(cx))?;
         Poll::Ready(Ok(match this.place.take() {
             Some(place) if res.body().is_stream() => {
-                res.map(|inner| Reply::stream(Counted { inner, place }))
+                res.map(|inner| Reply::stream(Holding::new(inner, place)))
             }
             _ => res,
         }))
-    }
-}
-
-impl Body for Counted {
-    type Data = Bytes;
-    type Error = BoxError;
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.project().inner.poll_frame(cx)
-    }
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 

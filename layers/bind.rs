@@ -46,9 +46,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tierway_services::chat::{
-    self, Alternatives, Journal, Kind, Operation, Refusal, Target, Tenant, Tier,
-};
+use tierway_services::chat::{self, Alternatives, Journal, Kind, Operation, Refusal, Target, Tier};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -173,7 +171,7 @@ impl Bindings {
             .with_code("invalid_tier"));
         }
         let target = self.find(req)?;
-        match self.tenants.of(Tenant::of(req)) {
+        match self.tenants.of_call(req) {
             Some((name, allowance)) if !allowance.model(&target) => Err(Refusal::new(
                 Kind::Permission,
                 format!(
@@ -197,7 +195,7 @@ impl Bindings {
         let (_, others) = slots.find(|(bound, others)| {
             bound.as_ref() == Some(target) && !others.targets().is_empty()
         })?;
-        match self.tenants.of(Tenant::of(req)) {
+        match self.tenants.of_call(req) {
             None => Some(others.clone()),
             Some((_, allowance)) => {
                 let all = others.targets().iter();
@@ -347,6 +345,7 @@ where
 mod tests {
     use super::*;
     use crate::testing::{ask, body, chat_request, reply};
+    use tierway_services::chat::Tenant;
     use tokio_test::{assert_pending, assert_ready_ok, task};
     use tower_test::mock;
 

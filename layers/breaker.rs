@@ -42,6 +42,10 @@
 //! # }
 //! ```
 //!
+//! # Several nodes
+//! Each learns by itself. With `Hints` (feature `redis`) a node tells the others whom it has begun to leave alone; for those one failure is
+//! then [enough](BreakerLayer::suspect).
+//!
 //! # Backpressure and cancellation
 //! Readiness is the inner service's. A call that is dropped counts for nothing, and gives its place as a probe back.
 //!
@@ -50,8 +54,12 @@
 //! [`window`]: BreakerLayer::window
 //! [`open_for`]: BreakerLayer::open_for
 mod body;
+#[cfg(feature = "redis")]
+mod hints;
 mod state;
 
+#[cfg(feature = "redis")]
+pub use hints::Hints;
 pub use state::State;
 
 use crate::attempt::{Failure, What};
@@ -84,6 +92,9 @@ pub struct BreakerLayer {
     settings: Settings,
     breakers: Breakers,
     hear: Option<OnChange>,
+    /// Who tells other nodes whom this one begins to leave alone, where anybody does.
+    #[cfg(feature = "redis")]
+    teller: Arc<std::sync::OnceLock<tokio::sync::mpsc::Sender<Target>>>,
 }
 
 type Breakers = Arc<RwLock<HashMap<Target, Arc<Breaker>>>>;
@@ -139,7 +150,20 @@ impl BreakerLayer {
             },
             breakers: Arc::default(),
             hear: None,
+            #[cfg(feature = "redis")]
+            teller: Arc::default(),
         }
+    }
+
+    /// Goes on with the breakers of `before`, as they stand and as they were told; what is set or heard here is for models that have none yet.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        self.breakers = before.breakers.clone();
+        #[cfg(feature = "redis")]
+        {
+            self.teller = before.teller.clone();
+        }
+        self
     }
 
     /// How many failures within the window open a breaker at least; 5 by default.
@@ -192,6 +216,22 @@ impl BreakerLayer {
         breaker.map_or(State::Closed, |breaker| breaker.state())
     }
 
+    /// Takes somebody's word that this model fails: for so long a single failure here opens its breaker. Nothing else changes, so that a word
+    /// that is wrong, or true for another node alone, costs nobody an answer.
+    pub fn suspect(&self, target: &Target, time: Duration) {
+        if let Some(breaker) = self.breaker(target) {
+            breaker.suspect(time);
+        }
+    }
+
+    /// Whether somebody's [word](Self::suspect) against this model still counts.
+    #[must_use]
+    pub fn is_suspected(&self, target: &Target) -> bool {
+        let breakers = self.breakers.read().unwrap_or_else(PoisonError::into_inner);
+        let breaker = breakers.get(target);
+        breaker.is_some_and(|breaker| breaker.is_suspected())
+    }
+
     fn breaker(&self, target: &Target) -> Option<Arc<Breaker>> {
         let known = self.breakers.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(breaker) = known.get(target) {
@@ -208,7 +248,14 @@ impl BreakerLayer {
         let breaker = all.entry(target.clone()).or_insert_with(|| {
             let hear = self.hear.clone();
             let named = target.clone();
+            #[cfg(feature = "redis")]
+            let teller = self.teller.clone();
             Arc::new(Breaker::new(self.settings, move |state| {
+                #[cfg(feature = "redis")]
+                if let (State::Open, Some(teller)) = (state, teller.get()) {
+                    // One that is not told is learned of by itself.
+                    let _ = teller.try_send(named.clone());
+                }
                 if let Some(hear) = &hear {
                     hear(&named, state);
                 }

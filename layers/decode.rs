@@ -57,6 +57,8 @@
 //!
 //! The inner service is reserved before the body is read, so a slow caller holds its place below. Limits that should not wait for bodies
 //! stand above this layer.
+mod depth;
+
 use crate::wire;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, StatusCode, header, request::Parts};
@@ -79,11 +81,15 @@ use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
+/// How deep the parser itself reads.
+const DEEPEST: usize = 128;
+
 /// Applies [`Decode`].
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeLayer {
     limit: usize,
     most: usize,
+    deepest: usize,
     patience: Option<Duration>,
     dialect: Option<Dialect>,
 }
@@ -140,6 +146,7 @@ impl DecodeLayer {
         Self {
             limit,
             most: usize::MAX,
+            deepest: DEEPEST,
             patience: None,
             dialect: None,
         }
@@ -148,6 +155,12 @@ impl DecodeLayer {
     #[must_use]
     pub const fn max_messages(mut self, most: usize) -> Self {
         self.most = most;
+        self
+    }
+    /// Refuses JSON that is nested deeper than `deepest`; 128 by default, and at most.
+    #[must_use]
+    pub const fn max_depth(mut self, deepest: usize) -> Self {
+        self.deepest = deepest;
         self
     }
     /// Waits at most so long between two pieces of a body; by default for ever. Whoever is slower is refused with 408.
@@ -338,6 +351,12 @@ where
 
 impl<S: Service<chat::Request>> Waiting<S> {
     fn call(mut self, raw: Bytes) -> Result<S::Future, Refusal> {
+        let deepest = self.config.deepest;
+        // The parser has a limit of its own, which costs nothing.
+        if deepest < DEEPEST && depth::over(&raw, deepest) {
+            let message = format!("JSON is nested deeper than {deepest} levels");
+            return Err(Refusal::new(Kind::InvalidRequest, message));
+        }
         let prompt = match (self.dialect, self.operation) {
             (Dialect::ChatCompletions, Operation::Generate) => translate::chat_prompt(raw)?,
             (dialect, operation) => Prompt::parse(dialect, operation, raw)?,

@@ -14,9 +14,12 @@ mod frames;
     feature = "compress",
     feature = "fallback",
     feature = "limit",
+    feature = "mcp",
     feature = "prompt-cache"
 ))]
 mod headers;
+#[cfg(any(feature = "balance", feature = "limit", feature = "load-shed"))]
+mod holding;
 mod refusal_body;
 mod wire;
 
@@ -54,6 +57,8 @@ pub mod learn;
 pub mod limit;
 #[cfg(feature = "load-shed")]
 pub mod load_shed;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 #[cfg(any(feature = "bind", feature = "classify", feature = "holdout"))]
 pub mod names;
 #[cfg(feature = "prompt-cache")]
@@ -81,4 +86,6 @@ pub mod tenants;
 #[allow(dead_code, reason = "a feature alone uses but some of it")]
 mod testing;
 
+#[cfg(any(feature = "balance", feature = "limit", feature = "load-shed"))]
+pub use holding::Holding;
 pub use refusal_body::RefusalBody;

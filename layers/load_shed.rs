@@ -30,10 +30,8 @@
 //!
 //! # Backpressure and cancellation
 //! Readiness is the inner service's; a call that is not let through does not need it. Whoever leaves gives the place back.
-use crate::RefusalBody;
-use bytes::Bytes;
+use crate::{Holding, RefusalBody};
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -79,16 +77,6 @@ pin_project! {
     enum State<F> {
         Shed { dialect: Dialect, retry_after: Duration },
         Served { #[pin] future: F, place: Option<OwnedSemaphorePermit> },
-    }
-}
-
-pin_project! {
-    /// Response body of [`LoadShed`], which holds the place of its call.
-    #[derive(Debug)]
-    pub struct ResponseBody<B> {
-        #[pin]
-        inner: B,
-        place: Option<OwnedSemaphorePermit>,
     }
 }
 
@@ -147,7 +135,7 @@ impl<S, ReqB, ResB> Service<Request<ReqB>> for LoadShed<S>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
 {
-    type Response = Response<RefusalBody<ResponseBody<ResB>>>;
+    type Response = Response<RefusalBody<Holding<ResB, Option<OwnedSemaphorePermit>>>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future>;
 
@@ -181,7 +169,7 @@ impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
-    type Output = Result<Response<RefusalBody<ResponseBody<B>>>, E>;
+    type Output = Result<Response<RefusalBody<Holding<B, Option<OwnedSemaphorePermit>>>>, E>;
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Shed {
@@ -195,29 +183,10 @@ where
             StateProj::Served { future, place } => {
                 let res = ready!(future.poll(cx))?;
                 let place = place.take();
-                let held = |inner| RefusalBody::inner(ResponseBody { inner, place });
+                let held = |inner| RefusalBody::inner(Holding::new(inner, place));
                 Poll::Ready(Ok(res.map(held)))
             }
         }
-    }
-}
-
-// === impl ResponseBody ===
-
-impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().inner.poll_frame(cx)
-    }
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 
@@ -225,6 +194,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 mod tests {
     use super::*;
     use crate::frames::Frames;
+    use bytes::Bytes;
     use http_body_util::{BodyExt, Full};
     use tokio_test::{assert_pending, assert_ready_ok, task};
     use tower_test::mock::{self, Handle, Spawn};

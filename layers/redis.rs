@@ -33,6 +33,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a connection may take to be made; nobody waits for it.
 const CONNECT: Duration = Duration::from_secs(2);
 
+/// Puts a value in the place of one of a lower revision, and gives the revision that is there then.
+const PUT: &str = "
+local there, new = tonumber(redis.call('HGET', KEYS[1], 'revision') or '0'), tonumber(ARGV[1])
+if new <= there then return there end
+redis.call('HSET', KEYS[1], 'revision', ARGV[1], 'value', ARGV[2])
+return new
+";
+
 type OnFault = Arc<dyn Fn(&(dyn std::error::Error + 'static)) + Send + Sync>;
 
 /// A Redis, connected to when it is first asked. A clone costs two reference counts.
@@ -59,8 +67,18 @@ pub fn is_url(url: &str) -> bool {
         && url.into_connection_info().is_ok()
 }
 
-// === impl Redis ===
+/// A name for this node that no other has: by chance, and so another one after a restart.
+#[cfg(any(feature = "breaker", feature = "limit"))]
+pub(crate) fn node() -> Arc<str> {
+    use std::{
+        collections::hash_map::RandomState,
+        hash::{BuildHasher, Hasher},
+    };
+    let node = RandomState::new().build_hasher().finish();
+    format!("{node:016x}").into()
+}
 
+// === impl Redis ===
 impl Redis {
     /// The Redis at `url`: `redis://user:password@host:6379/0`, or `rediss://` for TLS. Connects to nothing yet.
     ///
@@ -111,6 +129,40 @@ impl Redis {
         // Redis takes no time of none, and none that overflows its clock.
         set.arg(key).arg(value).arg("PX").arg(ttl.clamp(1, 1 << 50));
         self.ask(set).await
+    }
+
+    /// What has the highest revision of all that nodes have told under `key`, if that is higher than `own`; where none is, the others are told
+    /// `value`. Of two that have the same revision the first to be told is right. `None` where Redis does not tell, too.
+    pub async fn newest(
+        &self,
+        key: &str,
+        own: u64,
+        value: impl FnOnce() -> String,
+    ) -> Option<(u64, String)> {
+        let get = |field| {
+            let mut get = ::redis::cmd("HGET");
+            get.arg(key).arg(field);
+            get
+        };
+        let there: Option<u64> = self.ask(get("revision")).await?;
+        let mut there = there.unwrap_or_default();
+        if own > there {
+            let mut put = ::redis::cmd("EVAL");
+            put.arg(PUT).arg(1).arg(key).arg(own).arg(value());
+            there = self.ask(put).await?;
+        }
+        if there <= own {
+            return None;
+        }
+        let value: Option<String> = self.ask(get("value")).await?;
+        Some((there, value?))
+    }
+
+    /// Adds one to the number that stands under `key`, from 0 on, and tells it. `None` where Redis does not.
+    pub async fn bump(&self, key: &str) -> Option<i64> {
+        let mut bump = ::redis::cmd("INCR");
+        bump.arg(key);
+        self.ask(bump).await
     }
 
     /// What Redis answers; `None` where it does not within the time, is at fault, or has been a moment ago.

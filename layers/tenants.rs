@@ -1,8 +1,9 @@
 //! What each tenant may use: which tiers, which models.
 //!
 //! [`Ruled`](crate::classify::Ruled) keeps the routing within it, [`Bind`](crate::bind::Bind) refuses what was asked for by name. A tenant
-//! that is not listed may use everything.
-use std::{collections::BTreeMap, sync::Arc};
+//! that is not listed may use everything. What one of its keys may use besides lies in the call's extensions, as [`Own`]; what both allow
+//! is allowed.
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use tierway_services::chat::{Target, Tenant, Tier, fits};
 
 /// What each tenant may use. A clone costs one reference count.
@@ -23,9 +24,13 @@ pub struct Tenants(Arc<BTreeMap<String, Allowance>>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
     tiers: [bool; 4],
-    /// Patterns over `provider:model`.
-    models: Option<Vec<String>>,
+    /// Patterns over `provider:model`: of each list one must fit.
+    models: Vec<Arc<[String]>>,
 }
+
+/// What the key may use by which a call came, among its extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own(pub Arc<Allowance>);
 
 // === impl Tenants ===
 
@@ -46,6 +51,20 @@ impl Tenants {
         let (name, allowance) = self.0.get_key_value(tenant?.as_str())?;
         Some((name, allowance))
     }
+
+    /// Who may not use everything in this call, and what: its tenant, its key, or both.
+    #[must_use]
+    pub fn of_call<B>(&self, req: &http::Request<B>) -> Option<(&str, Cow<'_, Allowance>)> {
+        let own = req.extensions().get::<Own>();
+        match (self.of(Tenant::of(req)), own) {
+            (None, None) => None,
+            (Some((name, allowance)), None) => Some((name, Cow::Borrowed(allowance))),
+            (None, Some(Own(own))) => Some(("key", Cow::Owned((**own).clone()))),
+            (Some((name, allowance)), Some(Own(own))) => {
+                Some((name, Cow::Owned(allowance.and(own))))
+            }
+        }
+    }
 }
 
 // === impl Allowance ===
@@ -54,7 +73,7 @@ impl Default for Allowance {
     fn default() -> Self {
         Self {
             tiers: [true; 4],
-            models: None,
+            models: Vec::new(),
         }
     }
 }
@@ -75,8 +94,19 @@ impl Allowance {
     /// These models, written `provider:model`, in which `*` stands for anything, and no others.
     #[must_use]
     pub fn models<M: Into<String>>(mut self, models: impl IntoIterator<Item = M>) -> Self {
-        self.models = Some(models.into_iter().map(Into::into).collect());
+        self.models = vec![models.into_iter().map(Into::into).collect()];
         self
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        for (here, there) in both.tiers.iter_mut().zip(other.tiers) {
+            *here &= there;
+        }
+        both.models.extend(other.models.iter().cloned());
+        both
     }
 
     /// Whether this tier may be used.
@@ -103,11 +133,12 @@ impl Allowance {
     /// Whether this model may be used.
     #[must_use]
     pub fn model(&self, target: &Target) -> bool {
-        let Some(models) = &self.models else {
+        if self.models.is_empty() {
             return true;
-        };
+        }
         let name = target.to_string();
-        models.iter().any(|pattern| fits(pattern, &name))
+        let one_fits = |patterns: &Arc<[String]>| patterns.iter().any(|p| fits(p, &name));
+        self.models.iter().all(one_fits)
     }
 }
 
@@ -139,6 +170,29 @@ mod tests {
             assert_eq!(some.model(&target.parse().unwrap()), allowed, "{target}");
         }
         assert!(Allowance::default().model(&"a:b".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_key_narrows_what_its_tenant_may_use() {
+        let team = Allowance::default()
+            .tiers([Tier::Simple, Tier::Medium])
+            .models(["a:*"]);
+        let tenants = Tenants::default().with("team", team);
+        let own = Allowance::default()
+            .tiers([Tier::Medium, Tier::Complex])
+            .models(["*:small"]);
+        let mut req = http::Request::new(());
+        assert!(tenants.of_call(&req).is_none());
+        req.extensions_mut().insert(Own(Arc::new(own)));
+        let (name, allowed) = tenants.of_call(&req).unwrap();
+        assert_eq!((name, allowed.allows(Tier::Complex)), ("key", true));
+        req.extensions_mut().insert(Tenant::new("team"));
+        let (name, allowed) = tenants.of_call(&req).unwrap();
+        let tiers = Tier::ALL.map(|tier| allowed.allows(tier));
+        assert_eq!((name, tiers), ("team", [false, true, false, false]));
+        for (target, fits) in [("a:small", true), ("a:big", false), ("b:small", false)] {
+            assert_eq!(allowed.model(&target.parse().unwrap()), fits, "{target}");
+        }
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(crate) const fn road(dialect: Dialect, operation: Operation) -> &'static str
 #[cfg(any(
     feature = "cascade",
     feature = "keep-alive",
+    feature = "mcp",
     feature = "recode",
     feature = "rescue",
     feature = "responses",

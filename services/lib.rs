@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `bedrock` | Amazon Bedrock with AWS credentials; without it, with its API keys alone |
 //! | `client` | [`providers`], [`upstream`] and [`Dispatch`]: the leaf services that answer |
+//! | `mcp` | [`mcp`]: servers of the Model Context Protocol as a [`tools::Toolbox`] |
 //! | `prices` | the embedded price list, [`prices::PriceList::embedded`] |
 //! | `tokens` | [`tokens::count`]: a real tokenizer for counts that no provider gives |
 pub mod chat;
@@ -15,12 +16,15 @@ pub mod ndjson;
 pub mod prices;
 pub mod sse;
 pub mod tokens;
+pub mod tools;
 pub mod translate;
 
 #[cfg(feature = "client")]
 pub mod dispatch;
 #[cfg(feature = "client")]
 pub mod event_stream;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 #[cfg(feature = "client")]
 pub mod providers;
 #[cfg(feature = "client")]

@@ -2,7 +2,10 @@
 //!
 //! A [`PriceList`] knows the price of a [`Target`], or says that it does not: a guess would be a wrong bill. With the feature `prices` it
 //! starts from an embedded list; without, from what [`PriceList::with_override`] is told.
+mod found;
+
 use crate::chat::{Service, Target, Usage, Usd};
+use found::Found;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 #[cfg(feature = "prices")]
@@ -216,9 +219,17 @@ struct Entries {
     /// What the list calls the models of a provider, before a slash.
     listed_as: HashMap<Box<str>, &'static [&'static str]>,
     overrides: HashMap<Box<str>, Price>,
+    found: Found,
 }
 
 impl PriceList {
+    fn set(mut self, set: impl FnOnce(&mut Entries)) -> Self {
+        let entries = Arc::make_mut(&mut self.0);
+        entries.found = Found::default();
+        set(entries);
+        self
+    }
+
     /// A list that knows no price.
     #[must_use]
     pub fn empty() -> Self {
@@ -244,17 +255,15 @@ impl PriceList {
     /// ```
     #[cfg(feature = "prices")]
     #[must_use]
-    pub fn with_list(mut self, text: &str) -> (Self, usize) {
+    pub fn with_list(self, text: &str) -> (Self, usize) {
         let list = table::Table::read(text);
         let count = list.len();
-        Arc::make_mut(&mut self.0).list = Some(Arc::new(list));
-        (self, count)
+        (self.set(|e| e.list = Some(Arc::new(list))), count)
     }
     /// With every model of the provider of this name free: it runs on one's own machine.
     #[must_use]
-    pub fn with_free_provider(mut self, name: &str) -> Self {
-        Arc::make_mut(&mut self.0).free.push(name.into());
-        self
+    pub fn with_free_provider(self, name: &str) -> Self {
+        self.set(|e| e.free.push(name.into()))
     }
     /// With the models of the provider of this name looked up under these names of the list first: `azure/...`.
     ///
@@ -266,19 +275,17 @@ impl PriceList {
     /// # }
     /// ```
     #[must_use]
-    pub fn with_listed_as(mut self, name: &str, listed: &'static [&'static str]) -> Self {
-        Arc::make_mut(&mut self.0)
-            .listed_as
-            .insert(name.into(), listed);
-        self
+    pub fn with_listed_as(self, name: &str, listed: &'static [&'static str]) -> Self {
+        self.set(|e| {
+            e.listed_as.insert(name.into(), listed);
+        })
     }
     /// With the price of one target (`provider:model`), or of a model at whichever provider.
     #[must_use]
-    pub fn with_override(mut self, target_or_model: &str, price: Price) -> Self {
-        Arc::make_mut(&mut self.0)
-            .overrides
-            .insert(target_or_model.into(), price);
-        self
+    pub fn with_override(self, target_or_model: &str, price: Price) -> Self {
+        self.set(|e| {
+            e.overrides.insert(target_or_model.into(), price);
+        })
     }
     /// Where the embedded prices come from, and of when they are.
     #[must_use]
@@ -290,6 +297,10 @@ impl PriceList {
     /// list's entry for this provider (`groq/...`), its entry for the model.
     #[must_use]
     pub fn price(&self, target: &Target) -> Option<Price> {
+        self.0.found.get(target, || self.look_up(target))
+    }
+
+    fn look_up(&self, target: &Target) -> Option<Price> {
         let entries = &*self.0;
         if !entries.overrides.is_empty()
             && let Some(price) = entries.overrides.get(&*target.to_string())

@@ -12,7 +12,7 @@ mod kept;
 
 pub(crate) use kept::was_kept;
 
-use crate::BoxError;
+use crate::{BoxError, providers::Tls};
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
@@ -23,14 +23,22 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use kept::Kept;
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject},
+};
 use std::{
+    collections::HashMap,
     fmt,
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, PoisonError, RwLock},
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    runtime::{Handle, Id},
+};
 use tower_service::Service;
 
 /// Idle connections kept per provider. Bursts above it open more and let them go.
@@ -40,7 +48,8 @@ const IDLE_FOR: Duration = Duration::from_secs(55);
 /// The operating system asks a silent peer whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// A client with its pool of connections. A clone shares the pool.
+/// A client with its pools of connections: one for each runtime that asks through it, because a connection is driven by the runtime that
+/// opened it, and each call by way of another would wake a thread. A clone shares the pools.
 ///
 /// ```
 /// use tierway_services::upstream::Client;
@@ -49,9 +58,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    http: legacy::Client<Connector, Full<Bytes>>,
+    connector: Https,
+    pools: Arc<RwLock<HashMap<Id, Pool>>>,
     connect: Duration,
 }
+
+type Pool = legacy::Client<Connector, Full<Bytes>>;
 
 impl Client {
     /// A client that trusts the system's certificates, or Mozilla's where the system has none.
@@ -59,21 +71,24 @@ impl Client {
     pub fn new() -> Self {
         Self::with_connect_timeout(Duration::from_secs(10))
     }
-    /// The same with another limit on connecting, TLS included. It has a pool of its own.
+    /// The same with another limit on connecting, TLS included. It has pools of its own.
     #[must_use]
     pub fn with_connect_timeout(connect: Duration) -> Self {
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_FOR)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .retry_canceled_requests(true)
-            .build(Connector {
-                inner: CONNECTOR.clone(),
-                limit: connect,
-            });
-        Self { http, connect }
+        Self::by(CONNECTOR.clone(), connect)
+    }
+    /// The same with authorities and a certificate of a provider's own.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn with_tls(connect: Duration, own: &Tls) -> Result<Self, String> {
+        Ok(Self::by(connector(own_tls(own)?), connect))
+    }
+    fn by(connector: Https, connect: Duration) -> Self {
+        Self {
+            connector,
+            pools: Arc::default(),
+            connect,
+        }
     }
     /// How long a connection may take to stand.
     pub(crate) const fn connect_timeout(&self) -> Duration {
@@ -87,13 +102,37 @@ impl Client {
         &self,
         request: Request<Full<Bytes>>,
     ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
-        let sent = self.http.request(request);
+        let sent = self.pool().request(request);
         async move {
             let response = sent.await?;
             kept::has_served(&response);
             Ok(response)
         }
     }
+
+    /// The connections of this runtime.
+    fn pool(&self) -> Pool {
+        let runtime = Handle::current().id();
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&runtime) {
+            return pool.clone();
+        }
+        drop(pools);
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        let new = || pool(self.connector.clone(), self.connect);
+        pools.entry(runtime).or_insert_with(new).clone()
+    }
+}
+
+fn pool(inner: Https, limit: Duration) -> Pool {
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_FOR)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .retry_canceled_requests(true)
+        .build(Connector { inner, limit })
 }
 
 impl Default for Client {
@@ -113,17 +152,57 @@ impl fmt::Debug for Client {
 type Https = HttpsConnector<HttpConnector>;
 
 /// Certificates are read once per process, and TLS sessions resumed across clients.
-static CONNECTOR: LazyLock<Https> = LazyLock::new(|| {
+static CONNECTOR: LazyLock<Https> = LazyLock::new(|| connector(tls()));
+
+fn connector(tls: rustls::ClientConfig) -> Https {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(KEEP_ALIVE));
     HttpsConnectorBuilder::new()
-        .with_tls_config(tls())
+        .with_tls_config(tls)
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(tcp)
-});
+}
+
+/// TLS with authorities and a certificate of a provider's own.
+pub(crate) fn own_tls(own: &Tls) -> Result<rustls::ClientConfig, String> {
+    let named = |what: &'static str| move |error: pem::Error| format!("{what}: {error}");
+    let mut roots = rustls::RootCertStore::empty();
+    // What the system trusts stays trusted; a system without certificates trusts these alone.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(ca) = &own.ca {
+        let mut found = false;
+        for cert in CertificateDer::pem_slice_iter(ca) {
+            let cert = cert.map_err(named("ca_file"))?;
+            roots
+                .add(cert)
+                .map_err(|error| format!("ca_file: {error}"))?;
+            found = true;
+        }
+        if !found {
+            return Err("ca_file: there is no certificate in it".to_owned());
+        }
+    }
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(ring)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots);
+    match (&own.cert, &own.key) {
+        (None, None) => Ok(config.with_no_client_auth()),
+        (Some(cert), Some(key)) => {
+            let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(cert).collect();
+            let chain = chain.map_err(named("cert_file"))?;
+            let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes());
+            let key = key.map_err(|_| "key_file: there is no private key in it".to_owned())?;
+            let config = config.with_client_auth_cert(chain, key);
+            config.map_err(|error| format!("cert_file and key_file: {error}"))
+        }
+        _ => Err("cert_file and key_file belong together".to_owned()),
+    }
+}
 
 fn tls() -> rustls::ClientConfig {
     // Named, because a process that links a second provider of cryptography has no default.

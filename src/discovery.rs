@@ -26,6 +26,21 @@ pub async fn complete(loaded: &mut Loaded) -> io::Result<Option<Plan>> {
     Ok(Some(plan))
 }
 
+/// Binds the tiers that nobody bound as `plan`, which [`complete`] has made, did before.
+pub fn again(loaded: &mut Loaded, plan: &Plan) {
+    if !loaded.config.tiers.is_empty() {
+        return;
+    }
+    if plan
+        .providers
+        .iter()
+        .any(|found| found.provider == demo::PROVIDER)
+    {
+        show_everything(&mut loaded.config);
+    }
+    loaded.adopt(plan);
+}
+
 /// Binds the tiers that nobody bound to what is there, as [`complete`] does; where nothing is, they stay as they are.
 pub async fn look_around(loaded: &mut Loaded) {
     if loaded.config.tiers.is_empty() {

@@ -3,6 +3,7 @@
 pub use tierway_layers as layers;
 pub use tierway_services as services;
 
+pub mod access;
 pub mod admin;
 #[cfg(doctest)]
 pub mod book;
@@ -17,11 +18,14 @@ pub mod init;
 pub mod labels;
 pub mod ledger;
 pub mod log;
+mod mcp;
 pub mod metrics;
+pub mod reload;
 pub mod route;
 pub mod routes;
 pub mod routing;
 pub mod server;
+pub(crate) mod sign_in;
 pub mod stack;
 pub mod traces;
 pub mod wrap;

@@ -1,10 +1,16 @@
 //! What is logged: one line per call, for people on a terminal and as JSON otherwise.
-use crate::config::{self, LogFormat};
+mod line;
+
+use crate::{
+    config::{self, LogFormat},
+    reload::Outcome,
+};
+use line::Sink;
 use std::{
     fs::{self, OpenOptions},
     io::{self, IsTerminal},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tierway_layers::{
@@ -16,6 +22,9 @@ use tierway_services::{
 };
 use tracing_subscriber::EnvFilter;
 
+/// Where lines of calls go, where they are JSON.
+static JSON: OnceLock<Sink> = OnceLock::new();
+
 /// Starts logging to standard error.
 ///
 /// # Errors
@@ -26,13 +35,18 @@ pub fn init(log: &config::Log) -> Result<(), BoxError> {
         .with_writer(io::stderr)
         .with_target(false);
     let terminal = io::stderr().is_terminal();
-    match log.format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Auto if !terminal => builder.json().flatten_event(true).try_init(),
-        LogFormat::Auto | LogFormat::Human => builder
-            .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()))
-            .try_init(),
+    let json = match log.format {
+        LogFormat::Json => true,
+        LogFormat::Auto => !terminal,
+        LogFormat::Human => false,
+    };
+    if !json {
+        let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        return builder.with_ansi(color).try_init();
     }
+    builder.json().flatten_event(true).try_init()?;
+    let _ = JSON.set(Sink::Terminal);
+    Ok(())
 }
 
 /// Starts logging as JSON to the end of `file`: for whoever leaves the terminal to another program.
@@ -43,14 +57,16 @@ pub fn init_file(log: &config::Log, file: &Path) -> Result<(), BoxError> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let file = OpenOptions::new().create(true).append(true).open(file)?;
+    let file = Arc::new(OpenOptions::new().create(true).append(true).open(file)?);
     tracing_subscriber::fmt()
         .with_env_filter(filter(log)?)
         .with_target(false)
-        .with_writer(Arc::new(file))
+        .with_writer(file.clone())
         .json()
         .flatten_event(true)
-        .try_init()
+        .try_init()?;
+    let _ = JSON.set(Sink::File(file));
+    Ok(())
 }
 
 /// `RUST_LOG`, where it says something; else the configured level.
@@ -64,6 +80,12 @@ fn filter(log: &config::Log) -> Result<EnvFilter, BoxError> {
 
 /// One line per call: who answered, what it cost, what it saved. Never a word of the prompt, never a key.
 pub fn call(record: &CallRecord<'_>) {
+    if let Some(sink) = JSON.get() {
+        if tracing::enabled!(tracing::Level::INFO) {
+            line::write(sink, record);
+        }
+        return;
+    }
     let cascade = record.entries.cascade.as_ref().filter(|c| !c.skipped);
     tracing::info!(
         request_id = record.request_id.and_then(|id| id.to_str().ok()),
@@ -133,6 +155,29 @@ pub fn cache_file(file: &std::path::Path, error: &std::io::Error) {
 /// The cache's file has failed: what it would have known is not known.
 pub fn disk(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(%error, "the cache's file fails; going on without it");
+}
+
+/// A configuration was read anew.
+pub fn reload(why: &str, outcome: Outcome, problems: &str, restart: &[String]) {
+    let restart = restart.join(", ");
+    let restart = (!restart.is_empty()).then_some(&*restart);
+    match outcome {
+        Outcome::Refused => tracing::error!(
+            why,
+            problems,
+            "the configuration cannot be used; the one before goes on"
+        ),
+        Outcome::Applied => tracing::info!(why, "the configuration was read anew and is at work"),
+        Outcome::Unchanged => {
+            tracing::info!(why, "the configuration was read anew and is the same");
+        }
+    }
+    if let Some(settings) = restart {
+        tracing::warn!(
+            settings,
+            "changed in the configuration, and not at work before a restart"
+        );
+    }
 }
 
 /// Somebody has used up what he may use.

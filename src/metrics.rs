@@ -1,4 +1,5 @@
 //! The Prometheus recorder: buckets, upkeep, and the text that is scraped.
+use metrics::{Counter, Gauge};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
@@ -55,12 +56,36 @@ const BUCKETS: [(&str, &[f64]); 7] = [
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Of the process, beside the layers' own.
-const OF_THE_PROCESS: [Metric; 9] = [
+const OF_THE_PROCESS: [Metric; 13] = [
     Metric::new(
         "tierway_build_info",
         Kind::Gauge,
         &["version"],
         "Always 1; the label says which version runs.",
+    ),
+    Metric::new(
+        "tierway_config_reloads_total",
+        Kind::Counter,
+        &["outcome"],
+        "How often the configuration was read anew, by outcome: applied, unchanged, refused.",
+    ),
+    Metric::new(
+        "tierway_config_stale",
+        Kind::Gauge,
+        &[],
+        "1 while the configuration that was read last cannot be used and the one before goes on.",
+    ),
+    Metric::new(
+        "tierway_config_restart_needed",
+        Kind::Gauge,
+        &[],
+        "1 while settings were changed that only a restart puts to work.",
+    ),
+    Metric::new(
+        "tierway_tasks",
+        Kind::Gauge,
+        &[],
+        "Tasks of the runtime that are alive: each connection has one, to callers and to providers; what is left of others would grow.",
     ),
     Metric::new(
         "process_cpu_seconds_total",
@@ -142,6 +167,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         self.process.collect();
+        tasks();
         let mut text = self.handle.render();
         for name in names::MONEY {
             text = text.replace(
@@ -193,7 +219,49 @@ fn recorder() -> Result<PrometheusRecorder, BuildError> {
 )]
 fn build_info() {
     metrics::describe_gauge!("tierway_build_info", OF_THE_PROCESS[0].help);
+    metrics::describe_gauge!("tierway_tasks", OF_THE_PROCESS[4].help);
     metrics::gauge!("tierway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
+    metrics::describe_counter!("tierway_config_reloads_total", OF_THE_PROCESS[1].help);
+    metrics::describe_gauge!("tierway_config_stale", OF_THE_PROCESS[2].help);
+    metrics::describe_gauge!("tierway_config_restart_needed", OF_THE_PROCESS[3].help);
+}
+
+/// Counts configurations that were read anew.
+#[expect(
+    clippy::disallowed_macros,
+    reason = "what the process is, the layers cannot know"
+)]
+pub fn reloads(outcome: &'static str) -> Counter {
+    metrics::counter!("tierway_config_reloads_total", "outcome" => outcome)
+}
+
+/// Whether the configuration that was read last was refused.
+#[expect(
+    clippy::disallowed_macros,
+    reason = "what the process is, the layers cannot know"
+)]
+pub fn config_stale() -> Gauge {
+    metrics::gauge!("tierway_config_stale")
+}
+
+/// Whether settings wait for a restart.
+#[expect(
+    clippy::disallowed_macros,
+    reason = "what the process is, the layers cannot know"
+)]
+pub fn config_restart() -> Gauge {
+    metrics::gauge!("tierway_config_restart_needed")
+}
+
+#[expect(
+    clippy::disallowed_macros,
+    reason = "the runtime is the process's, not a layer's"
+)]
+fn tasks() {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        let alive = runtime.metrics().num_alive_tasks();
+        metrics::gauge!("tierway_tasks").set(alive as f64);
+    }
 }
 
 /// Every metric that is ever emitted.

@@ -73,9 +73,14 @@ impl Router {
     /// Routes as `config` says; `providers` are the ones that it names.
     #[must_use]
     pub fn new(config: &Config, providers: &[Provider]) -> Self {
-        let names = stack::names(config);
         let weights = tiers::read_or_shipped(config.labels.tiers_model.as_deref());
-        let learned = LearnedTiers::new(weights);
+        Self::learned_so_far(config, providers, LearnedTiers::new(weights))
+    }
+
+    /// The same, with what is known about tiers by now.
+    #[must_use]
+    pub fn learned_so_far(config: &Config, providers: &[Provider], learned: LearnedTiers) -> Self {
+        let names = stack::names(config);
         Self {
             bindings: stack::bindings(config, &names),
             policy: routing::policy(config, names, providers, learned.clone()),

@@ -19,7 +19,7 @@ use tierway_services::{
 };
 use tower::{Layer, Service};
 
-use crate::{catalog::Catalog, labels};
+use crate::{catalog::Catalog, labels, mcp};
 
 /// Answers what clients ask before they have shown a key: `GET /`, `HEAD /`, `GET` and `HEAD /api/hello`.
 ///
@@ -40,6 +40,7 @@ pub struct Routes<C> {
     catalog: Catalog,
     kept: Desk<Memory>,
     labels: Option<labels::Desk>,
+    mcp: Option<mcp::Desk>,
 }
 
 impl<C> Routes<C> {
@@ -55,7 +56,15 @@ impl<C> Routes<C> {
             catalog,
             kept,
             labels,
+            mcp: None,
         }
+    }
+
+    /// What speaks the Model Context Protocol goes to `mcp`.
+    #[must_use]
+    pub(crate) fn mcp(mut self, mcp: Option<mcp::Desk>) -> Self {
+        self.mcp = mcp;
+        self
     }
 }
 
@@ -151,6 +160,14 @@ where
                     })))
                 }
                 _ => done(not_allowed(here, "POST")),
+            },
+            mcp::PATH => match self.mcp.clone() {
+                Some(desk) => {
+                    Either::Right(Either::Left(Box::pin(
+                        async move { Ok(desk.answer(req).await) },
+                    )))
+                }
+                None => done(no_route(here, path)),
             },
             _ if path.starts_with(RESPONSE) => {
                 let kept = self.kept.clone();

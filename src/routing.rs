@@ -1,6 +1,6 @@
 //! `Config` in, policy out: what decides the tier, from the inside out.
 use crate::config::{self, Config};
-use std::{sync::Once, thread};
+use std::{collections::BTreeMap, sync::Once, thread};
 use tierway_layers::{
     classify::{Fit, Fits, Guarded, LearnedTiers, Risk, Rule, Ruled, SideRequests, TierClassifier},
     names::Names,
@@ -70,26 +70,40 @@ fn counted(prompt: &Prompt) -> Option<u64> {
 pub(crate) fn tenants(config: &Config) -> Tenants {
     let mut tenants = Tenants::default();
     for (name, tenant) in &config.tenants {
-        let mut allowance = Allowance::default();
-        if let Some(models) = &tenant.models {
-            allowance = allowance.models(models.iter().cloned());
-        }
-        let wanted = |tier: &Tier| tenant.tiers.as_ref().is_none_or(|t| t.contains(tier));
-        let usable = |tier: &Tier| bound(config, *tier).is_none_or(|t| allowance.model(t));
-        let tiers: Vec<Tier> = Tier::ALL
-            .into_iter()
-            .filter(|t| wanted(t) && usable(t))
-            .collect();
-        tenants = tenants.with(name, allowance.tiers(tiers));
+        let told = allowance(
+            &config.tiers,
+            tenant.tiers.as_deref(),
+            tenant.models.as_deref(),
+        );
+        tenants = tenants.with(name, told);
     }
     tenants
 }
 
+/// What somebody may use whose tiers and models these are, where not all.
+pub(crate) fn allowance(
+    bindings: &BTreeMap<Tier, Target>,
+    tiers: Option<&[Tier]>,
+    models: Option<&[String]>,
+) -> Allowance {
+    let mut allowance = Allowance::default();
+    if let Some(models) = models {
+        allowance = allowance.models(models.iter().cloned());
+    }
+    let wanted = |tier: &Tier| tiers.is_none_or(|t| t.contains(tier));
+    let usable = |tier: &Tier| bound(bindings, *tier).is_none_or(|t| allowance.model(t));
+    let tiers: Vec<Tier> = Tier::ALL
+        .into_iter()
+        .filter(|t| wanted(t) && usable(t))
+        .collect();
+    allowance.tiers(tiers)
+}
+
 /// The model that a tier leads to, bound or not, as [`Bindings`](tierway_layers::bind::Bindings) has it.
-pub(crate) fn bound(config: &Config, tier: Tier) -> Option<&Target> {
+fn bound(bindings: &BTreeMap<Tier, Target>, tier: Tier) -> Option<&Target> {
     let (below, above) = Tier::ALL.split_at(tier as usize);
     let mut order = above.iter().chain(below.iter().rev());
-    order.find_map(|tier| config.tiers.get(tier))
+    order.find_map(|tier| bindings.get(tier))
 }
 
 /// The built-in floors, as they are or as they were changed, and the rules of the file.

@@ -3,6 +3,16 @@
 //! On shutdown the listener closes first, so that no new connection is taken; connections that are idle close, connections with a call in
 //! flight finish it, streams included, until the drain deadline; then what is left is dropped.
 mod addresses;
+mod patient;
+mod peer;
+mod reads;
+pub(crate) mod systemd;
+pub mod tls;
+mod workers;
+
+pub use workers::Workers;
+
+pub use peer::Peer;
 
 use addresses::Addresses;
 use bytes::Bytes;
@@ -11,12 +21,23 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
+use patient::Patient;
+use reads::SmallReads;
 use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
 use tierway_services::BoxError;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tls::Acceptor;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
 use tower::Service;
 
 /// What hyper takes at least.
@@ -36,6 +57,8 @@ pub struct Limits {
     pub head: usize,
     /// How long the head of a request may take to arrive.
     pub head_timeout: Duration,
+    /// How long a caller may read nothing of what is there for it; zero for as long as it likes.
+    pub write_timeout: Duration,
     /// How long calls in flight may take to end after the shutdown signal.
     pub drain: Duration,
 }
@@ -47,6 +70,7 @@ impl Default for Limits {
             per_ip: 0,
             head: 64 * 1024,
             head_timeout: Duration::from_secs(15),
+            write_timeout: Duration::from_secs(60),
             drain: Duration::ZERO,
         }
     }
@@ -72,6 +96,73 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    serve_in(listener, None, service, limits, shutdown).await
+}
+
+/// As [`serve`], in TLS where there is an acceptor.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_in<S, B>(
+    listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    accept(None, listener, tls, service, limits, shutdown).await
+}
+
+/// As [`serve_in`], with connections on these workers and not on the runtime that accepts them.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on<S, B>(
+    workers: &Workers,
+    listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    accept(Some(workers), listener, tls, service, limits, shutdown).await
+}
+
+async fn accept<S, B>(
+    workers: Option<&Workers>,
+    listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -83,7 +174,6 @@ where
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(30)));
-    let service = TowerToHyperService::new(service);
     let connections = Arc::new(Semaphore::new(limits.connections));
     let addresses = Addresses::new(limits.per_ip);
     let graceful = GracefulShutdown::new();
@@ -93,10 +183,10 @@ where
             permit = connections.clone().acquire_owned() => permit.map_err(io::Error::other)?,
             () = &mut shutdown => break,
         };
-        let (stream, place) = tokio::select! {
+        let (stream, peer, place) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => match addresses.enter(peer.ip()) {
-                    Some(place) => (stream, place),
+                    Some(place) => (stream, peer.ip(), place),
                     None => continue,
                 },
                 Err(error) => {
@@ -109,16 +199,41 @@ where
         };
         // Small frames are what a token stream is made of: without this each would wait for the last one's acknowledgement.
         let _ = stream.set_nodelay(true);
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service.clone())
-            .into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
+        let service = TowerToHyperService::new(peer::WithPeer {
+            inner: service.clone(),
+            peer,
+        });
+        let (builder, watcher, tls) = (builder.clone(), graceful.watcher(), tls.clone());
+        let serve = move |stream| async move {
+            let ended = match tls {
+                None => attend(stream, builder, service, watcher, limits).await,
+                Some(acceptor) => {
+                    // Within the task, so that nobody else waits for a slow handshake.
+                    let agreed = timeout(limits.head_timeout, acceptor.accept(stream)).await;
+                    match agreed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                        Ok(stream) => attend(stream, builder, service, watcher, limits).await,
+                        Err(error) => Err(error.into()),
+                    }
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(error, "connection ended early");
             }
             drop((permit, place));
-        });
+        };
+        match workers.and_then(Workers::next) {
+            // Taken off this runtime, to be made known to the other.
+            Some(worker) => match stream.into_std() {
+                Ok(stream) => drop(worker.spawn(async move {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => serve(stream).await,
+                        Err(error) => tracing::warn!(%error, "could not serve a connection"),
+                    }
+                })),
+                Err(error) => tracing::warn!(%error, "could not serve a connection"),
+            },
+            None => drop(tokio::spawn(serve(stream))),
+        }
     }
     drop(listener);
     let open = graceful.count();
@@ -130,6 +245,30 @@ where
         Ok(()) => Ok(0),
         Err(_) => Ok(limits.connections - dropped.available_permits()),
     }
+}
+
+/// Serves one connection to its end.
+async fn attend<IO, S, B>(
+    io: IO,
+    builder: auto::Builder<TokioExecutor>,
+    service: TowerToHyperService<S>,
+    watcher: Watcher,
+    limits: Limits,
+) -> Result<(), BoxError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    // On the heap, for its timer must stay where it is.
+    let io = Box::pin(Patient::new(SmallReads::new(io), limits.write_timeout));
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    watcher.watch(connection.into_owned()).await
 }
 
 /// Resolves at the first SIGTERM or SIGINT.
@@ -151,4 +290,31 @@ pub async fn signal() {
     #[cfg(not(unix))]
     let terminate = std::future::pending::<()>();
     tokio::select! { () = interrupt => {}, () = terminate => {} }
+}
+
+/// Hangup signals, one after the other.
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+/// Hears SIGHUP from now on, which would end the process otherwise.
+pub(crate) fn hangups() -> Hangups {
+    Hangups {
+        #[cfg(unix)]
+        signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
+    }
+}
+
+impl Hangups {
+    /// Resolves at the next one; never where there are none.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
 }

@@ -1,24 +1,30 @@
 //! `Config` in, service out: the one place where the order of layers exists.
 //!
 //! [`Stack::new`] reads like the road that a request travels: outermost first, one reason a line.
+mod access;
 mod arms;
 mod cache;
+mod carried;
 mod cascade;
 mod compress;
 mod holdout;
+mod ids;
 mod limits;
 mod observed;
 mod prefixes;
 mod semantic;
 mod sessions;
+mod tools;
 mod upstreams;
 
+use carried::{Carried, Parts};
+pub(crate) use sessions::redis;
 pub(crate) use upstreams::{bindings, names, prices, providers};
 
 use crate::{
+    access::Access,
     catalog::Catalog,
     config::{self, Config},
-    labels,
     ledger::{Ledger, redacted},
     log,
     route::Router,
@@ -29,18 +35,15 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use std::{any::Any, convert::Infallible, time::Duration};
+use std::{any::Any, convert::Infallible, sync::Arc, time::Duration};
 use tierway_layers::{
-    auth::{self, AuthLayer},
     bind::BindLayer,
     classify::{self, ClassifyLayer},
     deadline::DeadlineLayer,
     decode::DecodeLayer,
     keep_alive::KeepAliveLayer,
     load_shed::LoadShedLayer,
-    prompt_cache::Disk,
     rescue::RescueLayer,
-    responses::{self, ResponsesLayer},
     telemetry::{TelemetryLayer, names as metrics},
 };
 use tierway_services::{
@@ -48,7 +51,6 @@ use tierway_services::{
     chat::{self, Journal},
     prices::PriceList,
     providers::ProviderError,
-    upstream::Client,
 };
 use tower::{
     ServiceBuilder,
@@ -56,7 +58,7 @@ use tower::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    request_id::{PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
 };
 
@@ -77,12 +79,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Stack {
     gateway: Gateway,
-    dispatch: Dispatch,
     router: Router,
-    labels: Option<labels::Desk>,
-    ledger: Option<Ledger>,
-    traces: Option<Traces>,
-    disk: Option<Disk>,
+    parts: Parts,
 }
 
 impl Stack {
@@ -91,11 +89,26 @@ impl Stack {
     /// # Errors
     /// Where a provider's address or key cannot be used.
     pub fn new(config: &Config) -> Result<Self, ProviderError> {
+        Self::assemble(config, None)
+    }
+
+    /// A stack to take the place of this one. What this one has kept, counted and learned goes on in it as far as its settings are the same,
+    /// and calls under way here go on as they began. May block, where what was learned has to be written down first.
+    ///
+    /// # Errors
+    /// Where a provider's address or key cannot be used; nothing has changed then.
+    pub fn succeed(&self, config: &Config) -> Result<Self, ProviderError> {
+        Self::assemble(config, Some(&self.parts))
+    }
+
+    fn assemble(config: &Config, before: Option<&Parts>) -> Result<Self, ProviderError> {
+        let carried = Carried {
+            now: config,
+            before,
+        };
         let providers = providers(config)?;
-        let router = Router::new(config, &providers);
-        let dispatch = Dispatch::new(providers, Client::new())
-            .estimate_tokens(config.count_tokens.estimate)
-            .max_buffered(config.server.max_buffered);
+        let (router, learned) = carried.learned(&providers);
+        let dispatch = carried.dispatch(providers);
         let names = names(config);
         let bindings = bindings(config, &names);
         let prices = prices(config);
@@ -105,31 +118,35 @@ impl Stack {
             config.tiers.values().map(ToString::to_string),
         );
 
-        let redis = sessions::redis(&config.redis);
-        let limits = limits::Limits::new(config, redis.clone());
-        let ledger = Ledger::open(&config.ledger);
-        if ledger.is_none() && config.ledger.enabled {
-            tracing::info!("no ledger is kept: no folder for it (ledger.file)");
+        let redis = carried.redis();
+        let quotas = carried.quotas(redis.clone());
+        let door = carried.door(redis.clone());
+        let limits = limits::Limits::new(config, quotas.clone(), door.access.as_ref());
+        if !carried.counts_on() {
+            limits.remember(config, door.access.as_ref());
         }
-        let traces = Traces::new(&config.traces, observed::systems(config));
-        let telemetry = telemetry(config, prices.clone(), ledger.clone(), traces.as_ref());
-        let learned = cascade::learned(config);
-        let labels = config.small().filter(|_| config.cascade.enabled);
-        let tiers = router.learned();
-        let labels = labels.and_then(|s| labels::Desk::open(config, &learned, tiers, s, &prices));
-        labels::tiers::show(&tiers.model());
-        labels::watch(config, &learned, tiers);
+        let (ledger, traces) = (carried.ledger(), carried.traces());
+        let mut telemetry = telemetry(config, prices.clone(), ledger.clone(), traces.as_ref());
+        if let Some(before) = before {
+            telemetry = telemetry.continuing(&before.telemetry);
+        }
+        let telemetry = telemetry.announce(config.providers.keys().map(String::as_str));
+        let labels = carried.labels(&learned, router.learned(), &prices);
+        let alive = Arc::new(());
+        crate::labels::share(config, redis.as_ref(), (&learned, router.learned()), &alive);
 
         // Each attempt is told for itself what its provider is to keep, so this stands right above the leaf, in every arm.
         let leaf = prefixes::leaf(config, &dispatch, &prices);
-        let arm = arms::arm(config, leaf);
-        let cache = cache::cache(config, redis.as_ref());
-        let disk = cache.as_ref().and_then(|cache| cache.disk.clone());
-
-        let responses = ResponsesLayer::new(responses::Memory::new(
-            config.responses.max_bytes,
-            config.responses.ttl,
-        ));
+        let breaker = arms::breaker(carried, redis.as_ref());
+        let balance = arms::balance(carried, breaker.clone());
+        let arm = arms::arm(config, leaf, balance.clone(), breaker.clone());
+        let cache = carried.cache(redis.as_ref());
+        let sessions = carried.sessions(redis.as_ref());
+        let semantic = carried.semantic(&dispatch);
+        let (responses, shed) = (carried.responses(), carried.shed());
+        let servers = carried.servers();
+        let policy = tools::policy(&config.mcp);
+        let desk = carried.tools_desk(servers.as_ref(), &policy, &router, ledger.as_ref());
         // A request that has become a `Prompt`; the road from here on is per call, below it per attempt.
         let chat =
             ServiceBuilder::new()
@@ -142,12 +159,11 @@ impl Stack {
                 // The user's words are known here alone, and kept where the ledger is to have them.
                 .option_layer(config.ledger.asks.then(|| MapRequestLayer::new(kept_ask)))
                 // A conversation keeps its model: below whoever decides each call alone, above whoever makes a model of the tier.
-                .option_layer(sessions::affinity(
-                    config,
-                    &bindings,
-                    &prices,
-                    redis.as_ref(),
-                ))
+                .option_layer(
+                    sessions
+                        .clone()
+                        .map(|store| sessions::affinity(config, &bindings, &prices, store)),
+                )
                 // The cache key names the upstream, so the target is chosen above the cache.
                 .layer(BindLayer::new(bindings))
                 // Overrules the target of a few conversations, by chance; below it nothing may save for them.
@@ -163,12 +179,19 @@ impl Stack {
                 ))
                 // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
+                // Each of its rounds is a request of its own to those below; above whatever may answer without a model, so that each may.
+                .option_layer(tools::layer(
+                    &config.mcp,
+                    servers.as_ref(),
+                    &policy,
+                    &prices,
+                ))
                 // Changes what is asked, so above the caches, whose keys are of what is sent; below the hold-out, which it must not touch.
                 .option_layer(compress::compress(config))
                 // Widens the cache below it to other words for the same question.
-                .option_layer(semantic::cache(config, &dispatch))
+                .option_layer(semantic.clone())
                 // A hit must cost no model.
-                .option_layer(cache.map(|cache| cache.layer))
+                .option_layer(cache::cache(config, cache.as_ref()))
                 // What costs no model costs nothing; all that is below does.
                 .option_layer(limits.budgets(config, &prices))
                 // Sees both what was drafted and what the caller got, and nothing that was answered before.
@@ -176,7 +199,7 @@ impl Stack {
                     cascade::shadow(config, desk, telemetry.meter(), &dispatch, &prices)
                 }))
                 // Asks the small model first; each arm below it is an attempt of its own.
-                .option_layer(cascade::cascade(config, learned, &arm, &prices))
+                .option_layer(cascade::cascade(config, learned.clone(), &arm, &prices))
                 // The model: the next of its tier where it fails, left alone while it keeps failing, asked again where that helps; each attempt
                 // tells its provider what to keep; then the leaf: encode, send, decode.
                 .service(arm);
@@ -184,32 +207,60 @@ impl Stack {
         let gateway = ServiceBuilder::new()
             // Sees everything: a panic below becomes an answer, not a broken connection.
             .layer(CatchPanicLayer::custom(internal_error))
+            // The path that everybody below knows.
+            .layer(MapRequestLayer::new(tools::with_tools::<Incoming>))
             // Named before anything is logged or counted.
-            .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+            .layer(SetRequestIdLayer::x_request_id(ids::Ids::default()))
             .layer(PropagateRequestIdLayer::x_request_id())
             // Counts refusals and departures too, so above whatever may refuse.
-            .layer(telemetry)
+            .layer(telemetry.clone())
             // Below Telemetry, so that the statuses it makes are counted; above all that can err.
             .layer(RescueLayer::new().on_error(log::error))
             // Clients probe before they show a key.
             .layer(ProbesLayer)
             // What cannot be served is refused before anything is spent on it.
-            .layer(shed(&config.server))
+            .layer(shed.clone())
             // From here on the time of the call runs, until its last byte.
             .layer(deadline(&config.server))
+            // Who signs in has nothing to show yet.
+            .layer(door.sign_in())
             // Before a byte of the body is read.
-            .layer(auth(&config.keys))
+            .layer(access::auth(config, &door))
+            // For those who may call; what their client reports is no call, and limits none.
+            .layer(door.clients())
             // Needs to know who calls, and no more.
             .layer(limits.rates())
-            .service(Routes::new(chat, catalog, responses.desk(), labels.clone()));
-        Ok(Self {
-            gateway: BoxCloneSyncService::new(gateway),
+            // A box, so that the compiler does not have to write out the whole road in the type of every layer above it.
+            .service(BoxCloneSyncService::new(
+                Routes::new(chat, catalog, responses.desk(), labels.clone()).mcp(desk.clone()),
+            ));
+        let parts = Parts {
+            config: Arc::new(config.clone()),
             dispatch,
-            router,
-            labels,
+            redis,
+            quotas,
             ledger,
             traces,
-            disk,
+            telemetry,
+            learned,
+            tiers: router.learned().clone(),
+            labels,
+            cache,
+            semantic,
+            sessions,
+            responses,
+            breaker,
+            balance,
+            shed,
+            door,
+            servers,
+            desk,
+            _alive: alive,
+        };
+        Ok(Self {
+            gateway: BoxCloneSyncService::new(gateway),
+            router,
+            parts,
         })
     }
 
@@ -219,21 +270,38 @@ impl Stack {
         self.gateway.clone()
     }
 
+    /// Ends what clients would keep open for ever; to be called when no new calls are taken any more.
+    pub fn drain(&self) {
+        if let Some(desk) = &self.parts.desk {
+            desk.stop();
+        }
+    }
+
     /// Writes down what has been learned, what was kept and what calls cost, and sends the last traces; to be called when no more calls
     /// will come, where blocking is no harm.
     pub fn close(&self) {
-        if let Some(traces) = &self.traces {
+        let parts = &self.parts;
+        if let Some(traces) = &parts.traces {
             traces.close();
         }
-        if let Some(labels) = &self.labels {
+        if let Some(labels) = &parts.labels {
             labels.close(CLOSING);
         }
-        if let Some(ledger) = &self.ledger {
+        if let Some(ledger) = &parts.ledger {
             ledger.close(CLOSING);
         }
-        if let Some(disk) = &self.disk {
-            cache::close(disk);
+        if let Some(access) = &parts.door.access {
+            access.close(CLOSING);
         }
+        if let Some(cache) = &parts.cache {
+            cache.close();
+        }
+    }
+
+    /// What it was assembled from.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.parts.config
     }
 
     /// Who tells where a call would go, without making it.
@@ -242,29 +310,25 @@ impl Stack {
         &self.router
     }
 
+    /// Who may call, where that can be changed.
+    #[must_use]
+    pub const fn access(&self) -> Option<&Access> {
+        self.parts.door.access.as_ref()
+    }
+
     /// The leaf, for whoever wants to ask a provider past the layers.
     #[must_use]
     pub const fn dispatch(&self) -> &Dispatch {
-        &self.dispatch
+        &self.parts.dispatch
     }
 }
 
 // === what each layer is made of ===
 
-fn auth(keys: &[config::Key]) -> AuthLayer {
-    if keys.is_empty() {
-        // The configuration has made sure that only loopback can reach us then.
-        return AuthLayer::open();
-    }
-    AuthLayer::new(
-        keys.iter()
-            .map(|k| auth::Key::new(k.key.expose(), k.tenant.as_str())),
-    )
-}
-
 fn decode(server: &config::Server) -> DecodeLayer {
     DecodeLayer::new(server.max_body)
         .max_messages(server.max_messages)
+        .max_depth(server.max_depth)
         .patience(server.body_timeout)
 }
 
@@ -297,8 +361,7 @@ fn telemetry(
             if let Some(ledger) = &beside {
                 ledger.beside(calls);
             }
-        })
-        .announce(config.providers.keys().map(String::as_str));
+        });
     layer = observed::gen_ai(config, layer);
     if let Some(traces) = traces.cloned() {
         layer = layer

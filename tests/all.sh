@@ -32,7 +32,7 @@ deny     | 120  | licences and advisories, unused dependencies (where cargo-deny
 build    | 900  | the binary, debug profile
 upstream | 600  | the suites below against the scripted upstream itself
 sdk      | 600  | the openai and anthropic SDKs through the gateway
-claude   | 600  | Claude Code through the gateway
+claude   | 600  | Claude Code through the gateway, and its sign-in
 codex    | 600  | Codex through the gateway
 wrap     | 600  | Claude Code and Codex as children of `tierway wrap`
 vendor   | 600  | the anthropic and openai SDKs'\'' own API tests through the gateway
@@ -45,15 +45,19 @@ replay   | 120  | labelled rows through the running cascade: the offline curve, 
 clients  | 600  | JavaScript SDKs, Vercel AI SDK, LangChain, pydantic-ai and aider through the gateway
 fuzz     | 900  | the fuzz targets, 20 s each, or $TIERWAY_FUZZ_SECONDS (where cargo-fuzz is installed)
 real     | 900  | llama.cpp with two small models behind the gateway
+operate  | 300  | reloads, systemd, drain, and a search for planted secrets in all that is said and written
 redis    | 240  | two gateways that share a real Redis
 ledger   | 600  | the ledger: 10,000 calls to the micro-dollar, a kill -9, a real PostgreSQL
-soak     | 180  | a full cache under load keeps its size, 8 s a store, or $TIERWAY_SOAK_SECONDS
+soak     | 240  | a full cache keeps its size; 500 slow streams; three times the load that can be served ($TIERWAY_SOAK_SECONDS and others)
+faults   | 240  | the fault matrix: what providers, callers, stores, disk and clock may do wrong, and who sees what of it
 semantic | 600  | the semantic cache on labelled pairs, by a small model from PyPI in this process
+mcp      | 600  | real and broken servers of tools: run for callers, served to Claude Code and Codex at /mcp
 routing  | 60   | the tiers of 434 labelled requests of coding clients
 grafana  | 180  | dashboards, rules and metric names
 traces   | 120  | what an OpenTelemetry collector is sent
-dashboard | 300 | the page of the admin port in a real Chromium, judged by axe-core too
+dashboard | 300 | the pages of the gateway in a real Chromium, judged by axe-core too: dashboard, login, sign-in
 bench    | 300  | the benchmark runs (a smoke test: debug profile, no figures)
+guard    | 300  | instructions and allocations for each kind of call, as committed
 '
 
 die() { echo "$*" >&2; exit 1; }
@@ -164,7 +168,21 @@ need_frameworks() { once get_frameworks; }
 need_aider() { once get_aider; }
 
 # Everything that comes over the network, beside the compiler: it takes time, but no core.
-install_all() { (need_python && need_frameworks && need_aider); (need_claude); (need_codex); (need_node); (need_steady); (need_browser); }
+install_all() { (need_python && need_frameworks && need_aider); (need_claude); (need_codex); (need_node); (need_steady); (need_browser); (need_python && need_mcp); }
+
+# Real servers of tools.
+need_mcp() { once get_mcp; once get_mcp_python; }
+get_mcp() {
+  local stamp
+  stamp=$CACHE/mcp/$(sha256sum tests/mcp/package.json | cut -c1-16)
+  [ -e "$stamp" ] && return
+  command -v npm >/dev/null || die "npm is needed"
+  mkdir -p "$CACHE/mcp"
+  cp tests/mcp/package.json "$CACHE/mcp/"
+  npm install --silent --no-audit --no-fund --prefix "$CACHE/mcp" || die "npm install failed"
+  touch "$stamp"
+}
+get_mcp_python() { get_venv venv-mcp tests/mcp/requirements.txt; }
 
 # promtool without the server around it: the package is unpacked, not installed.
 need_promtool() {
@@ -225,6 +243,41 @@ get_postgres() {
   rm -f ./*.deb
 }
 
+# A wall clock that can be set for one process alone.
+need_faketime() {
+  local found
+  once get_faketime
+  for found in /usr/lib/*/faketime/libfaketime.so.1 "$CACHE"/faketime/usr/lib/*/faketime/libfaketime.so.1; do
+    [ -e "$found" ] && { export LIBFAKETIME=$found; return; }
+  done
+  return 1
+}
+get_faketime() {
+  compgen -G "/usr/lib/*/faketime/libfaketime.so.1" >/dev/null && return
+  compgen -G "$CACHE/faketime/usr/lib/*/faketime/libfaketime.so.1" >/dev/null && return
+  command -v apt-get >/dev/null || die "libfaketime is not installed"
+  mkdir -p "$CACHE/faketime"
+  cd "$CACHE/faketime" || return
+  apt-get download -qq libfaketime || { apt-get update -qq && apt-get download -qq libfaketime; } || die "libfaketime cannot be had"
+  dpkg -x libfaketime_*.deb . && rm -f ./*.deb
+}
+
+need_valgrind() {
+  VALGRIND=$(command -v valgrind) && return
+  once get_valgrind || return
+  VALGRIND=$(echo "$CACHE"/valgrind/usr/bin/valgrind) VALGRIND_LIB=$(echo "$CACHE"/valgrind/usr/libexec/valgrind)
+  export VALGRIND_LIB
+  [ -x "$VALGRIND" ] || { VALGRIND=; return 1; }
+}
+get_valgrind() {
+  [ -x "$CACHE/valgrind/usr/bin/valgrind" ] && return
+  command -v apt-get >/dev/null || return
+  mkdir -p "$CACHE/valgrind"
+  cd "$CACHE/valgrind" || return
+  apt-get download -qq valgrind || { apt-get update -qq && apt-get download -qq valgrind; } || return
+  dpkg -x valgrind_*.deb . && rm -f valgrind_*.deb
+}
+
 need_binary() {
   [ -n "${TIERWAY_BIN:-}" ] && return
   cargo build --quiet --locked --bin tierway || die "the binary does not build"
@@ -268,15 +321,21 @@ for package in json.load(sys.stdin)["packages"]:
 }
 step_deny() {
   local found=0 bad=0
+  export PATH=$CACHE/cargo/bin:$PATH
   if cargo machete --version >/dev/null 2>&1; then found=1; cargo machete || bad=1; fi
-  if cargo deny --version >/dev/null 2>&1; then found=1; cargo deny --offline check --config .deny.toml bans licenses sources || bad=1; fi
+  if cargo deny --version >/dev/null 2>&1; then
+    found=1
+    cargo fetch --locked --quiet; cargo deny --offline --config .deny.toml check bans licenses sources || bad=1
+    # Advisories where the list of them can be had.
+    ! cargo deny --config .deny.toml fetch db >/dev/null 2>&1 || cargo deny --offline --config .deny.toml check advisories || bad=1
+  fi
   [ $found = 1 ] || return 77
   return $bad
 }
 step_build() { unset TIERWAY_BIN; need_binary; "$TIERWAY_BIN" --version; }
 step_upstream() { need_python; need_claude; need_codex; TIERWAY_DIRECT=1 pytest tests/clients && "$VENV/bin/python" tests/clients/vendor.py --direct; }
-step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py --ignore tests/clients/test_wrap.py; }
-step_claude() { need_python; need_claude; need_binary; pytest -n 2 tests/clients/test_claude_code.py; }
+step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py --ignore tests/clients/test_wrap.py --ignore tests/clients/test_claude_sign_in.py; }
+step_claude() { need_python; need_claude; need_binary; pytest -n 2 tests/clients/test_claude_code.py tests/clients/test_claude_sign_in.py; }
 step_codex() { need_python; need_codex; need_binary; pytest -n 2 tests/clients/test_codex.py; }
 step_wrap() { need_python; need_claude; need_codex; need_binary; pytest -n 2 tests/clients/test_wrap.py; }
 step_vendor() {
@@ -298,14 +357,21 @@ step_fuzz() {
   command -v cargo-fuzz >/dev/null || return 77
   export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET/fuzz
   for target in $(cargo fuzz list --fuzz-dir tests/fuzz); do
-    mkdir -p "$CACHE/fuzz/$target"
-    cargo fuzz run --sanitizer none --fuzz-dir tests/fuzz "$target" "$CACHE/fuzz/$target" "$seeds" -- \
+    # What once broke something, and a few others that reach far.
+    mkdir -p "$CACHE/fuzz/$target" "tests/fuzz/seeds/$target"
+    cargo fuzz run --sanitizer none --fuzz-dir tests/fuzz "$target" "$CACHE/fuzz/$target" "tests/fuzz/seeds/$target" "$seeds" -- \
       -max_total_time="${TIERWAY_FUZZ_SECONDS:-20}" -max_len=8192 || bad=1
   done
   return $bad
 }
 step_real() { need_python; need_claude; need_binary; bash tests/real/setup.sh "$CACHE/real" both && pytest tests/real; }
 step_soak() { need_python; need_binary; pytest tests/soak; }
+step_faults() {
+  need_python; need_binary; need_redis || die "redis-server does not run"; need_postgres || die "PostgreSQL does not run"
+  need_faketime || die "libfaketime cannot be had"
+  "$VENV/bin/python" tests/faults/run.py
+}
+step_operate() { need_python; need_binary; pytest tests/operations -s; }
 step_redis() { need_python; need_binary; need_redis || die "redis-server does not run"; pytest tests/shared; }
 step_ledger() {
   need_python; need_binary; need_postgres || die "PostgreSQL does not run"
@@ -366,8 +432,14 @@ step_package() {
   return $bad
 }
 step_grafana() { need_python; need_binary; need_promtool || die "promtool cannot be had"; pytest tests/grafana; }
+step_mcp() { need_python; need_claude; need_codex; need_mcp; need_binary; pytest tests/mcp; }
 step_traces() { need_python; need_binary; pytest tests/traces; }
 step_dashboard() { need_python; need_browser; need_binary; pytest tests/dashboard; }
+# What a call costs, counted and not timed; instructions only where there is valgrind, or Debian's package of it.
+step_guard() {
+  need_valgrind || echo "LEFT OUT: valgrind cannot be had here, so instructions are not counted"
+  cargo bench --quiet --locked --profile dev --bench guard -- ${VALGRIND:+--valgrind "$VALGRIND"}
+}
 step_bench() { need_binary; cargo bench --quiet --locked --profile dev --bench proxy -- --smoke; }
 
 # --- running them

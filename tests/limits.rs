@@ -303,3 +303,59 @@ async fn peers_share_a_tiers_calls_and_conversations_stay() {
     let distinct: std::collections::BTreeSet<_> = models.iter().map(|(_, model)| model).collect();
     assert_eq!(distinct.len(), 3);
 }
+
+#[tokio::test]
+async fn a_caller_who_reads_nothing_is_hung_up_on() {
+    let up = Upstream::start().await;
+    let extra = "[server]\nwrite_timeout = \"300ms\"\n[cache]\nenabled = false\n";
+    let gw = Gateway::start(&two_formats(&up, extra)).await;
+    let mut stream = TcpStream::connect(gw.address).await.unwrap();
+    let ask = json!({"model": "a:flood-x", "max_tokens": 9, "stream": true, "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{ask}",
+        ask.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut some = [0; 64];
+    stream.read_exact(&mut some).await.unwrap();
+    assert_eq!(up.open_streams(), 1);
+    // Nothing is read from here on: what the kernel holds fills up, and then time runs.
+    let end = Instant::now() + Duration::from_secs(20);
+    while up.open_streams() > 0 {
+        assert!(Instant::now() < end, "the provider is still read");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(stream);
+}
+
+#[tokio::test]
+async fn answers_events_and_nesting_have_their_bounds() {
+    let up = Upstream::start().await;
+    let extra = "[server]\nmax_answer = \"100B\"\nmax_event = \"100B\"\nmax_depth = 6\n[retry]\nmax = 0\n[cache]\nenabled = false\n";
+    let gw = Gateway::start(&two_formats(&up, extra)).await;
+    let answer = gw.messages(&ask()).await;
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert_eq!(answer.json()["type"], "error");
+    let mut streamed = ask();
+    streamed["stream"] = true.into();
+    let answer = gw.messages(&streamed).await;
+    // Before the first event there is still a status to say it with.
+    let last = match answer.status.as_u16() {
+        200 => answer.events().pop().unwrap(),
+        status => {
+            assert_eq!(status, 502, "{}", answer.text());
+            answer.json()
+        }
+    };
+    assert_eq!(last["type"], "error", "{}", answer.text());
+    let mut deep = ask();
+    deep["metadata"] = json!({"a": {"b": {"c": {"d": {"e": {"f": 1}}}}}});
+    for (answer, kind) in [
+        (gw.messages(&deep).await, "invalid_request_error"),
+        (gw.chat(&deep).await, "invalid_request_error"),
+    ] {
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.json()["error"]["type"], kind);
+        assert!(answer.text().contains("deeper than 6"), "{}", answer.text());
+    }
+}

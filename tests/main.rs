@@ -7,6 +7,7 @@
 )]
 mod support;
 
+mod access;
 mod affinity;
 mod bad_input;
 mod breakpoints;
@@ -16,12 +17,18 @@ mod cascade;
 mod claude_code;
 mod labels;
 mod limits;
+mod mcp_search;
 mod passthrough;
 mod policies;
+mod reload;
 mod resilience;
 mod responses;
 mod semantic;
+mod sign_in;
 mod streams;
 mod surfaces;
 mod tiers;
+mod tls;
+mod tokens;
 mod translation;
+mod trust;

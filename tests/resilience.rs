@@ -85,11 +85,13 @@ async fn a_failing_model_is_left_alone() {
 #[tokio::test]
 async fn an_open_breaker_makes_the_small_arm_defer() {
     let up = Upstream::start().await;
-    let extra = "[cache]\nenabled = false\n[retry]\nmax = 0\n[affinity]\nenabled = false\n[cascade]\nenabled = true\nsmall = \"o:e500-small\"\nmax_price_ratio = 1000\nstay_big = 0\n";
+    let extra = "[cache]\nenabled = false\n[retry]\nmax = 0\n[affinity]\nenabled = false\n[cascade]\nenabled = true\nsmall = \"o:e500-small\"\nstreams = \"buffer\"\nmax_price_ratio = 1000\nstay_big = 0\n";
     let gw = Gateway::start(&two_formats(&up, extra)).await;
-    for _ in 0..9 {
-        let answer = gw.messages(&ask("tierway/complex", false)).await;
+    for call in 0..10 {
+        // The first five open it; whoever comes later waits for nothing and sees no error, streamed or whole.
+        let answer = gw.messages(&ask("tierway/complex", call % 2 == 1)).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(!answer.text().contains("error"), "{}", answer.text());
         assert_eq!(answer.header("x-tierway-model"), "text-big");
         assert!(
             answer.header("x-tierway-cascade").starts_with("deferred"),

@@ -3,7 +3,7 @@ use crate::support::{Answer, Gateway, Upstream, two_formats};
 use http::Method;
 use serde_json::{Value, json};
 use std::{collections::HashMap, time::Duration};
-use tierway::{admin, config, metrics::Metrics, server, stack::Stack};
+use tierway::{admin, config, server, stack::Stack};
 use tokio::net::TcpListener;
 
 fn ask(text: &str) -> Value {
@@ -137,7 +137,7 @@ async fn the_admin_port_tells_where_a_request_would_go() {
     let loaded = config::read("t".as_ref(), &toml, &flags, &environment);
     let config = loaded.unwrap_or_else(|e| panic!("{e}")).config;
     let stack = Stack::new(&config).unwrap();
-    let service = admin::Admin::new(Metrics::install().unwrap(), admin::Readiness::default())
+    let service = admin::Admin::new(crate::support::metrics(), admin::Readiness::default())
         .router(stack.router().clone(), config.server.max_body);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = Gateway::at(listener.local_addr().unwrap());

@@ -1,4 +1,5 @@
 //! Keys, held as digests.
+use super::{Authority, Caller, Verdict};
 use std::{fmt, sync::Arc};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tierway_services::chat::{KeyId, Tenant};
@@ -16,8 +17,19 @@ use tierway_services::chat::{KeyId, Tenant};
 #[derive(Clone)]
 pub struct Key {
     digest: [u8; blake3::OUT_LEN],
-    tenant: Tenant,
-    id: KeyId,
+    caller: Arc<Caller>,
+}
+
+/// The keys of a list that does not change.
+pub(super) struct Keys(pub(super) Box<[Key]>);
+
+impl Authority for Keys {
+    fn who(&self, presented: &[u8]) -> Verdict {
+        match find(&self.0, presented) {
+            Some(key) => Verdict::Known(key.caller.clone()),
+            None => Verdict::Unknown,
+        }
+    }
 }
 
 impl Key {
@@ -25,22 +37,22 @@ impl Key {
     #[must_use]
     pub fn new(secret: &str, tenant: impl Into<Arc<str>>) -> Self {
         let digest = blake3::hash(secret.as_bytes());
+        // The same wherever the same key is known, and of no use for guessing a key that has any length.
+        let id = KeyId::new(&digest.to_hex()[..12]);
         Self {
             digest: *digest.as_bytes(),
-            tenant: Tenant::new(tenant),
-            // The same wherever the same key is known, and of no use for guessing a key that has any length.
-            id: KeyId::new(&digest.to_hex()[..12]),
+            caller: Arc::new(Caller::new(Tenant::new(tenant), id)),
         }
     }
     /// By which name limits and logs know it: the beginning of its digest.
     #[must_use]
-    pub const fn id(&self) -> &KeyId {
-        &self.id
+    pub fn id(&self) -> &KeyId {
+        self.caller.id()
     }
     /// For whom its holder calls.
     #[must_use]
-    pub const fn tenant(&self) -> &Tenant {
-        &self.tenant
+    pub fn tenant(&self) -> &Tenant {
+        self.caller.tenant()
     }
 }
 
@@ -54,14 +66,14 @@ impl From<&str> for Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key")
-            .field("tenant", &self.tenant)
+            .field("tenant", self.tenant())
             .finish_non_exhaustive()
     }
 }
 
 /// The key that was presented. Every key is looked at whatever was found before, so that time tells nothing about which one matched, or
 /// how nearly.
-pub(super) fn find<'k>(keys: &'k [Key], presented: &[u8]) -> Option<&'k Key> {
+fn find<'k>(keys: &'k [Key], presented: &[u8]) -> Option<&'k Key> {
     // An environment variable set to nothing must not become a key that anybody can send.
     if presented.is_empty() {
         return None;

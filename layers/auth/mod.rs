@@ -4,6 +4,9 @@
 //! admitted carries a [`Tenant`](tierway_services::chat::Tenant) from here on. Whoever is not gets a 401 in the caller's own dialect. The
 //! body is never read, so this layer stands above whatever does, and wraps any HTTP service.
 //!
+//! Besides a list of keys it asks every [`Authority`] that it is given: for keys that are made and revoked while it runs, for tokens that
+//! others sign.
+//!
 //! The header that held our key goes no further: it is of no use below, and a provider that is handed its callers' own credentials must
 //! not be handed ours. The other credentials stay, marked sensitive.
 //!
@@ -34,11 +37,13 @@
 //! assert_eq!(service.oneshot(alice).await.unwrap().status(), StatusCode::OK);
 //! # }
 //! ```
+mod authority;
 mod future;
 mod key;
 mod service;
 
 pub use self::{
+    authority::{Authority, Caller, Verdict},
     future::ResponseFuture,
     key::Key,
     service::{Auth, AuthLayer},
@@ -51,7 +56,7 @@ mod tests {
     use http::{Request, Response, StatusCode};
     use http_body_util::{BodyExt, Full};
     use std::task::Poll;
-    use tierway_services::chat::{Journal, Tenant};
+    use tierway_services::chat::{Journal, KeyId, Tenant};
     use tokio_test::{assert_pending, assert_ready_ok, task};
     use tower_test::mock;
 
@@ -163,6 +168,90 @@ mod tests {
         let seen = admitted(AuthLayer::open(), knock()).await.unwrap();
         assert!(Tenant::of(&seen).is_none());
         assert!(seen.headers()["authorization"].is_sensitive());
+    }
+
+    /// Badges: `badge-N` is known where N is even, at once or later.
+    struct Badges {
+        later: bool,
+    }
+
+    impl Authority for Badges {
+        fn who(&self, presented: &[u8]) -> Verdict {
+            let text = String::from_utf8_lossy(presented).into_owned();
+            let Some(n) = text.strip_prefix("badge-") else {
+                return Verdict::Unknown;
+            };
+            let known = n.parse().is_ok_and(|n: u8| n.is_multiple_of(2));
+            let verdict = move || match known {
+                true => Verdict::Known(std::sync::Arc::new(
+                    Caller::new(Tenant::new("staff"), KeyId::new(text.as_str()))
+                        .with(7_u8)
+                        .tags("team:a"),
+                )),
+                false => Verdict::Refused("this badge was handed back".into()),
+            };
+            match self.later {
+                true => Verdict::Later(Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    verdict()
+                })),
+                false => verdict(),
+            }
+        }
+    }
+
+    /// As [`admitted`], for those who take their time.
+    async fn awaited(layer: AuthLayer, req: Req) -> Result<Req, StatusCode> {
+        let (mut auth, mut handle) = mock::spawn_layer::<Req, Res, _>(layer);
+        handle.allow(9);
+        assert_ready_ok!(auth.poll_ready());
+        let mut answer = task::spawn(auth.call(req));
+        for _ in 0..9 {
+            match answer.poll() {
+                Poll::Pending => tokio::task::yield_now().await,
+                Poll::Ready(res) => return Err(res.unwrap().status()),
+            }
+        }
+        Ok(handle.next_request().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn other_authorities_are_asked_too() {
+        for later in [false, true] {
+            let layer = || keys().authority(Badges { later });
+            for (key, tenant) in [("badge-2", "staff"), ("sk-bob", "bob")] {
+                let journal = Journal::default();
+                let mut knock = req("/", &[("x-api-key", key)]);
+                knock.extensions_mut().insert(journal.clone());
+                let seen = awaited(layer(), knock).await.unwrap();
+                assert_eq!(Tenant::of(&seen).unwrap().as_str(), tenant);
+                assert!(!seen.headers().contains_key("x-api-key"));
+                let staff = tenant == "staff";
+                assert_eq!(seen.extensions().get() == Some(&7_u8), staff);
+                assert_eq!(journal.read(|e| e.tags.is_some()), staff);
+                assert!(journal.read(|e| e.key.is_some()));
+            }
+            for key in ["badge-3", "sk-eve"] {
+                let no = awaited(layer(), req("/", &[("x-api-key", key)])).await;
+                assert_eq!(no.unwrap_err(), StatusCode::UNAUTHORIZED);
+            }
+            // A key that is known helps one that is not.
+            let both = [("authorization", "Bearer badge-3"), ("x-api-key", "sk-bob")];
+            let seen = awaited(layer(), req("/", &both)).await.unwrap();
+            assert!(seen.headers().contains_key("authorization"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_open_door_still_knows_badges_and_refuses_bad_ones() {
+        for later in [false, true] {
+            let layer = || AuthLayer::open().authority(Badges { later });
+            let who = |key: &'static str| awaited(layer(), req("/", &[("x-api-key", key)]));
+            let staff = who("badge-2").await.unwrap();
+            assert_eq!(Tenant::of(&staff).unwrap().as_str(), "staff");
+            assert!(Tenant::of(&who("anything").await.unwrap()).is_none());
+            assert!(who("badge-3").await.is_err());
+        }
     }
 
     #[tokio::test]

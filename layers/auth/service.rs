@@ -1,12 +1,18 @@
-use super::{Key, ResponseFuture, key};
+use super::{
+    Authority, Caller, Key, ResponseFuture, Verdict,
+    future::{Asked, Held, UNKNOWN, refusal},
+    key::Keys,
+};
 use crate::RefusalBody;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use std::{
+    borrow::Cow,
+    fmt, mem,
     sync::Arc,
     task::{Context, Poll},
 };
 use tierway_services::{
-    chat::{Journal, Kind, Refusal},
+    chat::{Journal, Refusal},
     dialect::Dialect,
 };
 use tower_layer::Layer;
@@ -20,16 +26,24 @@ const CREDENTIALS: [HeaderName; 3] = [
 ];
 
 /// Applies [`Auth`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AuthLayer {
-    keys: Option<Arc<[Key]>>,
+    authorities: Arc<[Arc<dyn Authority>]>,
+    open: bool,
 }
 
 /// Admits callers who hold a known key. See the [module](super).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Auth<S> {
     inner: S,
-    keys: Option<Arc<[Key]>>,
+    layer: AuthLayer,
+}
+
+/// What the headers of a call say about who makes it.
+enum Found {
+    Caller(Arc<Caller>, HeaderName),
+    Nobody(Option<Refusal>),
+    Asked(Asked),
 }
 
 // === impl AuthLayer ===
@@ -37,14 +51,79 @@ pub struct Auth<S> {
 impl AuthLayer {
     /// Admits who presents one of `keys`, and nobody where there are none.
     pub fn new<K: Into<Key>>(keys: impl IntoIterator<Item = K>) -> Self {
+        let keys = Keys(keys.into_iter().map(Into::into).collect());
+        let keys: Arc<dyn Authority> = Arc::new(keys);
         Self {
-            keys: Some(keys.into_iter().map(Into::into).collect()),
+            authorities: Arc::from([keys]),
+            open: false,
         }
     }
-    /// Admits everybody: for a service that only its own machine can reach. Credentials are marked sensitive all the same.
+    /// Admits everybody: for a service that only its own machine can reach. Credentials are marked sensitive all the same, and one that an
+    /// [`authority`](Self::authority) refuses does not admit.
     #[must_use]
-    pub const fn open() -> Self {
-        Self { keys: None }
+    pub fn open() -> Self {
+        Self {
+            authorities: Arc::new([]),
+            open: true,
+        }
+    }
+    /// Asks this one too.
+    #[must_use]
+    pub fn authority(mut self, authority: impl Authority + 'static) -> Self {
+        let known = self.authorities.iter().cloned();
+        let another: Arc<dyn Authority> = Arc::new(authority);
+        self.authorities = known.chain([another]).collect();
+        self
+    }
+
+    /// Who calls. Everybody is asked about everything that is presented, whatever was found before, so that time tells nothing about which
+    /// one matched.
+    fn find(&self, headers: &HeaderMap) -> Found {
+        let (mut found, mut presented) = (None, false);
+        let mut refused: Option<Cow<'static, str>> = None;
+        let mut later = Vec::new();
+        for name in CREDENTIALS {
+            for value in headers.get_all(&name) {
+                let Some(secret) = secret(&name, value) else {
+                    continue;
+                };
+                presented = true;
+                for authority in &*self.authorities {
+                    match authority.who(secret) {
+                        Verdict::Known(caller) => {
+                            found = found.or_else(|| Some((caller, name.clone())));
+                        }
+                        Verdict::Unknown => {}
+                        Verdict::Refused(why) => refused = refused.or(Some(why)),
+                        Verdict::Later(asked) => later.push((asked, name.clone())),
+                    }
+                }
+            }
+        }
+        match found {
+            Some((caller, name)) => Found::Caller(caller, name),
+            None if !later.is_empty() => Found::Asked(Box::pin(async move {
+                let mut verdict = refused.map_or(Verdict::Unknown, Verdict::Refused);
+                for (asked, name) in later {
+                    match asked.await {
+                        known @ Verdict::Known(_) => return (known, name),
+                        Verdict::Refused(why) if matches!(verdict, Verdict::Unknown) => {
+                            verdict = Verdict::Refused(why);
+                        }
+                        _ => {}
+                    }
+                }
+                (verdict, header::AUTHORIZATION)
+            })),
+            None => Found::Nobody(match refused {
+                Some(why) => Some(refusal(why)),
+                None if self.open => None,
+                None if presented => Some(refusal(UNKNOWN)),
+                None => Some(refusal(
+                    "no key was sent: send it as `Authorization: Bearer <key>` or `x-api-key: <key>`",
+                )),
+            }),
+        }
     }
 }
 
@@ -53,8 +132,17 @@ impl<S> Layer<S> for AuthLayer {
     fn layer(&self, inner: S) -> Auth<S> {
         Auth {
             inner,
-            keys: self.keys.clone(),
+            layer: self.clone(),
         }
+    }
+}
+
+impl fmt::Debug for AuthLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthLayer")
+            .field("authorities", &self.authorities.len())
+            .field("open", &self.open)
+            .finish()
     }
 }
 
@@ -62,11 +150,11 @@ impl<S> Layer<S> for AuthLayer {
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for Auth<S>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
 {
     type Response = Response<RefusalBody<ResB>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S, ReqB, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -75,23 +163,51 @@ where
     fn call(&mut self, mut req: Request<ReqB>) -> Self::Future {
         // First thing, so that no layer below can print a credential by accident.
         mark_sensitive(req.headers_mut());
-        let Some(keys) = &self.keys else {
-            return ResponseFuture::admitted(self.inner.call(req));
-        };
-        match admit(keys, req.headers()) {
-            Ok((key, header)) => {
-                let tenant = key.tenant().clone();
-                req.headers_mut().remove(header);
-                if let Some(journal) = Journal::of(&req) {
-                    journal.write(|entries| entries.tenant = Some(tenant.clone()));
-                }
-                req.extensions_mut().insert(key.id().clone());
-                req.extensions_mut().insert(tenant);
+        match self.layer.find(req.headers()) {
+            Found::Caller(caller, name) => {
+                admit(&mut req, &caller, &name);
                 ResponseFuture::admitted(self.inner.call(req))
             }
-            Err(refusal) => ResponseFuture::refused(refusal, Dialect::of(req.uri(), req.headers())),
+            Found::Nobody(None) => ResponseFuture::admitted(self.inner.call(req)),
+            Found::Nobody(Some(refusal)) => {
+                ResponseFuture::refused(refusal, Dialect::of(req.uri(), req.headers()))
+            }
+            Found::Asked(asked) => {
+                let clone = self.inner.clone();
+                let held = Held {
+                    inner: mem::replace(&mut self.inner, clone),
+                    req,
+                    open: self.layer.open,
+                };
+                ResponseFuture::asking(asked, held)
+            }
         }
     }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Auth<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
+    }
+}
+
+/// Writes down who calls, and keeps the credential here.
+pub(super) fn admit<B>(req: &mut Request<B>, caller: &Caller, held_by: &HeaderName) {
+    req.headers_mut().remove(held_by);
+    if let Some(journal) = Journal::of(req) {
+        journal.write(|entries| {
+            entries.tenant = Some(caller.tenant.clone());
+            entries.key = Some(caller.id.clone());
+            entries.tags.clone_from(&caller.tags);
+        });
+    }
+    let extensions = req.extensions_mut();
+    extensions.extend(caller.facts.clone());
+    extensions.insert(caller.id.clone());
+    extensions.insert(caller.tenant.clone());
 }
 
 fn mark_sensitive(headers: &mut HeaderMap) {
@@ -100,31 +216,6 @@ fn mark_sensitive(headers: &mut HeaderMap) {
             values.iter_mut().for_each(|v| v.set_sensitive(true));
         }
     }
-}
-
-/// The known key among those presented, and the header that held it.
-fn admit<'k>(keys: &'k [Key], headers: &HeaderMap) -> Result<(&'k Key, HeaderName), Refusal> {
-    let (mut found, mut presented) = (None, false);
-    for name in CREDENTIALS {
-        for value in headers.get_all(&name) {
-            let Some(secret) = secret(&name, value) else {
-                continue;
-            };
-            presented = true;
-            let key = key::find(keys, secret);
-            found = found.or(key.map(|key| (key, name.clone())));
-        }
-    }
-    found.ok_or_else(|| {
-        Refusal::new(
-            Kind::Authentication,
-            if presented {
-                "this key is not known here: send a valid one as `Authorization: Bearer <key>` or `x-api-key: <key>`"
-            } else {
-                "no key was sent: send it as `Authorization: Bearer <key>` or `x-api-key: <key>`"
-            },
-        )
-    })
 }
 
 /// What a header presents as a key; nothing for an authorization of another scheme.

@@ -58,6 +58,8 @@ struct Memory {
     opened: u32,
     slots: [Slot; SLOTS],
     started: Instant,
+    /// Until then one failure is enough.
+    suspected_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -94,6 +96,7 @@ impl Breaker {
                 opened: 0,
                 slots: [Slot::default(); SLOTS],
                 started: Instant::now(),
+                suspected_until: None,
             }),
             changed: Box::new(changed),
         }
@@ -109,6 +112,24 @@ impl Breaker {
             Now::Open { until } if Instant::now() < until => State::Open,
             Now::Open { .. } | Now::HalfOpen { .. } => State::HalfOpen,
         }
+    }
+
+    /// How long it stays open.
+    #[cfg(feature = "redis")]
+    pub(super) fn left(&self) -> Option<Duration> {
+        match self.memory().now {
+            Now::Open { until } => until.checked_duration_since(Instant::now()),
+            Now::Closed | Now::HalfOpen { .. } => None,
+        }
+    }
+
+    /// For so long one failure is enough to open it.
+    pub(super) fn suspect(&self, time: Duration) {
+        self.memory().suspected_until = Instant::now().checked_add(time);
+    }
+
+    pub(super) fn is_suspected(&self) -> bool {
+        self.memory().is_suspected(Instant::now())
     }
 
     /// Lets a call through.
@@ -160,7 +181,8 @@ impl Breaker {
             (Now::Closed, Some(false)) => {
                 let (all, bad) = memory.sum(now, self.settings.window);
                 let share = f64::from(bad) / f64::from(all.max(1));
-                if bad >= self.settings.failures && share >= self.settings.share {
+                let many = bad >= self.settings.failures && share >= self.settings.share;
+                if many || memory.is_suspected(now) {
                     self.open(&mut memory, now, retry_after);
                 }
             }
@@ -214,6 +236,10 @@ impl fmt::Debug for Breaker {
 // === impl Memory ===
 
 impl Memory {
+    fn is_suspected(&self, now: Instant) -> bool {
+        self.suspected_until.is_some_and(|until| now < until)
+    }
+
     fn number(&self, now: Instant, window: Duration) -> u64 {
         let slot = (window.as_millis() / SLOTS as u128).max(1);
         let since = now.saturating_duration_since(self.started).as_millis();

@@ -228,6 +228,26 @@ async fn each_model_has_its_own_and_all_services_of_a_layer_share_them() {
     assert_pending!(handle.poll_request());
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_failure_is_enough_where_others_have_told() {
+    let mut b = Bench::new(BreakerLayer::new());
+    b.layer.suspect(&target(), Duration::from_secs(10));
+    assert!(b.layer.is_suspected(&target()));
+    // What works here is not left alone for what others say.
+    assert!(b.call(with_others(), status(200)).await.0);
+    assert_eq!(b.layer.state(&target()), State::Closed);
+    b.fail(1).await;
+    assert_eq!(b.layer.state(&target()), State::Open);
+    // And only for as long as they have told.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    for _ in 0..2 {
+        assert!(b.call(with_others(), status(200)).await.0);
+    }
+    assert!(!b.layer.is_suspected(&target()));
+    b.fail(1).await;
+    assert_eq!(b.layer.state(&target()), State::Closed);
+}
+
 #[tokio::test]
 async fn is_not_ready_when_the_inner_is_not() {
     let mut b = Bench::new(BreakerLayer::new());

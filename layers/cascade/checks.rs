@@ -5,7 +5,7 @@
 //! arXiv 2207.05221). Both cost calls, so both are off unless told.
 use super::{
     Draft, Family, Judge,
-    compare::{Shown, compare},
+    compare::{Shown, alike, compare, is_short},
     signals::Told,
 };
 use http_body_util::{BodyExt, Limited};
@@ -51,11 +51,10 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    /// Asks `small` for so many further answers to `req`, where answers of this kind can be compared, and later `verify` about the draft.
+    /// Asks `small` for so many further answers to `req`, where these can be compared, and later `verify` about the draft.
     pub(super) fn new<M>(
         small: &M,
         req: &chat::Request,
-        family: impl FnOnce() -> Family,
         samples: u32,
         verify: Option<Judge>,
         most: usize,
@@ -72,9 +71,7 @@ impl Checks {
                 read(dialect, asked.await.ok()?, most).await
             }))
         };
-        let request = (samples > 0 && compares(family()))
-            .then(|| again(req))
-            .flatten();
+        let request = (samples > 0).then(|| again(req)).flatten();
         let samples = request.map_or_else(Vec::new, |req| {
             (0..samples.min(MOST_SAMPLES))
                 .map(|_| ask(req.clone()))
@@ -112,9 +109,13 @@ impl Checks {
             let samples = poll_fn(|cx| self.poll(cx));
             let verified = async { p_true(self.verify.as_ref()?, draft).await };
             let ((), p_true) = tokio::join!(samples, verified);
+            let agreement = self.agreed(draft);
+            // Of long texts it is no share of anything.
+            let says = compares(draft.family()) || is_short(&draft.answer().text);
             Told {
                 p_true,
-                agreement: self.agreement(draft),
+                agreement: agreement.filter(|_| says),
+                likeness: agreement.filter(|_| !says),
             }
         };
         *self.told.get_or_init(ask).await
@@ -125,20 +126,19 @@ impl Checks {
         self.told.get().copied().unwrap_or_default()
     }
 
-    /// The share of further answers that say the same; those that failed, or that show nothing, do not count.
-    fn agreement(&self, draft: &Draft<'_>) -> Option<f64> {
-        let (family, answer) = (draft.family(), draft.answer());
+    /// The share of further answers that say the same, or how far they do; those that failed, or that show nothing, do not count.
+    fn agreed(&self, draft: &Draft<'_>) -> Option<f64> {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         let same = samples.iter().filter_map(|sample| match sample {
-            Sample::Ended(Some(other)) => agrees(family, answer, other),
+            Sample::Ended(Some(other)) => agrees(draft, other),
             _ => None,
         });
-        let (mut all, mut agreed) = (0_u32, 0_u32);
+        let (mut all, mut agreed) = (0_u32, 0.0);
         for same in same {
             all += 1;
-            agreed += u32::from(same);
+            agreed += same;
         }
-        (all > 0).then(|| f64::from(agreed) / f64::from(all))
+        (all > 0).then(|| agreed / f64::from(all))
     }
 }
 
@@ -150,12 +150,17 @@ const fn compares(family: Family) -> bool {
     )
 }
 
-fn agrees(family: Family, answer: &Answer, other: &Answer) -> Option<bool> {
+fn agrees(draft: &Draft<'_>, other: &Answer) -> Option<f64> {
+    let (family, answer) = (draft.family(), draft.answer());
+    let texts = answer.tool_calls.is_empty() && other.tool_calls.is_empty();
+    if texts && !compares(family) {
+        return Some(alike(&draft.question(), &answer.text, &other.text));
+    }
     match compare(family, answer, other) {
-        Shown::Same | Shown::SameWords => Some(true),
-        Shown::Different => Some(false),
+        Shown::Same | Shown::SameWords => Some(1.0),
+        Shown::Different => Some(0.0),
         // Whether to call a tool at all is what they agree on.
-        Shown::Unclear => (family == Family::Tool).then_some(true),
+        Shown::Unclear => (family == Family::Tool).then_some(1.0),
     }
 }
 

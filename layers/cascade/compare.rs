@@ -103,16 +103,21 @@ fn choice(text: &str) -> Option<char> {
     })
 }
 
+/// Words and how often each occurs, in lower case.
+fn words(text: &str) -> HashMap<String, usize> {
+    let mut words: HashMap<String, usize> = HashMap::new();
+    let split = text.split(|c: char| !c.is_alphanumeric());
+    for word in split.filter(|w| !w.is_empty()) {
+        *words.entry(word.to_lowercase()).or_default() += 1;
+    }
+    words
+}
+
 fn overlap(small: &str, big: &str) -> f64 {
-    let words = |text: &str| {
-        let mut words: HashMap<String, usize> = HashMap::new();
-        let split = text.split(|c: char| !c.is_alphanumeric());
-        for word in split.filter(|w| !w.is_empty()) {
-            *words.entry(word.to_lowercase()).or_default() += 1;
-        }
-        words
-    };
-    let (small, big) = (words(small), words(big));
+    f1(&words(small), &words(big))
+}
+
+fn f1(small: &HashMap<String, usize>, big: &HashMap<String, usize>) -> f64 {
     let of = |words: &HashMap<String, usize>| words.values().sum::<usize>();
     let both: usize = small
         .iter()
@@ -126,6 +131,52 @@ fn overlap(small: &str, big: &str) -> f64 {
     let f1 = 2.0 * both as f64 / all as f64;
     f1
 }
+
+/// From 0 to 1, how far two texts that one model wrote to the same question say the same: what a model is not sure of, it words and fills
+/// otherwise each time (lexical similarity: Fomicheva and others, arXiv 2005.10608; SelfCheckGPT: Manakul and others, arXiv 2303.08896).
+///
+/// Words of the question, and little ones, tell nothing. Where the first text is [short](is_short) it is all or nothing, for it has one thing
+/// to say, which the other says too or does not; of long ones, which are never the same, it is a measure that only means something beside
+/// others of its kind.
+pub(super) fn alike(question: &str, one: &str, other: &str) -> f64 {
+    let known = words(question);
+    let telling = |text: &str| {
+        let mut words = words(text);
+        let tells = |word: &str| word.len() >= TELLING || word.bytes().any(|b| b.is_ascii_digit());
+        words.retain(|word, _| tells(word) && !known.contains_key(word));
+        words
+    };
+    let (a, b) = (telling(one), telling(other));
+    if !is_short(one) {
+        return f1(&a, &b);
+    }
+    let no = |text: &str| words(text).keys().any(|w| NO.contains(&w.as_str()));
+    if no(one) != no(other) {
+        return 0.0;
+    }
+    let least = a.len().min(b.len());
+    let same = if least == 0 {
+        overlap(one, other) >= 0.5
+    } else {
+        // One may say more around it.
+        2 * a.keys().filter(|word| b.contains_key(*word)).count() >= least
+    };
+    f64::from(u8::from(same))
+}
+
+/// Whether a text has room for one thing to say.
+pub(super) fn is_short(text: &str) -> bool {
+    text.split_whitespace().nth(SHORT).is_none()
+}
+
+/// Words of a short text at most.
+const SHORT: usize = 30;
+/// Bytes of a word that tells something, but for numbers.
+const TELLING: usize = 4;
+/// What turns a short answer round.
+const NO: [&str; 8] = [
+    "no", "not", "never", "nein", "nicht", "non", "false", "falsch",
+];
 
 #[cfg(test)]
 mod tests {
@@ -184,6 +235,34 @@ mod tests {
                 "{small} | {big}"
             );
         }
+    }
+
+    #[test]
+    fn samples_of_words_agree_in_what_the_question_does_not_say() {
+        let question = "What is the capital of France?";
+        for (one, other, same) in [
+            ("Paris", "The capital of France is Paris.", 1.0),
+            (
+                "The capital of France is Paris.",
+                "The capital of France is Lyon.",
+                0.0,
+            ),
+            ("Yes, it is.", "No, it is not.", 0.0),
+            ("It is in 1998.", "1998", 1.0),
+        ] {
+            assert!(
+                (alike(question, one, other) - same).abs() < 1e-9,
+                "{one} | {other}"
+            );
+        }
+        let long = |city: &str| {
+            format!(
+                "{city} {}",
+                "lies beside rivers among hills and vineyards ".repeat(6)
+            )
+        };
+        let measure = alike(question, &long("Paris"), &long("Lyon"));
+        assert!((0.5..1.0).contains(&measure), "{measure}");
     }
 
     #[test]

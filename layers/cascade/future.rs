@@ -119,7 +119,7 @@ where
             settings.verify.clone(),
             settings.max_draft,
         );
-        let checks = Checks::new(&small, &req, || asked.family(), samples, verify, most);
+        let checks = Checks::new(&small, &req, samples, verify, most);
         let checks = Arc::new(checks);
         meanwhile.beside(checks.clone());
         let asked = asked.checked_by(checks.clone());

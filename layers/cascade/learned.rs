@@ -71,8 +71,8 @@ impl Confidence for Learned {
         let operating = early.map(|(o, _)| o).or_else(|| model.operating_of(family));
         // A threshold that was calibrated is on the scale of the score; one that was configured is a probability.
         let confidence = match operating {
-            Some(_) => model.score(&vector, prior, family),
-            None if model.labels() > 0 => model.good(&vector, prior, family),
+            Some(_) => model.score(&vector, prior),
+            None if model.labels() > 0 => model.good(&vector, prior),
             None => signals::unlabelled(draft, prior, &told),
         };
         let reason = if model.labels() > 0 {
@@ -111,7 +111,7 @@ impl Confidence for Learned {
         let early = model.early()?;
         // Each length once, whenever more than that has come: as they were certified.
         let new = Beginning::from(draft, draft.looked_at());
-        let scores = new.iter().map(|b| early.score(&b.vector, b.prior, family));
+        let scores = new.iter().map(|b| early.score(&b.vector, b.prior));
         let best = scores.reduce(f64::max)?;
         let verdict = Verdict::new(best, "beginning").with_threshold(operating.threshold);
         Some(verdict.certified(promise.alpha(), promise.delta()))
@@ -142,7 +142,7 @@ impl Confidence for Learned {
         let vector = signals::see(draft, &told);
         let prior = signals::prior(draft, &told);
         sight.set(Sighted {
-            confidence: self.model().score(&vector, prior, family),
+            confidence: self.model().score(&vector, prior),
             answer: draft.answer().clone(),
             vector,
             prior,

@@ -1,6 +1,10 @@
 //! The model behind [`Learned`](super::Learned): what labels of a deployment's own traffic say about its drafts.
+mod heads;
+mod order;
+
+use self::heads::Heads;
 use super::{Family, Promise, signals};
-use crate::learn::{Example, Fit, Head, Vector, sigmoid};
+use crate::learn::{Vector, sigmoid};
 use std::collections::BTreeMap;
 
 /// A draft that has been judged against the big model's answer.
@@ -28,7 +32,7 @@ pub struct Labelled {
 ///     vector: Vector { numbers: vec![x], grams: vec![] }, prior: 0.0, family: Family::Prose, small: x, big: 1.0,
 /// };
 /// let labels: Vec<_> = (0..100).map(|i| labelled((i % 2) as f32)).collect();
-/// let model = Model::learn(&labels, 10.0, 1.0);
+/// let model = Model::learn(&labels);
 /// assert!(model.confidence(&labels[1]) > model.confidence(&labels[0]));
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -49,67 +53,23 @@ pub struct Operating {
     pub certified: Option<Promise>,
 }
 
-#[derive(Clone, Debug)]
-struct Heads {
-    /// By family.
-    small: Vec<Head>,
-    big: Vec<Head>,
-    /// How much of the big model's chance is set against the small one's.
-    contrast: f32,
-}
-
 impl Model {
-    /// How strongly weights are held where they were. One value for all: chosen anew by cross-validation, it made scores of different
-    /// fits incomparable, and every set on which it was tried worse.
-    pub const PENALTY: f64 = 15.0;
-    /// How much of the big model's chance is set against the small one's: not all, for a draft says more of itself than of the other.
-    pub const CONTRAST: f32 = 0.75;
-
     /// What is believed without any label.
     #[must_use]
     pub fn prior() -> Self {
         Self::default()
     }
 
-    /// Learns from `labels`, in any order. `penalty` holds the weights where they were, worth about as many labels; `contrast` is how much of the
-    /// big model's chance is set against the small one's: 1 ranks by what deferring gains, 0 by the draft alone.
+    /// Learns from `labels`; the same ones in the same order give the same model.
     #[must_use]
-    pub fn learn(labels: &[Labelled], penalty: f64, contrast: f32) -> Self {
-        let head = |positive: fn(&Labelled) -> f32, offset: fn(&Labelled) -> f32| {
-            let example = |label: &Labelled| Example {
-                vector: label.vector.clone(),
-                intercept: label.family as usize,
-                positive: positive(label),
-                weight: 1.0,
-                offset: offset(label),
-            };
-            let examples: Vec<Example> = labels.iter().map(example).collect();
-            let fitted = Fit::default().penalty(penalty).fit(&examples);
-            (0..Family::ALL.len()).map(|f| fitted.head(f)).collect()
-        };
-        if labels.is_empty() {
-            return Self::prior();
-        }
+    pub fn learn(labels: &[Labelled]) -> Self {
         Self {
-            heads: Some(Heads {
-                small: head(|l| l.small, |l| l.prior),
-                big: head(|l| l.big, |_| 0.0),
-                contrast,
-            }),
+            heads: (!labels.is_empty()).then(|| Heads::learn(labels)),
             operating: BTreeMap::new(),
             labels: labels.len(),
             revision: 0,
             early: None,
         }
-    }
-
-    /// With this much of the big model's chance set against the small one's.
-    #[must_use]
-    pub fn with_contrast(mut self, contrast: f32) -> Self {
-        if let Some(heads) = &mut self.heads {
-            heads.contrast = contrast;
-        }
-        self
     }
 
     /// With this model of [beginnings](super::Beginning). Its operating points are those of drafts that may be kept for their beginnings:
@@ -177,48 +137,34 @@ impl Model {
     /// The confidence in a draft, from 0 to 1; its judgements are not read.
     #[must_use]
     pub fn confidence(&self, draft: &Labelled) -> f64 {
-        self.score(&draft.vector, draft.prior, draft.family)
+        self.score(&draft.vector, draft.prior)
     }
 
-    /// The same of a draft that has no judgement.
+    /// The same of a draft that has no judgement: the share of the labels that it was learned from which this draft beats. So it says
+    /// the same whatever model was learned, and about as large a share of calls is deferred as the threshold says. Without labels, the
+    /// probability that is believed beforehand.
     #[must_use]
-    pub fn score(&self, vector: &Vector, prior: f32, family: Family) -> f64 {
-        let Some(heads) = &self.heads else {
-            return f64::from(sigmoid(prior));
-        };
-        let of = |heads: &[Head]| heads.get(family as usize).map_or(0.0, |h| h.logit(vector));
-        let small = sigmoid(prior + of(&heads.small));
-        let big = sigmoid(of(&heads.big));
-        let contrast = heads.contrast;
-        f64::from((small - contrast * big + contrast) / (1.0 + contrast))
+    pub fn score(&self, vector: &Vector, prior: f32) -> f64 {
+        match &self.heads {
+            Some(heads) => heads.rank(vector, prior),
+            None => f64::from(sigmoid(prior)),
+        }
     }
 
     /// The chance that a draft is good, from 0 to 1, whatever the big model's is: a probability, where [`score`](Self::score) is a rank.
     #[must_use]
-    pub fn good(&self, vector: &Vector, prior: f32, family: Family) -> f64 {
-        let head = self
-            .heads
-            .as_ref()
-            .and_then(|h| h.small.get(family as usize));
-        f64::from(sigmoid(prior + head.map_or(0.0, |h| h.logit(vector))))
+    pub fn good(&self, vector: &Vector, prior: f32) -> f64 {
+        let learned = self.heads.as_ref().map_or(0.0, |h| h.small.logit(vector));
+        f64::from(sigmoid(prior + learned))
     }
 
     /// What each thing that was seen adds to the log-odds that the draft is good, the strongest first, at most `most` of them.
     #[must_use]
-    pub fn explain(
-        &self,
-        vector: &Vector,
-        family: Family,
-        most: usize,
-    ) -> Vec<(&'static str, f32)> {
-        let Some(head) = self
-            .heads
-            .as_ref()
-            .and_then(|h| h.small.get(family as usize))
-        else {
+    pub fn explain(&self, vector: &Vector, most: usize) -> Vec<(&'static str, f32)> {
+        let Some(heads) = &self.heads else {
             return Vec::new();
         };
-        let (numbers, grams) = head.parts(vector);
+        let (numbers, grams) = heads.small.parts(vector);
         let mut parts: Vec<_> = signals::names().zip(numbers).collect();
         parts.push(("words", grams));
         parts.retain(|(_, part)| part.abs() > 0.01);
@@ -238,8 +184,7 @@ impl Model {
             sections.push(format!("keep {family} {}{certified}", operating.threshold));
         }
         if let Some(heads) = &self.heads {
-            sections.push(format!("contrast {}", heads.contrast));
-            sections.extend(heads.small.iter().chain(&heads.big).map(Head::to_text));
+            sections.extend(heads.to_sections());
         }
         let mut text = sections.join(NEXT);
         if let Some(early) = &self.early {
@@ -280,19 +225,9 @@ impl Model {
                 },
             );
         }
-        let heads = match sections.next() {
+        let heads = match sections.peek() {
             None => None,
-            Some(contrast) => {
-                let contrast = contrast.strip_prefix("contrast ")?.parse().ok()?;
-                let mut heads: Vec<Head> = sections.map(Head::from_text).collect::<Option<_>>()?;
-                let big = heads.split_off(Family::ALL.len().min(heads.len()));
-                (big.len() == Family::ALL.len()).then_some(())?;
-                Some(Heads {
-                    small: heads,
-                    big,
-                    contrast,
-                })
-            }
+            Some(_) => Some(Heads::from_sections(sections)?),
         };
         Some(Self {
             heads,
@@ -305,7 +240,7 @@ impl Model {
 }
 
 /// Moves with whatever changes what a number or a bucket means.
-const VERSION: &str = "tierway-cascade-model 1";
+const VERSION: &str = "tierway-cascade-model 2";
 const NEXT: &str = "\n--\n";
 /// Before the model of beginnings.
 const EARLY: &str = "\n==\n";
@@ -331,7 +266,7 @@ mod tests {
     fn without_labels_it_is_the_prior() {
         let model = Model::prior();
         assert!((model.confidence(&label(0.0, 2.0, 0.0, 0.0)) - 0.8808).abs() < 1e-3);
-        assert_eq!(Model::learn(&[], 10.0, 1.0).labels(), 0);
+        assert_eq!(Model::learn(&[]).labels(), 0);
     }
 
     #[test]
@@ -344,7 +279,7 @@ mod tests {
                 _ => label(2.0, 0.0, 1.0, 1.0),
             })
             .collect();
-        let model = Model::learn(&labels, 1.0, 1.0);
+        let model = Model::learn(&labels);
         let at = |x: f32| model.confidence(&label(x, 0.0, 0.0, 0.0));
         assert!(at(0.0) > at(1.0) && at(2.0) > at(1.0));
     }
@@ -358,7 +293,7 @@ mod tests {
             threshold: 0.625,
             certified: Promise::new(0.05, 0.1),
         };
-        let model = Model::learn(&labels, 10.0, 0.5)
+        let model = Model::learn(&labels)
             .operating(Family::Math, operating)
             .with_revision(3);
         let model = model.clone().with_early(Some(model));
@@ -380,8 +315,8 @@ mod tests {
         );
         for wrong in [
             "",
-            "tierway-cascade-model 2 5",
-            "tierway-cascade-model 1 5\n--\ncontrast 1\n--\nintercept 0",
+            "tierway-cascade-model 1 5",
+            "tierway-cascade-model 2 5\n--\nweight 1\n--\nintercept 0",
         ] {
             assert!(Model::from_text(wrong).is_none(), "{wrong}");
         }

@@ -3,7 +3,7 @@ use super::{Class, Client, Decision, Explanation, Policy};
 use crate::tenants::Tenants;
 use std::{cell::OnceCell, fmt, sync::Arc};
 use tierway_services::{
-    chat::{self, Operation, PartKind, Prompt, Tenant, Tier},
+    chat::{self, Operation, PartKind, Prompt, Tier},
     tokens,
 };
 
@@ -173,8 +173,8 @@ impl<P> Guarded<P> {
                 false => decision,
             };
         };
-        let allowance = self.tenants.of(Tenant::of(req)).map(|(_, a)| a);
-        let allowed = |tier: &Tier| allowance.is_none_or(|a| a.allows(*tier));
+        let allowance = self.tenants.of_call(req).map(|(_, a)| a);
+        let allowed = |tier: &Tier| allowance.as_ref().is_none_or(|a| a.allows(*tier));
         let others = || order_after(&self.fits, decision.tier).filter(|(tier, _)| allowed(tier));
         if let Some((tier, _)) = others().find(|(_, fit)| needs.lacks(fit).is_none()) {
             let counted = lacks == CONTEXT && needs.is_counted();

@@ -210,9 +210,8 @@ where
 
     fn call(&mut self, mut req: chat::Request) -> Self::Future {
         let client = Client::of(&req);
-        if client != Client::default() {
-            req.extensions_mut().insert(client);
-        }
+        // Nobody below has to look again.
+        req.extensions_mut().insert(client);
         // Before the policy, which may want to know of the conversation.
         let session = session(&req);
         if let Some(session) = session {

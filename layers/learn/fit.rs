@@ -2,6 +2,7 @@
 use super::{
     BUCKETS, Head, Vector,
     head::{Number, gram_scale},
+    minimize::minimize,
 };
 
 /// One labelled vector.
@@ -80,10 +81,13 @@ impl Fit {
     #[must_use]
     pub fn fit(&self, examples: &[Example]) -> Fitted {
         let numbers = self.standards(examples);
-        let rows: Vec<Row> = examples.iter().map(|e| Row::new(e, &numbers)).collect();
+        let buckets = Buckets::of(examples);
+        let prior = self.prior.as_ref();
+        let row = |e| Row::new(e, &numbers, &buckets, prior);
+        let rows: Vec<Row> = examples.iter().map(row).collect();
         let origins = examples.iter().map(|e| e.intercept + 1).max().unwrap_or(1);
         let problem = Problem {
-            rarity: rarity(examples),
+            buckets,
             numbers: numbers.len(),
             origins,
             penalty: self.penalty,
@@ -91,7 +95,8 @@ impl Fit {
             prior: self.prior.as_ref(),
             rows,
         };
-        let weights = minimize(&problem, vec![0.0; problem.len()], self.iterations);
+        let loss = |weights: &[f64], gradient: &mut [f64]| problem.loss(weights, gradient);
+        let weights = minimize(loss, vec![0.0; problem.len()], self.iterations);
         problem.fitted(&weights, numbers)
     }
 
@@ -123,20 +128,54 @@ fn standard(examples: &[Example], at: usize) -> Number {
     }
 }
 
-/// How much each bucket counts before learning: the square root of its inverse document frequency (Sparck Jones, 1972), 1 for what
-/// occurs in one text of fifty. What is in every text tells them apart least.
-fn rarity(examples: &[Example]) -> Vec<f64> {
-    const UNIT: f64 = 4.0;
-    let mut occurs = vec![0_u32; BUCKETS];
-    for gram in examples.iter().flat_map(|e| &e.vector.grams) {
-        if let Some(count) = occurs.get_mut(*gram as usize) {
-            *count += 1;
+/// The buckets that occur: most do not, and need no weight.
+struct Buckets {
+    /// In their order.
+    occurring: Vec<u32>,
+    /// The place of each bucket among them; meaningless for one that does not occur.
+    place: Vec<u32>,
+    /// How much each that occurs counts before learning: the square root of its inverse document frequency (Sparck Jones, 1972), 1 for
+    /// what occurs in one text of fifty. What is in every text tells them apart least.
+    rarity: Vec<f64>,
+}
+
+impl Buckets {
+    fn of(examples: &[Example]) -> Self {
+        const UNIT: f64 = 4.0;
+        let mut occurs = vec![0_u32; BUCKETS];
+        for gram in examples.iter().flat_map(|e| &e.vector.grams) {
+            if let Some(count) = occurs.get_mut(*gram as usize) {
+                *count += 1;
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "thousands")]
+        let texts = (examples.len() + 1) as f64;
+        let rare = |count: u32| ((texts / f64::from(count + 1)).ln() / UNIT).max(0.0).sqrt();
+        let (mut occurring, mut rarity) = (Vec::new(), Vec::new());
+        let mut place = vec![0; BUCKETS];
+        for (bucket, (count, place)) in (0..).zip(occurs.into_iter().zip(&mut place)) {
+            if count > 0 {
+                *place = occurring.len() as u32;
+                occurring.push(bucket);
+                rarity.push(rare(count));
+            }
+        }
+        Self {
+            occurring,
+            place,
+            rarity,
         }
     }
-    #[expect(clippy::cast_precision_loss, reason = "thousands")]
-    let texts = (examples.len() + 1) as f64;
-    let of = |count: u32| ((texts / f64::from(count + 1)).ln() / UNIT).max(0.0).sqrt();
-    occurs.into_iter().map(of).collect()
+
+    /// The places of a text's buckets.
+    fn places(&self, grams: &[u32]) -> Vec<u32> {
+        let places = grams.iter().filter_map(|g| self.place.get(*g as usize));
+        places.copied().collect()
+    }
+
+    const fn len(&self) -> usize {
+        self.occurring.len()
+    }
 }
 
 impl Fitted {
@@ -168,20 +207,27 @@ impl Fitted {
 // === the problem ===
 
 /// An example in the units of the weights.
-struct Row<'a> {
+struct Row {
     numbers: Vec<f32>,
-    grams: &'a [u32],
+    /// Places of its buckets.
+    grams: Vec<u32>,
     gram: f32,
     intercept: usize,
     positive: f64,
     weight: f64,
-    /// What was believed before, and what the prior's numbers say of it.
+    /// What was believed before, and what the prior says of it.
     offset: f64,
 }
 
-impl<'a> Row<'a> {
-    fn new(example: &'a Example, standards: &[Number]) -> Self {
+impl Row {
+    fn new(
+        example: &Example,
+        standards: &[Number],
+        buckets: &Buckets,
+        prior: Option<&Head>,
+    ) -> Self {
         let mut offset = f64::from(example.offset);
+        let gram = gram_scale(example.vector.grams.len());
         let numbers = standards
             .iter()
             .zip(&example.vector.numbers)
@@ -191,10 +237,16 @@ impl<'a> Row<'a> {
                 NUMBER_SCALE * z
             })
             .collect();
+        if let Some(prior) = prior {
+            let grams = example.vector.grams.iter();
+            let known = grams.filter_map(|g| prior.grams.get(*g as usize));
+            offset += f64::from(prior.intercept);
+            offset += known.map(|w| f64::from(*w)).sum::<f64>() * f64::from(gram);
+        }
         Self {
             numbers,
-            grams: &example.vector.grams,
-            gram: gram_scale(example.vector.grams.len()),
+            grams: buckets.places(&example.vector.grams),
+            gram,
             intercept: example.intercept,
             positive: f64::from(example.positive),
             weight: f64::from(example.weight),
@@ -203,29 +255,29 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Weights stand in one vector: numbers, buckets, intercepts.
+/// Weights stand in one vector: numbers, buckets that occur, intercepts.
 struct Problem<'a> {
-    /// How much each bucket counts before learning.
-    rarity: Vec<f64>,
+    buckets: Buckets,
     numbers: usize,
     origins: usize,
     penalty: f64,
     intercept_penalty: f64,
     prior: Option<&'a Head>,
-    rows: Vec<Row<'a>>,
+    rows: Vec<Row>,
 }
 
 impl Problem<'_> {
     const fn len(&self) -> usize {
-        self.numbers + BUCKETS + self.origins
+        self.numbers + self.buckets.len() + self.origins
     }
 
     /// The penalised loss at `weights`; its gradient is written to `gradient`.
     fn loss(&self, weights: &[f64], gradient: &mut [f64]) -> f64 {
         let (numbers, rest) = weights.split_at(self.numbers);
-        let (grams, intercepts) = rest.split_at(BUCKETS);
+        let (grams, intercepts) = rest.split_at(self.buckets.len());
+        let rarity = &self.buckets.rarity;
         let mut loss = 0.0;
-        let penalised = self.numbers + BUCKETS;
+        let penalised = self.numbers + self.buckets.len();
         for (at, (slope, weight)) in gradient.iter_mut().zip(weights).enumerate() {
             let penalty = if at < penalised {
                 self.penalty
@@ -240,19 +292,10 @@ impl Problem<'_> {
                 let pairs = values.iter().zip(numbers);
                 pairs.map(|(v, w)| f64::from(*v) * w).sum()
             };
-            let weighted = |g: &u32| Some(grams.get(*g as usize)? * self.rarity.get(*g as usize)?);
+            let weighted = |g: &u32| Some(grams.get(*g as usize)? * rarity.get(*g as usize)?);
             let sum: f64 = row.grams.iter().filter_map(weighted).sum();
-            let prior: f64 = row.offset
-                + self.prior.map_or(0.0, |prior| {
-                    let intercept = f64::from(prior.intercept);
-                    let known = row
-                        .grams
-                        .iter()
-                        .filter_map(|g| prior.grams.get(*g as usize));
-                    intercept + known.map(|w| f64::from(*w)).sum::<f64>() * f64::from(row.gram)
-                });
             let intercept = intercepts.get(row.intercept).copied().unwrap_or_default();
-            let logit = prior + dot(&row.numbers) + f64::from(row.gram) * sum + intercept;
+            let logit = row.offset + dot(&row.numbers) + f64::from(row.gram) * sum + intercept;
             // log(1 + e^x) without overflow.
             let soft = logit.max(0.0) + (-logit.abs()).exp().ln_1p();
             loss += row.weight * (soft - row.positive * logit);
@@ -261,10 +304,10 @@ impl Problem<'_> {
                 *to += slope * f64::from(*value);
             }
             let each = slope * f64::from(row.gram);
-            for gram in row.grams {
+            for gram in &row.grams {
                 let at = *gram as usize;
                 if let (Some(to), Some(rarity)) =
-                    (gradient.get_mut(self.numbers + at), self.rarity.get(at))
+                    (gradient.get_mut(self.numbers + at), rarity.get(at))
                 {
                     *to += each * rarity;
                 }
@@ -278,16 +321,18 @@ impl Problem<'_> {
 
     fn fitted(&self, weights: &[f64], mut numbers: Vec<Number>) -> Fitted {
         let (own, rest) = weights.split_at(self.numbers);
-        let (grams, intercepts) = rest.split_at(BUCKETS);
+        let (learned, intercepts) = rest.split_at(self.buckets.len());
         for (number, weight) in numbers.iter_mut().zip(own) {
             number.weight += NUMBER_SCALE * *weight as f32;
         }
         let before = self.prior.map_or(0.0, |prior| prior.intercept);
-        let grams = grams.iter().zip(&self.rarity);
-        let mut grams: Vec<f32> = grams.map(|(w, rarity)| (w * rarity) as f32).collect();
-        if let Some(prior) = self.prior {
-            for (weight, before) in grams.iter_mut().zip(&prior.grams) {
-                *weight += before;
+        let mut grams = self
+            .prior
+            .map_or_else(|| vec![0.0; BUCKETS], |prior| prior.grams.clone());
+        let learned = learned.iter().zip(&self.buckets.rarity);
+        for (bucket, (weight, rarity)) in self.buckets.occurring.iter().zip(learned) {
+            if let Some(to) = grams.get_mut(*bucket as usize) {
+                *to += (weight * rarity) as f32;
             }
         }
         Fitted {
@@ -298,93 +343,6 @@ impl Problem<'_> {
             },
             intercepts: intercepts.iter().map(|w| before + *w as f32).collect(),
         }
-    }
-}
-
-// === L-BFGS ===
-
-/// How many steps the curvature is remembered from.
-const MEMORY: usize = 8;
-
-/// The minimum of a smooth convex loss, by L-BFGS with backtracking (Nocedal and Wright, *Numerical Optimization*, 2006, algorithm 7.4).
-fn minimize(problem: &Problem<'_>, mut at: Vec<f64>, iterations: usize) -> Vec<f64> {
-    let mut gradient = vec![0.0; at.len()];
-    let mut loss = problem.loss(&at, &mut gradient);
-    let mut steps: Vec<(Vec<f64>, Vec<f64>, f64)> = Vec::with_capacity(MEMORY + 1);
-    for _ in 0..iterations {
-        let direction = descent(&gradient, &steps);
-        let slope = dot(&direction, &gradient);
-        if slope > -1e-9 * (1.0 + loss.abs()) {
-            break;
-        }
-        let mut length = if steps.is_empty() {
-            1.0 / dot(&gradient, &gradient).sqrt().max(1.0)
-        } else {
-            1.0
-        };
-        let mut next_gradient = vec![0.0; at.len()];
-        let next = loop {
-            let next: Vec<f64> = at
-                .iter()
-                .zip(&direction)
-                .map(|(x, d)| x + length * d)
-                .collect();
-            let next_loss = problem.loss(&next, &mut next_gradient);
-            if next_loss <= loss + 1e-4 * length * slope {
-                loss = next_loss;
-                break Some(next);
-            }
-            length /= 2.0;
-            if length < 1e-10 {
-                break None;
-            }
-        };
-        let Some(next) = next else { break };
-        let step: Vec<f64> = next.iter().zip(&at).map(|(n, x)| n - x).collect();
-        let turn: Vec<f64> = next_gradient
-            .iter()
-            .zip(&gradient)
-            .map(|(n, g)| n - g)
-            .collect();
-        let curvature = dot(&step, &turn);
-        if curvature > 0.0 {
-            steps.push((step, turn, curvature));
-            if steps.len() > MEMORY {
-                steps.remove(0);
-            }
-        }
-        (at, gradient) = (next, next_gradient);
-    }
-    at
-}
-
-/// The direction of descent: the gradient, bent by the curvature of the last steps (the two-loop recursion).
-fn descent(gradient: &[f64], steps: &[(Vec<f64>, Vec<f64>, f64)]) -> Vec<f64> {
-    let mut direction: Vec<f64> = gradient.iter().map(|g| -g).collect();
-    let mut shares = Vec::with_capacity(steps.len());
-    for (step, turn, curvature) in steps.iter().rev() {
-        let share = dot(step, &direction) / curvature;
-        add(&mut direction, turn, -share);
-        shares.push(share);
-    }
-    if let Some((_, turn, curvature)) = steps.last() {
-        let scale = curvature / dot(turn, turn);
-        direction.iter_mut().for_each(|d| *d *= scale);
-    }
-    for ((step, turn, curvature), share) in steps.iter().zip(shares.iter().rev()) {
-        let back = dot(turn, &direction) / curvature;
-        add(&mut direction, step, share - back);
-    }
-    direction
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn add(to: &mut [f64], what: &[f64], times: f64) {
-    for (to, what) in to.iter_mut().zip(what) {
-        *to += times * what;
     }
 }
 

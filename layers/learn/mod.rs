@@ -17,6 +17,7 @@
 //! ```
 mod fit;
 mod head;
+mod minimize;
 mod ngrams;
 mod texture;
 

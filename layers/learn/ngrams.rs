@@ -9,6 +9,9 @@ const MAX_WORDS: u32 = 400;
 /// Bytes of a word that are looked at.
 const LONGEST: usize = 32;
 
+/// Bytes of a number's shape that are looked at.
+const LONGEST_SHAPE: usize = 16;
+
 /// Bytes of a piece of a word, its two ends counted as one each: they tell `migrat-` from `-grat-`, and survive another ending or a typing
 /// error.
 const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
@@ -30,6 +33,8 @@ pub struct Ngrams {
     seen: Box<[u64; BUCKETS / 64]>,
     words: u32,
     previous: u64,
+    /// The shape of the number before, until a word has come.
+    shape: u64,
     seed: u64,
 }
 
@@ -40,6 +45,7 @@ impl Default for Ngrams {
             seen: Box::new([0; BUCKETS / 64]),
             words: 0,
             previous: 0,
+            shape: 0,
             seed: 0,
         }
     }
@@ -67,7 +73,15 @@ impl Ngrams {
         if self.previous != 0 {
             self.add(hash(self.previous ^ PAIR, word));
         }
+        if self.shape != 0 {
+            self.add(hash(self.shape ^ PAIR, word));
+            self.shape = 0;
+        }
         self.previous = whole;
+        self.pieces(word);
+    }
+
+    fn pieces(&mut self, word: &[u8]) {
         let mut ended = [0_u8; LONGEST + 2];
         let length = word.len().min(LONGEST);
         if let (Some(room), Some(word)) = (ended.get_mut(1..=length), word.get(..length)) {
@@ -80,8 +94,46 @@ impl Ngrams {
         }
     }
 
-    /// Adds the words of `text`, in any script: lower case, apostrophes left out, numbers as what they are rather than which.
+    /// Adds the words of `text`, in any script: lower case, apostrophes left out, numbers as what they are rather than which. A number's
+    /// shape (how many digits, a decimal point, a currency or percent sign: `$0.00`) is added beside it.
     pub fn words(&mut self, text: &str) {
+        for chunk in text.split_whitespace() {
+            if chunk.bytes().any(|b| b.is_ascii_digit()) {
+                self.shape(chunk);
+            }
+            self.chunk(chunk);
+        }
+    }
+
+    /// Adds the shape of a chunk that holds digits: itself, with the word before it, and its pieces.
+    fn shape(&mut self, chunk: &str) {
+        if self.words == MAX_WORDS {
+            return;
+        }
+        let edge = |c: char| ".,?!;:()\"'*".contains(c);
+        let mut shape = [0_u8; LONGEST_SHAPE];
+        let bytes = chunk.trim_matches(edge).bytes().take(LONGEST_SHAPE);
+        let mut length = 0;
+        for (room, byte) in shape.iter_mut().zip(bytes) {
+            *room = if byte.is_ascii_digit() {
+                b'0'
+            } else {
+                byte.to_ascii_lowercase()
+            };
+            length += 1;
+        }
+        let shape = shape.get(..length).unwrap_or_default();
+        let whole = hash(START ^ SHAPE ^ self.seed, shape);
+        self.add(whole);
+        if self.previous != 0 {
+            self.add(hash(self.previous ^ PAIR, shape));
+        }
+        self.pieces(shape);
+        self.shape = whole;
+    }
+
+    /// Adds the words of what stands between two blanks.
+    fn chunk(&mut self, text: &str) {
         let mut word = [0_u8; LONGEST];
         let mut len = 0;
         for c in text.chars() {
@@ -122,6 +174,7 @@ impl Ngrams {
     /// What follows does not belong to what came before.
     pub const fn stop(&mut self) {
         self.previous = 0;
+        self.shape = 0;
     }
 
     /// The buckets so far.
@@ -158,6 +211,7 @@ const START: u64 = 0xcbf2_9ce4_8422_2325;
 const PAIR: u64 = 0x9e37_79b9_7f4a_7c15;
 const PART: u64 = 0x5851_f42d_4c95_7f2d;
 const KIND: u64 = 0xd6e8_feb8_6659_fd93;
+const SHAPE: u64 = 0x8cb9_2ba7_2f3d_8dd7;
 const MARK: u64 = 0x2545_f491_4f6c_dd1d;
 
 /// FNV-1a in 64 bits (Fowler, Noll, Vo), then mixed once: the same on every machine, for weights are shipped by bucket.
@@ -202,10 +256,21 @@ mod tests {
     #[test]
     fn words_of_any_script() {
         assert_eq!(grams("Don't stop"), grams("dont STOP"));
-        assert_eq!(grams("12 apples"), grams("7 apples"));
+        assert_eq!(grams("12 apples"), grams("47 apples"));
         assert_eq!(grams("\u{c9}t\u{c9}"), grams("\u{e9}t\u{e9}"));
         // Two signs, their pair, and the pieces of each between its ends.
         assert_eq!(grams("\u{91cd}\u{6784}").len(), 15);
+    }
+
+    #[test]
+    fn a_number_is_told_by_its_shape() {
+        let shared = |a: &str, b: &str| {
+            let b = grams(b);
+            grams(a).iter().filter(|g| b.contains(g)).count()
+        };
+        assert_ne!(grams("12 apples"), grams("7 apples"));
+        assert_eq!(grams("pays $1.50."), grams("pays $3.25,"));
+        assert!(shared("pays $1.50", "pays $9.99") > shared("pays $1.50", "pays 150"));
     }
 
     #[test]

@@ -29,7 +29,22 @@ pub(super) struct Account {
     /// How many calls have set something aside.
     calls: u32,
     /// What is spent and not told to the others.
-    pub(super) untold: Usd,
+    untold: Usd,
+    /// What is being told to them and may not have arrived: until it has, it counts as set aside.
+    telling: Usd,
+    /// How many words the others were told.
+    words: u64,
+}
+
+/// What the others are told of a subject.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    /// What is set aside here, or on its way.
+    pub(super) own: Usd,
+    /// What is spent and has not been told before.
+    pub(super) spent: Usd,
+    /// Later words have larger numbers.
+    pub(super) nth: u64,
 }
 
 const DAY: u64 = 86_400;
@@ -158,9 +173,46 @@ impl Account {
         [self.day.1, self.month.1, self.total]
     }
 
-    /// What is set aside, and what is spent and has not been told yet, which it is now.
-    pub(super) fn tell(&mut self) -> (Usd, Usd) {
-        (self.aside, std::mem::take(&mut self.untold))
+    /// How it stands, and how much of what is set aside is only on its way to the others.
+    pub(super) fn tell(&mut self) -> (Word, Usd) {
+        let telling = self.telling;
+        (self.word(self.aside + telling), telling)
+    }
+
+    /// Sets `most` aside whatever is left; how it stood before.
+    pub(super) fn ask(&mut self, most: Usd) -> Word {
+        let before = self.set_aside(most) + self.telling;
+        self.word(before)
+    }
+
+    fn word(&mut self, own: Usd) -> Word {
+        let spent = std::mem::take(&mut self.untold);
+        self.telling += spent;
+        self.words += 1;
+        Word {
+            own,
+            spent,
+            nth: self.words,
+        }
+    }
+
+    /// What was being told has arrived, or has to be told again.
+    pub(super) fn told(&mut self, untold: Usd, arrived: bool) {
+        self.telling = (self.telling - untold).max(Usd::ZERO);
+        if !arrived {
+            self.untold += untold;
+        }
+    }
+
+    /// Whether something is on its way.
+    pub(super) fn is_telling(&self) -> bool {
+        self.telling > Usd::ZERO
+    }
+
+    /// As [`settle`](Self::settle), to be told to the others: in one step, so that none of it is forgotten in between.
+    pub(super) fn settle_untold(&mut self, now: Period, most: Usd, cost: Usd) {
+        self.settle(now, most, cost);
+        self.untold += cost;
     }
 
     /// What others have told: never less than what is known here.

@@ -1,7 +1,7 @@
 -- Books money of one subject. Amounts are whole nanodollars; all nodes ask the same clock: that of Redis.
 -- KEYS  1 the books
 -- ARGV  1 this node  2 what its calls under way have set aside, without this one  3 to set aside now (-1: nothing is asked)  4 spent
---       5 a day  6 a month  7 in all (each -1 for no limit)  8 after how many ms a silent node is gone
+--       5 a day  6 a month  7 in all (each -1 for no limit)  8 after how many ms a silent node is gone  9 the number of this word of the node
 -- Returns what forbids it (0 nothing, 1 day, 2 month, 3 total, 4 others may need what is left), seconds to wait, spent today, this month, in all.
 local function text(n) return string.format('%.0f', n) end
 local time = redis.call('TIME')
@@ -33,8 +33,14 @@ if cost ~= 0 then
   for _, name in ipairs({'today', 'this_month', 'total'}) do redis.call('HINCRBY', KEYS[1], name, ARGV[4]) end
 end
 local today, this_month, total = field('today'), field('this_month'), field('total')
-local own, wanted = tonumber(ARGV[2]), tonumber(ARGV[3])
-local function book(aside) redis.call('HSET', KEYS[1], 'node:' .. ARGV[1], text(aside) .. ':' .. text(now)) end
+local own, wanted, nth = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[9])
+-- Words of a node may overtake each other. What a later one has said of its calls under way holds; an earlier one's is in it already.
+local known, latest = (redis.call('HGET', KEYS[1], 'node:' .. ARGV[1]) or ''):match('^(%d+):%d+:(%d+)$')
+local late = latest and tonumber(latest) > nth
+if late then own = math.max(own, tonumber(known)) end
+local function book(aside)
+  if not late then redis.call('HSET', KEYS[1], 'node:' .. ARGV[1], text(aside) .. ':' .. text(now) .. ':' .. text(nth)) end
+end
 if wanted < 0 then
   book(own)
   return {0, 0, text(today), text(this_month), text(total)}
@@ -44,7 +50,7 @@ local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   local node = fields[i]:match('^node:(.*)$')
   if node then
-    local amount, seen = fields[i + 1]:match('^(%d+):(%d+)$')
+    local amount, seen = fields[i + 1]:match('^(%d+):(%d+)')
     if now - tonumber(seen) > tonumber(ARGV[8]) then redis.call('HDEL', KEYS[1], fields[i])
     elseif node ~= ARGV[1] then aside = aside + tonumber(amount) end
   end

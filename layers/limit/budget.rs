@@ -1,7 +1,6 @@
 //! Money, where the model of a call is known.
 use super::{Excess, Lookup, OnRefusal, Quotas, Subject, headers, quotas::Refused};
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use crate::Holding;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -11,10 +10,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tierway_services::{
-    BoxError,
-    chat::{self, Attempt, Declined, Journal, Reply, Usd},
-};
+use tierway_services::chat::{self, Attempt, Declined, Journal, Reply, Usd};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -59,16 +55,6 @@ pin_project! {
         // Nobody is limited.
         Free { #[pin] future: F },
         Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, E>> + Send>> },
-    }
-}
-
-pin_project! {
-    /// A stream whose cost is booked when it is dropped.
-    struct Billed {
-        // Dropped first, upon which the leaf writes down what was used.
-        #[pin]
-        inner: Reply,
-        account: Aside,
     }
 }
 
@@ -238,12 +224,8 @@ where
         drop(aside);
         return Ok(res);
     }
-    Ok(res.map(|inner| {
-        Reply::stream(Billed {
-            inner,
-            account: aside,
-        })
-    }))
+    // The cost of a stream is booked when it is dropped.
+    Ok(res.map(|inner| Reply::stream(Holding::new(inner, aside))))
 }
 
 fn refused(why: &Refused, req: &chat::Request) -> chat::Response {
@@ -287,24 +269,5 @@ where
 impl<F, E> fmt::Debug for BudgetFuture<F, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BudgetFuture").finish_non_exhaustive()
-    }
-}
-
-// === impl Billed ===
-
-impl Body for Billed {
-    type Data = Bytes;
-    type Error = BoxError;
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.project().inner.poll_frame(cx)
-    }
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

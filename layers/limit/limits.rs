@@ -47,7 +47,7 @@ impl<F: Fn(&Extensions) -> Vec<Subject>> Lookup for F {
     }
 }
 
-/// Limits by tenant and by key. A clone costs two reference counts.
+/// Limits by tenant and by key; a [`Subject`] among a call's extensions is limited too, so that whoever admits it may lay one there. A clone costs two reference counts.
 ///
 /// ```
 /// use tierway_layers::limit::{Limits, Lookup, Table};
@@ -120,6 +120,7 @@ impl Lookup for Table {
         let key = key.and_then(|id| self.keys.get(id.as_str()));
         let tenant = extensions.get::<Tenant>();
         let tenant = tenant.and_then(|tenant| self.tenants.get(tenant.as_str()));
-        key.into_iter().chain(tenant).cloned().collect()
+        let own = extensions.get::<Subject>();
+        own.into_iter().chain(key).chain(tenant).cloned().collect()
     }
 }

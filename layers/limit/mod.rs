@@ -66,7 +66,7 @@ pub use self::{
     budget::{Budget, BudgetFuture, BudgetLayer},
     limits::{Limits, Lookup, Subject, Table},
     quotas::{Excess, Quotas, Without},
-    service::{Limit, LimitLayer, ResponseBody, ResponseFuture},
+    service::{Limit, LimitLayer, Permits, ResponseBody, ResponseFuture},
 };
 
 use quotas::Refused;

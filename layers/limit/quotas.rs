@@ -1,10 +1,10 @@
 //! The counters of everybody who is limited.
-#[cfg(feature = "redis")]
-use super::shared::Shared;
 use super::{
     Subject,
     account::{Account, Period},
 };
+#[cfg(feature = "redis")]
+use super::{account::Word, shared::Shared};
 use std::{
     collections::HashMap,
     fmt,
@@ -220,12 +220,9 @@ impl Quotas {
         };
         #[cfg(feature = "redis")]
         if let Some(shared) = &inner.shared {
-            let aside = Aside::new(&account, most);
-            let (_, untold) = lock(&account).tell();
-            let told = shared.reserve(subject, most, aside.before, untold).await;
-            if told.is_none() {
-                lock(&account).untold += untold;
-            }
+            let mut aside = Aside::new(&account, most);
+            let told = shared.reserve(subject, most, aside.word).await;
+            aside.answered(told.is_some());
             return match (told, inner.budgets) {
                 (Some(Ok(spent)), _) => {
                     aside.keep();
@@ -253,12 +250,13 @@ impl Quotas {
     /// A call has ended for which `most` was set aside, and has cost `cost`.
     pub(crate) fn settle(&self, subject: &Subject, most: Usd, cost: Usd) {
         let account = self.0.account(&subject.name);
-        lock(&account).settle(Period::now(), most, cost);
         #[cfg(feature = "redis")]
         if let Some(shared) = &self.0.shared {
-            lock(&account).untold += cost;
+            lock(&account).settle_untold(Period::now(), most, cost);
             shared.settle(subject, account);
+            return;
         }
+        lock(&account).settle(Period::now(), most, cost);
     }
 }
 
@@ -315,31 +313,42 @@ impl Drop for Hold<'_> {
 /// Money that is set aside, given back when it is dropped.
 #[cfg(feature = "redis")]
 struct Aside<'a> {
-    account: Option<&'a Mutex<Account>>,
+    account: &'a Mutex<Account>,
+    kept: bool,
     most: Usd,
-    before: Usd,
+    word: Word,
+    answered: bool,
 }
 
 #[cfg(feature = "redis")]
 impl<'a> Aside<'a> {
     fn new(account: &'a Mutex<Account>, most: Usd) -> Self {
-        let before = lock(account).set_aside(most);
         Self {
-            account: Some(account),
+            account,
+            kept: false,
             most,
-            before,
+            word: lock(account).ask(most),
+            answered: false,
+        }
+    }
+    fn answered(&mut self, arrived: bool) {
+        if !self.answered {
+            lock(self.account).told(self.word.spent, arrived);
+            self.answered = true;
         }
     }
     fn keep(mut self) {
-        self.account = None;
+        self.kept = true;
     }
 }
 
 #[cfg(feature = "redis")]
 impl Drop for Aside<'_> {
     fn drop(&mut self) {
-        if let Some(account) = self.account {
-            lock(account).give_back(self.most);
+        // Whoever left before there was an answer cannot know whether it arrived: better told twice than not at all.
+        self.answered(false);
+        if !self.kept {
+            lock(self.account).give_back(self.most);
         }
     }
 }

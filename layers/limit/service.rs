@@ -3,10 +3,9 @@ use super::{
     Excess, Lookup, OnRefusal, Quotas, Subject, headers,
     quotas::{Refused, Standing},
 };
-use crate::{RefusalBody, wire};
-use bytes::Bytes;
+use crate::{Holding, RefusalBody, wire};
 use http::{Method, Request, Response, header};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -58,18 +57,11 @@ pin_project! {
 
 type Outcome<B, E> = Result<Response<ResponseBody<B>>, E>;
 
-pin_project! {
-    /// Response body of [`Limit`]: the places that the call holds are given back when it is dropped.
-    pub struct ResponseBody<B> {
-        // Dropped first, upon which the leaf writes down what was used.
-        #[pin]
-        inner: RefusalBody<B>,
-        permits: Option<Permits>,
-    }
-}
+/// Response body of [`Limit`]: the places that the call holds are given back when it is dropped.
+pub type ResponseBody<B> = Holding<RefusalBody<B>, Option<Permits>>;
 
 /// The places that a call holds.
-struct Permits {
+pub struct Permits {
     quotas: Quotas,
     held: Vec<(Subject, Standing)>,
     taken: u64,
@@ -230,10 +222,7 @@ where
     if let Some((subject, standing)) = permits.tightest() {
         headers::tell(dialect, &subject.limits, standing, &mut head.headers);
     }
-    let body = ResponseBody {
-        inner: RefusalBody::inner(body),
-        permits: Some(permits),
-    };
+    let body = Holding::new(RefusalBody::inner(body), Some(permits));
     Ok(Response::from_parts(head, body))
 }
 
@@ -254,10 +243,7 @@ fn refused<B>(why: &Refused, subject: &Subject, dialect: Dialect) -> Response<Re
         limits.tokens_per_minute = None;
     }
     headers::tell(dialect, &limits, &used_up, res.headers_mut());
-    res.map(|inner| ResponseBody {
-        inner,
-        permits: None,
-    })
+    res.map(|inner| Holding::new(inner, None))
 }
 
 // === impl Permits ===
@@ -311,12 +297,12 @@ where
     type Output = Outcome<B, E>;
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Free { future } => Poll::Ready(ready!(future.poll(cx)).map(|res| {
-                res.map(|body| ResponseBody {
-                    inner: RefusalBody::inner(body),
-                    permits: None,
-                })
-            })),
+            StateProj::Free { future } => {
+                let res = ready!(future.poll(cx))?;
+                Poll::Ready(Ok(
+                    res.map(|body| Holding::new(RefusalBody::inner(body), None))
+                ))
+            }
             StateProj::Story { story } => story.as_mut().poll(cx),
         }
     }
@@ -325,32 +311,5 @@ where
 impl<F, B, E> fmt::Debug for ResponseFuture<F, B, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-// === impl ResponseBody ===
-
-impl<B> fmt::Debug for ResponseBody<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseBody")
-            .field("permits", &self.permits)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().inner.poll_frame(cx)
-    }
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

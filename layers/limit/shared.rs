@@ -4,14 +4,12 @@
 //! change, so that a question whose answer is lost spoils nothing; a node that has not been heard of for ten minutes has nothing under way.
 use super::{
     Subject,
-    account::Account,
+    account::{Account, Word},
     quotas::{Excess, Standing, lock},
 };
 use crate::redis::Redis;
 use ::redis::Cmd;
 use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher, Hasher},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -34,12 +32,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(redis: Redis) -> Self {
-        // Seeded by chance, and so another one after a restart.
-        let node = RandomState::new().build_hasher().finish();
-        Self {
-            redis,
-            node: format!("{node:016x}").into(),
-        }
+        let node = crate::redis::node();
+        Self { redis, node }
     }
 
     /// `None` where Redis does not tell.
@@ -100,10 +94,9 @@ impl Shared {
         &self,
         subject: &Subject,
         most: Usd,
-        before: Usd,
-        untold: Usd,
+        word: Word,
     ) -> Option<Result<[Usd; 3], (Excess, Option<Duration>)>> {
-        let cmd = self.books(subject, before, Some(most), untold);
+        let cmd = self.books(subject, word, Some(most));
         let told: (u64, i64, i64, i64, i64) = self.redis.ask(cmd).await?;
         let (why, wait, day, month, total) = told;
         let wait = u64::try_from(wait).ok().map(Duration::from_secs);
@@ -121,15 +114,21 @@ impl Shared {
     pub(super) fn settle(&self, subject: &Subject, account: Arc<Mutex<Account>>) {
         let (shared, subject) = (self.clone(), subject.clone());
         spawn(async move {
-            let (aside, untold) = lock(&account).tell();
-            let cmd = shared.books(&subject, aside, None, untold);
-            if shared.redis.ask::<::redis::Value>(cmd).await.is_none() {
-                lock(&account).untold += untold;
+            loop {
+                let (word, telling) = lock(&account).tell();
+                let cmd = shared.books(&subject, word, None);
+                let arrived = shared.redis.ask::<::redis::Value>(cmd).await.is_some();
+                let mut account = lock(&account);
+                account.told(word.spent, arrived);
+                // What was on its way has arrived since, and is not set aside any more: the others are to know.
+                if !arrived || telling == Usd::ZERO || account.is_telling() {
+                    break;
+                }
             }
         });
     }
 
-    fn books(&self, subject: &Subject, own: Usd, wanted: Option<Usd>, spent: Usd) -> Cmd {
+    fn books(&self, subject: &Subject, word: Word, wanted: Option<Usd>) -> Cmd {
         let limits = &subject.limits;
         let limit = |limit: Option<Usd>| limit.map_or(-1, nanodollars);
         let mut cmd = ::redis::cmd("EVAL");
@@ -137,13 +136,14 @@ impl Shared {
             .arg(1)
             .arg(format!("tierway:budget:{{{}}}", subject.name));
         cmd.arg(&*self.node)
-            .arg(nanodollars(own))
+            .arg(nanodollars(word.own))
             .arg(wanted.map_or(-1, nanodollars))
-            .arg(nanodollars(spent))
+            .arg(nanodollars(word.spent))
             .arg(limit(limits.usd_per_day))
             .arg(limit(limits.usd_per_month))
             .arg(limit(limits.usd_total))
-            .arg(GONE);
+            .arg(GONE)
+            .arg(word.nth);
         cmd
     }
 }

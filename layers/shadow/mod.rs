@@ -16,9 +16,10 @@
 //! asked for.
 //!
 //! # What may be promised
-//! A label comes with the probability with which a call like it is compared. For deferred calls the same coin is thrown as for kept ones,
-//! although they are compared either way, and only where it falls alike do they have one: what has a probability is an even sample of all
-//! calls that got a judged draft, as [`certify`](crate::cascade::certify()) needs it.
+//! A label comes with the probability with which a call like it is compared. That is [larger](ShadowLayer::focus) where the confidence was close
+//! to the threshold, where a label tells most. For deferred calls the same coin is thrown as for kept ones, although they are compared either way,
+//! and only where it falls alike do they have one. So what has a probability becomes an even sample of all calls that got a judged draft, as
+//! [`certify`](crate::cascade::certify()) needs it, once each is left in it with the least of these probabilities over its own.
 //!
 //! # Example
 //! ```
@@ -198,6 +199,8 @@ type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
 #[derive(Clone)]
 struct Shared {
     share: f64,
+    /// How many times as often what was decided by little is compared, and how little that is.
+    focus: (f64, f64),
     judge: Option<Judge>,
     prices: Prices,
     purse: purse::Purse,

@@ -48,6 +48,7 @@ impl<B> ShadowLayer<B> {
             big,
             shared: Shared {
                 share: 0.02,
+                focus: (1.0, 0.0),
                 judge: None,
                 prices: Arc::new(|_| None),
                 purse: Purse::new(Usd::from_dollars(1.0), 4),
@@ -62,6 +63,14 @@ impl<B> ShadowLayer<B> {
     #[must_use]
     pub const fn share(mut self, share: f64) -> Self {
         self.shared.share = share;
+        self
+    }
+
+    /// Compares `times` as many of those whose confidence is within `width` of the threshold, kept or not: there labels are worth most, both to
+    /// learn from and to place the threshold. Once as many by default.
+    #[must_use]
+    pub const fn focus(mut self, times: f64, width: f64) -> Self {
+        self.shared.focus = (times, width);
         self
     }
 
@@ -141,13 +150,17 @@ where
         let (kept, sight) = (Kept::new(&req), Sight::default());
         req.extensions_mut().insert(sight.clone());
         let answered = self.inner.call(req);
-        let (big, shared) = (self.big.clone(), self.shared.clone());
+        let (big, mut shared) = (self.big.clone(), self.shared.clone());
         Box::pin(async move {
             let res = answered.await?;
             if !res.status().is_success() {
                 return Ok(res);
             }
-            Ok(match (Outcome::of(res.headers()), sight.take()) {
+            let seen = sight.take();
+            if let (Some(seen), Some(threshold)) = (&seen, threshold(res.headers())) {
+                shared.share = shared.share_at(seen.confidence, threshold);
+            }
+            Ok(match (Outcome::of(res.headers()), seen) {
                 (Outcome::Accepted, Some(seen)) => {
                     accepted(shared, big, kept, seen);
                     res
@@ -183,6 +196,29 @@ enum Outcome {
     },
     Skipped,
     NoCascade,
+}
+
+/// The confidence that would have been enough, as the header tells.
+fn threshold(head: &HeaderMap) -> Option<f64> {
+    let word = head.get("x-tierway-cascade")?.to_str().ok()?;
+    let said = word
+        .split("; ")
+        .find_map(|part| part.strip_prefix("threshold="));
+    said?.parse().ok()
+}
+
+impl Shared {
+    /// With which probability a call of this confidence is compared.
+    fn share_at(&self, confidence: f64, threshold: f64) -> f64 {
+        let (times, width) = self.focus;
+        let near = (confidence - threshold).abs() <= width;
+        let share = if near {
+            self.share * times.max(1.0)
+        } else {
+            self.share
+        };
+        share.min(1.0)
+    }
 }
 
 impl Outcome {
@@ -375,4 +411,29 @@ async fn read_along(
         then(vec![bytes.clone()]);
     }
     chat::Response::from_parts(head, Reply::whole(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower::service_fn;
+
+    #[test]
+    fn what_was_decided_by_little_is_compared_more_often() {
+        let big = service_fn(|_: chat::Request| async { Err::<chat::Response, _>("down") });
+        let layer = ShadowLayer::new(big, |_| ()).share(0.1).focus(4.0, 0.05);
+        let mut head = HeaderMap::new();
+        assert_eq!(threshold(&head), None);
+        let told = "accepted; confidence=0.87; threshold=0.85; reason=prior; certified=no";
+        head.insert("x-tierway-cascade", told.parse().unwrap());
+        let threshold = threshold(&head).unwrap();
+        for (confidence, share) in [(0.87, 0.4), (0.81, 0.4), (0.95, 0.1), (0.2, 0.1)] {
+            assert_eq!(
+                Some(layer.shared.share_at(confidence, threshold)),
+                Some(share)
+            );
+        }
+        let often = layer.share(0.5).shared;
+        assert_eq!(Some(often.share_at(0.87, threshold)), Some(1.0));
+    }
 }

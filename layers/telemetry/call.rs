@@ -1,7 +1,7 @@
 use super::{
     Bill, Outcome,
     gen_ai::{self, Vocabulary},
-    money::Books,
+    money::{self, Books},
     names,
     outcome::{self, End},
     series::{self, InFlight, Series},
@@ -61,7 +61,10 @@ impl CallRecord<'_> {
     #[must_use]
     pub fn answer(&self) -> Option<Usage> {
         let replayed = self.entries.replayed.as_ref().map(|(_, usage)| *usage);
-        replayed.or_else(|| self.entries.attempts.get(self.served?)?.usage)
+        replayed.or_else(|| {
+            let served = self.entries.attempts.get(self.served?)?;
+            money::sum(&outcome::rounds(self.entries, served))
+        })
     }
 }
 
@@ -204,6 +207,9 @@ impl Call {
         });
         for attempt in &entries.attempts {
             series.attempt(attempt);
+        }
+        for run in &entries.tool_runs {
+            series.tool_run(run);
         }
         let (bill, costs) = self
             .shared

@@ -306,13 +306,16 @@ impl Books {
             return Some(Plan::new(*usage, planned(usage)?, Saved::PromptCache));
         }
         let served = outcome::served(entries)?;
-        let usage = served.usage?;
+        // Where tools were run, the caller's answer is that of all rounds: whoever else had run them would have paid for all.
+        let rounds = outcome::rounds(entries, served);
+        let usage = sum(&rounds)?;
         // Where no small model's answer was kept, whoever answered is the plan, so that no saving can be due to the cascade.
         let kept = entries.cascade.as_ref().is_some_and(|c| c.accepted);
         let (cost, target) = if kept {
             (planned(&usage)?, entries.target.as_ref()?)
         } else {
-            (self.cost(served, &usage)?, &served.target)
+            let costs = rounds.iter().map(|round| self.cost(round, &round.usage?));
+            (costs.sum::<Option<Usd>>()?, &served.target)
         };
         let plan = Plan::new(usage, cost, Saved::Cascade);
         if !marked(entries) && entries.compressed == 0 {
@@ -331,6 +334,15 @@ impl Books {
             .and_then(|model| self.prices.price_of_model(model))
             .or_else(|| self.prices.price(self.baseline.as_ref()?))
     }
+}
+
+/// The tokens of all rounds; `None` where one was not counted.
+pub(super) fn sum(rounds: &[&Attempt]) -> Option<Usage> {
+    let mut sum = rounds.last()?.usage?;
+    for round in rounds.split_last()?.1 {
+        sum += round.usage?;
+    }
+    Some(sum)
 }
 
 /// Whether it was the gateway that marked what the provider is to cache.

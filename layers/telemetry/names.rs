@@ -149,6 +149,8 @@ metrics! {
         "From how many labels they were learned.";
     CERTIFIED = "tierway_cascade_certified", Gauge, ["family"],
         "Whether a promise about kept drafts stands, by kind of task: 1 or 0.";
+    TOOL_RUNS = "tierway_tool_runs_total", Counter, ["server", "outcome"],
+        "Tools run for callers, by server and outcome: ok, error, unconfirmed (the user was to allow it first), abandoned (the caller left).";
     RETRIES = "tierway_retries_total", Counter, ["provider", "reason"],
         "Upstream calls made again because the last attempt failed, by why it did.";
     FALLBACKS = "tierway_fallbacks_total", Counter, ["provider", "reason"],
@@ -159,6 +161,8 @@ metrics! {
         "How often models' breakers changed to open, half_open, closed.";
     LIMITED = "tierway_limited_total", Counter, ["limit"],
         "Calls refused by a key's or tenant's limit: requests, tokens, concurrent, usd_per_day, usd_per_month, usd_total, budget_busy, unknown.";
+    CLIENT_TELEMETRY = "tierway_client_telemetry_total", Counter, ["signal"],
+        "Reports of clients that have signed in, which are counted and not kept: metrics, logs, traces.";
     SHED = "tierway_shed_total", Counter, [],
         "Calls refused because as many are under way as may be.";
     REQUEST_SECONDS = "tierway_request_seconds", Histogram, ["dialect", "tier"],
@@ -315,6 +319,9 @@ pub fn cache_age_seconds() -> Histogram {
     metrics::histogram!(CACHE_AGE_SECONDS)
 }
 
+pub(super) fn tool_runs(server: &Arc<str>, outcome: &'static str) -> Counter {
+    metrics::counter!(TOOL_RUNS, "server" => server.to_string(), "outcome" => outcome)
+}
 pub(super) fn breakpoints(status: BreakpointStatus) -> Counter {
     metrics::counter!(BREAKPOINTS, "outcome" => status.as_str())
 }
@@ -405,6 +412,11 @@ pub fn breaker_changes(provider: &Arc<str>, state: &'static str) -> Counter {
 /// Counts [`LIMITED`]; the limit is of a closed set.
 pub fn limited(limit: &'static str) -> Counter {
     metrics::counter!(LIMITED, "limit" => limit)
+}
+
+/// Counts [`CLIENT_TELEMETRY`]; the signal is of a closed set.
+pub fn client_telemetry(signal: &'static str) -> Counter {
+    metrics::counter!(CLIENT_TELEMETRY, "signal" => signal)
 }
 
 /// Counts [`SHED`].

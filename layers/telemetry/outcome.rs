@@ -65,6 +65,15 @@ pub(super) fn served(entries: &JournalEntries) -> Option<&Attempt> {
     candidates(entries).rfind(|a| a.end == AttemptEnd::Complete)
 }
 
+/// The rounds of that answer: where tools were run, every upstream call that called one, and the last.
+pub(super) fn rounds<'a>(entries: &'a JournalEntries, served: &'a Attempt) -> Vec<&'a Attempt> {
+    if entries.tool_runs.is_empty() {
+        return vec![served];
+    }
+    let round = |a: &&Attempt| a.end == AttemptEnd::Complete && a.role == served.role;
+    candidates(entries).filter(round).collect()
+}
+
 /// Who answered, or should have.
 pub(super) fn answered_by(entries: &JournalEntries) -> Option<&Target> {
     let replayed = entries.replayed.as_ref().map(|(target, _)| target);
@@ -93,7 +102,9 @@ pub(super) fn outcome(end: End, status: Option<StatusCode>, entries: &JournalEnt
     match (end, last) {
         (End::Dropped, _) => Outcome::Cancelled,
         // `Rescue` ends a broken stream in order, and `KeepAlive` tells a refusal within one, but the upstream call's record still tells.
-        (End::Broken, _) | (End::Ended, Some(AttemptEnd::Failed | AttemptEnd::Status(_))) => {
+        // So does one that was hung up on because the caller's time was over.
+        (End::Broken, _)
+        | (End::Ended, Some(AttemptEnd::Failed | AttemptEnd::Status(_) | AttemptEnd::Cancelled)) => {
             Outcome::Cut
         }
         (End::Ended, _) if entries.cut => Outcome::Cut,
@@ -141,6 +152,7 @@ mod tests {
             (Broken, 200, &[], None, Outcome::Cut),
             (Ended, 200, &[(Only, Failed)], None, Outcome::Cut),
             (Ended, 200, &[(Only, Status(429))], None, Outcome::Cut),
+            (Ended, 200, &[(Only, Cancelled)], None, Outcome::Cut),
             // A rejected draft was complete, but what came after it was not.
             (
                 Ended,

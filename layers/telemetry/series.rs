@@ -18,7 +18,7 @@ use std::{
 use tierway_services::{
     chat::{
         AffinityStatus, Attempt, BreakpointStatus, CacheStatus, CascadeStatus, Holdout, Role,
-        Usage, Usd,
+        ToolRun, Usage, Usd,
     },
     prices::CacheEffect,
 };
@@ -37,6 +37,7 @@ pub(super) struct Series {
     affinity: Cached<AffinityStatus, Counter>,
     cache: Cached<CacheStatus, Counter>,
     breakpoints: Cached<BreakpointStatus, Counter>,
+    tool_runs: Cached<(Arc<str>, &'static str), Counter>,
     cascade: Cached<(&'static str, &'static str, &'static str), Counter>,
     cascade_seconds: Cached<&'static str, Histogram>,
     holdout: Cached<Holdout, (Counter, Arc<Money>)>,
@@ -99,6 +100,7 @@ impl Default for Series {
             affinity: Cached::default(),
             cache: Cached::default(),
             breakpoints: Cached::default(),
+            tool_runs: Cached::default(),
             cascade: Cached::default(),
             cascade_seconds: Cached::default(),
             holdout: Cached::default(),
@@ -116,6 +118,19 @@ impl Series {
         let gauge = self.in_flight.get_or_init(names::in_flight).clone();
         gauge.increment(1);
         InFlight(gauge)
+    }
+
+    /// A tool was run.
+    pub(super) fn tool_run(&self, run: &ToolRun) {
+        let (key, other) = (
+            (run.server.clone(), run.outcome),
+            (self.other.clone(), run.outcome),
+        );
+        self.tool_runs
+            .get_or(key, other, |(server, outcome)| {
+                names::tool_runs(server, *outcome)
+            })
+            .increment(1);
     }
 
     pub(super) fn ended(&self, call: &Ended<'_>) {

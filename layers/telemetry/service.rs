@@ -92,6 +92,12 @@ impl TelemetryLayer {
             },
         }
     }
+    /// Counts on where `before` and its clones have counted, and together with them: sums never fall while one layer takes the place of another.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        self.shared.series = before.shared.series.clone();
+        self
+    }
     /// What a call is compared with whose model, as the caller names it, has no price of its own: `auto`, for one. By default such a call
     /// is compared with nothing.
     #[must_use]

@@ -1,5 +1,7 @@
 //! What happened to one call, written down as it happens.
-use super::{BreakpointStatus, Session, Target, Tenant, Tier, TraceContext, Usage, Usd};
+use super::{
+    BreakpointStatus, KeyId, Session, Target, Tenant, Tier, ToolRun, TraceContext, Usage, Usd,
+};
 use std::{
     borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
@@ -45,6 +47,10 @@ pub struct JournalEntries {
     pub trace: Option<TraceContext>,
     /// For whom the call was made, where a key told.
     pub tenant: Option<Tenant>,
+    /// By which key it came, where one told.
+    pub key: Option<KeyId>,
+    /// Words that the key's owner wants to find in the books.
+    pub tags: Option<Arc<str>>,
     /// The model that the caller named.
     pub requested_model: Option<String>,
     /// Whether a stream was asked for.
@@ -81,6 +87,8 @@ pub struct JournalEntries {
     pub breakpoints: Option<BreakpointStatus>,
     /// Every upstream call, rejected drafts included, in the order in which they ended.
     pub attempts: Vec<Attempt>,
+    /// Every tool that was run for the call, in the order in which they ended. Between them the model was asked again, each time an attempt.
+    pub tool_runs: Vec<ToolRun>,
 }
 
 /// Which part an upstream call played.

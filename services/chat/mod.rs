@@ -36,6 +36,7 @@ mod prompt;
 mod refusal;
 mod reply;
 mod route;
+mod tool_run;
 mod trace;
 mod usage;
 
@@ -58,6 +59,7 @@ pub use reply::Reply;
 pub use route::{
     Aside, KeptUpstream, KeyId, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier,
 };
+pub use tool_run::ToolRun;
 pub use trace::TraceContext;
 pub use usage::{Service, Usage};
 

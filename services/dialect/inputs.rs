@@ -1,32 +1,31 @@
 //! Reading the facts of bodies that hold texts and no conversation: embeddings and legacy completions.
 use super::{
     Dialect,
-    facts::{Place, asks_usage, malformed, missing, optional, read, wrong},
+    facts::{Place, Raw, asks_usage, malformed, missing, optional, read, wrong},
 };
 use crate::chat::{Facts, Operation, Part, PartKind, Refusal, Speaker, Turn};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// The top level of a body.
 #[derive(Deserialize)]
 #[serde(expecting = "a JSON object")]
 struct Body<'a> {
     #[serde(borrow)]
-    model: Option<&'a RawValue>,
+    model: Option<Raw<'a>>,
     #[serde(borrow)]
-    input: Option<&'a RawValue>,
+    input: Option<Raw<'a>>,
     #[serde(borrow)]
-    prompt: Option<&'a RawValue>,
+    prompt: Option<Raw<'a>>,
     #[serde(borrow)]
-    stream: Option<&'a RawValue>,
+    stream: Option<Raw<'a>>,
     #[serde(borrow)]
-    stream_options: Option<&'a RawValue>,
+    stream_options: Option<Raw<'a>>,
     #[serde(borrow)]
-    max_tokens: Option<&'a RawValue>,
+    max_tokens: Option<Raw<'a>>,
     #[serde(borrow)]
-    temperature: Option<&'a RawValue>,
+    temperature: Option<Raw<'a>>,
     #[serde(borrow)]
-    n: Option<&'a RawValue>,
+    n: Option<Raw<'a>>,
 }
 
 pub(super) fn read_facts(
@@ -76,9 +75,9 @@ pub(super) fn read_facts(
 }
 
 /// A text, an array of tokens, or an array of either.
-fn texts(place: &Place, name: &str, json: &RawValue) -> Result<Vec<Part>, Refusal> {
+fn texts(place: &Place, name: &str, json: Raw<'_>) -> Result<Vec<Part>, Refusal> {
     let expected = "a string, an array of strings, or arrays of tokens";
-    let part = |json: &RawValue| {
+    let part = |json: Raw<'_>| {
         let kind = match json.get().as_bytes().first() {
             Some(b'"') => PartKind::Text,
             // Tokens, or what a newer API takes: for the provider to judge.
@@ -94,7 +93,7 @@ fn texts(place: &Place, name: &str, json: &RawValue) -> Result<Vec<Part>, Refusa
         Some(b'"') => Ok(vec![part(json)?]),
         Some(b'n') => Ok(Vec::new()),
         Some(b'[') => {
-            let list: Vec<&RawValue> = read(name, expected, json)?;
+            let list: Vec<Raw<'_>> = read(name, expected, json)?;
             let tokens = list
                 .first()
                 .is_some_and(|first| first.get().starts_with(|c: char| c.is_ascii_digit()));

@@ -111,17 +111,22 @@ impl Answering<'_> {
     fn stream(self, body: Incoming) -> Response {
         let input = crate::tokens::estimate(self.prompt);
         let translator = StreamTranslator::new(self.from, self.caller(), self.prompt, input);
+        let spoken = (self.framing(), self.from);
+        let longest = self.entry.buffer.event();
         let streaming = Streaming::new(
             body,
             self.entry.provider.clone(),
-            (self.framing(), self.from),
+            spoken,
             translator,
             self.recorder,
             input,
             self.first_byte_until,
         );
         let mut response = Response::new(Reply::stream(
-            streaming.signed_by(self.signer).tapped_by(self.tap),
+            streaming
+                .events_at_most(spoken, longest)
+                .signed_by(self.signer)
+                .tapped_by(self.tap),
         ));
         event_stream(response.headers_mut());
         response
@@ -129,7 +134,7 @@ impl Answering<'_> {
 
     /// Reads a success to its end. What was asked for is what is given, whatever the upstream made of it.
     async fn whole(mut self, shape: Shape, body: Incoming) -> Result<Response, Error> {
-        let body = match self.collect(body, collect::WHOLE).await {
+        let body = match self.collect(body, self.entry.buffer.answer()).await {
             Ok(body) => body,
             Err((error, _)) => {
                 self.recorder.end(AttemptEnd::Failed);

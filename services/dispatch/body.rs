@@ -21,9 +21,13 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 /// One event may be this long; a whole generated image fits.
-const EVENT_LIMIT: usize = 16 * 1024 * 1024;
+pub(super) const EVENT_LIMIT: usize = 16 * 1024 * 1024;
 /// After its last event a provider has this long to end its body, so that the connection can be used again.
 const GRACE: Duration = Duration::from_secs(2);
+/// A timer that is seen so much too late tells of ourselves and not of the provider,
+const OVERSLEPT: Duration = Duration::from_millis(250);
+/// who then has so much longer.
+const CATCH_UP: Duration = Duration::from_secs(1);
 /// Translated events that arrived together are sent together up to this size.
 const JOIN_LIMIT: usize = 64 * 1024;
 
@@ -96,6 +100,16 @@ impl<B> Streaming<B> {
         self
     }
 
+    /// How long an event may be; 16 MiB by default.
+    pub(super) fn events_at_most(
+        mut self,
+        (framing, dialect): (Framing, Dialect),
+        bytes: usize,
+    ) -> Self {
+        self.state.cutter = Cutter::new(framing, dialect, bytes);
+        self
+    }
+
     /// Who wants log-probabilities beside the caller.
     pub(super) fn tapped_by(mut self, tap: Option<Tap>) -> Self {
         self.state.tap = tap;
@@ -144,7 +158,9 @@ where
                         .waiting_until
                         .get_or_insert_with(|| state.patience(Instant::now()));
                     ready!(poll_until(this.sleep.as_mut(), until, cx));
-                    if state.first_byte_until.is_some() {
+                    if let Some(until) = overslept(until) {
+                        *this.waiting_until = Some(until);
+                    } else if state.first_byte_until.is_some() {
                         state.broken(Error::first_byte);
                     } else {
                         state.broken(Error::idle);
@@ -164,6 +180,13 @@ where
             SizeHint::default()
         }
     }
+}
+
+/// Until when to wait on where this process has come too late to look at its clock: stopped or starved, it has not read yet what may have
+/// arrived in time.
+pub(super) fn overslept(until: Instant) -> Option<Instant> {
+    let now = Instant::now();
+    (now.saturating_duration_since(until) > OVERSLEPT).then(|| now + CATCH_UP)
 }
 
 /// Ready at `until`. A timer that was set for an earlier wait is left to run out and then set anew: cheaper than setting it per chunk.

@@ -1,4 +1,5 @@
 //! How much of answers that are read whole is held at a time, over all calls.
+use super::{body::EVENT_LIMIT, collect::WHOLE};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -12,6 +13,9 @@ pub(super) struct Buffer(Arc<Counts>);
 struct Counts {
     held: AtomicUsize,
     most: AtomicUsize,
+    /// The longest answer that is read whole, and the longest event.
+    answer: AtomicUsize,
+    event: AtomicUsize,
 }
 
 /// What one answer holds, until it is dropped.
@@ -26,6 +30,8 @@ impl Default for Buffer {
         Self(Arc::new(Counts {
             held: AtomicUsize::new(0),
             most: AtomicUsize::new(usize::MAX),
+            answer: AtomicUsize::new(WHOLE),
+            event: AtomicUsize::new(EVENT_LIMIT),
         }))
     }
 }
@@ -33,6 +39,22 @@ impl Default for Buffer {
 impl Buffer {
     pub(super) fn at_most(&self, bytes: usize) {
         self.0.most.store(bytes, Ordering::Relaxed);
+    }
+    pub(super) fn answers_at_most(&self, bytes: usize) {
+        self.0.answer.store(bytes.min(WHOLE), Ordering::Relaxed);
+    }
+    pub(super) fn events_at_most(&self, bytes: usize) {
+        self.0
+            .event
+            .store(bytes.min(EVENT_LIMIT), Ordering::Relaxed);
+    }
+    /// How long an answer may be that is read whole.
+    pub(super) fn answer(&self) -> usize {
+        self.0.answer.load(Ordering::Relaxed)
+    }
+    /// How long an event may be.
+    pub(super) fn event(&self) -> usize {
+        self.0.event.load(Ordering::Relaxed)
     }
     /// Nothing yet.
     pub(super) const fn hold(&self) -> Held<'_> {

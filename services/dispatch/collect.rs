@@ -1,5 +1,5 @@
 //! Reading an answer to its end, within limits of size and time.
-use super::{buffer::Buffer, error::Error};
+use super::{body::overslept, buffer::Buffer, error::Error};
 use crate::{BoxError, providers::Provider};
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
@@ -37,8 +37,17 @@ where
             Ok(None) => break None,
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             Ok(Some(Err(error))) => break Some(super::error::cut(provider, &error.into())),
-            Err(_) if begun => break Some(Error::idle(provider)),
-            Err(_) => break Some(Error::first_byte(provider)),
+            Err(_) => {
+                if let Some(later) = overslept(until) {
+                    until = later;
+                    continue;
+                }
+                break Some(if begun {
+                    Error::idle(provider)
+                } else {
+                    Error::first_byte(provider)
+                });
+            }
         };
         if data.is_empty() {
             continue;
@@ -50,7 +59,11 @@ where
         until = Instant::now() + provider.limits().idle;
         let length = first.len() + rest.len() + data.len();
         if length > limit {
-            let what = format!("sent an answer over {} MiB", limit >> 20);
+            let most = match limit >> 20 {
+                0 => format!("{limit} bytes"),
+                whole => format!("{whole} MiB"),
+            };
+            let what = format!("sent an answer over {most}");
             break Some(Error::nonsense(provider, what));
         }
         if !held.more(data.len()) {

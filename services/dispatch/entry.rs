@@ -10,7 +10,7 @@ use crate::{
     upstream::Client,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, header::AUTHORIZATION};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{sync::Arc, time::Duration};
@@ -49,7 +49,11 @@ pub(super) struct Outgoing<'a> {
 impl Entry {
     pub(super) fn new(provider: Provider, client: &Client, buffer: &Buffer) -> Self {
         let connect = provider.limits().connect;
-        let client = if connect == client.connect_timeout() {
+        let own = provider.own_tls();
+        let client = if !own.is_default() {
+            // One that was checked cannot fail; else the system's authorities decide, which is never less careful.
+            Client::with_tls(connect, own).unwrap_or_else(|_| Client::with_connect_timeout(connect))
+        } else if connect == client.connect_timeout() {
             client.clone()
         } else {
             Client::with_connect_timeout(connect)
@@ -198,13 +202,37 @@ impl Entry {
 
     /// The request with what proves who calls, where that takes a step of its own.
     async fn proven(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
-        let request = match self.provider.auth() {
+        let fault = |what: String| Error::misconfigured(&self.provider, &what);
+        let auth = self.provider.auth();
+        let request = match auth {
             Auth::Step(step) => step(&self.provider, &self.client, request)
                 .await
-                .map_err(|what| Error::misconfigured(&self.provider, &what))?,
-            _ => request,
+                .map_err(fault)?,
+            _ => self.keyed(auth, request).await.map_err(fault)?,
         };
         Ok(request.map(Full::new))
+    }
+
+    /// The request with the key that a program tells, unless it bears the caller's own credentials.
+    async fn keyed(
+        &self,
+        auth: Auth,
+        mut request: Request<Bytes>,
+    ) -> Result<Request<Bytes>, String> {
+        let headers = request.headers_mut();
+        let Some(name) = auth.header() else {
+            return Ok(request);
+        };
+        let passed = self.provider.passes_credentials()
+            && (headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key"));
+        if passed {
+            return Ok(request);
+        }
+        if let Some(key) = self.provider.told_key().await {
+            let value = key?.header(auth.prefix());
+            headers.insert(name, value.ok_or("the key cannot be sent")?);
+        }
+        Ok(request)
     }
 
     /// An error of the provider's as callers may see it; the log has it as it was.

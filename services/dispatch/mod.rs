@@ -31,6 +31,7 @@ mod logprobs;
 mod models;
 mod passage;
 mod record;
+mod replaced;
 mod scrub;
 mod signatures;
 
@@ -67,7 +68,7 @@ use tower_service::Service;
 /// The leaf service: see the [module](self). A clone costs one reference count.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
-    entries: Arc<[Entry]>,
+    entries: Arc<[Arc<Entry>]>,
     signatures: Arc<Signatures>,
     estimate_tokens: bool,
     buffer: Buffer,
@@ -80,19 +81,12 @@ impl Dispatch {
         Self {
             entries: providers
                 .into_iter()
-                .map(|provider| Entry::new(provider, &client, &buffer))
+                .map(|provider| Arc::new(Entry::new(provider, &client, &buffer)))
                 .collect(),
             signatures: Arc::default(),
             estimate_tokens: true,
             buffer,
         }
-    }
-    /// The most bytes of answers that are read whole, at a time and all together; by default without limit. A call whose answer would be
-    /// over it fails.
-    #[must_use]
-    pub fn max_buffered(self, bytes: usize) -> Self {
-        self.buffer.at_most(bytes);
-        self
     }
     /// Whether tokens are counted here where a provider has no counter; so by default. Off, such a call is refused as not supported, and
     /// the client counts as it sees fit.
@@ -112,7 +106,10 @@ impl Dispatch {
     }
 
     fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|e| e.provider.name() == name)
+        let mut entries = self.entries.iter();
+        entries
+            .find(|e| e.provider.name() == name)
+            .map(|entry| &**entry)
     }
 }
 

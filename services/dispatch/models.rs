@@ -86,7 +86,7 @@ impl Dispatch {
     /// The models of all providers, in the providers' order. A list is kept for some minutes; a provider that does not answer within a few
     /// seconds adds what it last said, or nothing.
     pub async fn models(&self) -> Vec<Model> {
-        let lists = all(self.entries.iter().map(Entry::models)).await;
+        let lists = all(self.entries.iter().map(|entry| entry.models())).await;
         lists.iter().flat_map(|list| list.iter().cloned()).collect()
     }
     /// Asks the provider of this name for its models, whatever is known already; for people who want to know why it does not answer.

@@ -20,6 +20,7 @@ mod azure_anthropic;
 mod azure_openai;
 mod bedrock;
 mod betas;
+mod command;
 mod databricks;
 mod envelope;
 mod gemini;
@@ -40,11 +41,13 @@ mod secret;
 mod settings;
 mod spec;
 mod step;
-mod token;
+mod tls;
+pub(crate) mod token;
 mod vertex;
 
 #[cfg(test)]
 pub(crate) use betas::{Beta, Betas};
+pub use command::KeyCommand;
 pub use kind::{Kind, ParseKindError};
 pub use models::Abilities;
 pub(crate) use passage::Passage;
@@ -53,3 +56,4 @@ pub use secret::Secret;
 pub use settings::{AuthStyle, ParseAuthStyleError, Settings};
 pub use spec::Setting;
 pub(crate) use spec::{Ask, Auth, Framing, Native, Presence};
+pub use tls::Tls;

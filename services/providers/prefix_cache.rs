@@ -52,28 +52,29 @@ impl Kind {
     /// ```
     #[must_use]
     pub fn prefix_cache(self, model: &str) -> Option<PrefixCache> {
-        let all = Marks {
+        // Read of the name only where it matters: this is asked a few times for every call.
+        let all = || Marks {
             min_tokens: least(model),
             hour: true,
             tools: true,
             blocks: true,
         };
-        let claude = model.to_ascii_lowercase().contains("claude");
+        let claude = || model.to_ascii_lowercase().contains("claude");
         let marks = match self {
             Self::OpenAi | Self::AzureOpenAi => return Some(PrefixCache::Key),
-            Self::Anthropic | Self::AzureAnthropic => all,
-            Self::Vertex | Self::Bedrock if claude => all,
+            Self::Anthropic | Self::AzureAnthropic => all(),
+            Self::Vertex | Self::Bedrock if claude() => all(),
             Self::Bedrock if model.contains("amazon.nova") => NOVA,
             Self::OpenRouter if model.starts_with("anthropic/") => Marks {
                 tools: false,
                 blocks: false,
-                ..all
+                ..all()
             },
-            Self::Databricks if claude => Marks {
+            Self::Databricks if claude() => Marks {
                 hour: false,
                 tools: false,
                 blocks: false,
-                ..all
+                ..all()
             },
             _ => return None,
         };

@@ -2,7 +2,7 @@
 #[cfg(feature = "bedrock")]
 use super::bedrock;
 use super::{
-    Abilities, AuthStyle, Kind, Secret, Setting, Settings,
+    Abilities, AuthStyle, KeyCommand, Kind, Secret, Setting, Settings, Tls,
     address::Address,
     google,
     spec::{Ask, Auth, Native, Path, Spec},
@@ -68,6 +68,8 @@ pub struct Provider {
     headers: HeaderMap,
     settings: Settings,
     models: Vec<(Box<str>, Abilities)>,
+    pub(super) command: Option<KeyCommand>,
+    pub(super) tls: Tls,
     /// Fetched where there is no key to send; clones share it.
     token: Arc<Token>,
 }
@@ -92,6 +94,8 @@ impl Provider {
             headers: HeaderMap::new(),
             settings: Settings::default(),
             models: Vec::new(),
+            command: None,
+            tls: Tls::default(),
             token: Arc::default(),
         }
     }
@@ -205,6 +209,7 @@ impl Provider {
             google::check(credentials)
                 .map_err(|what| self.error(format!("credentials: {what}")))?;
         }
+        self.check_own().map_err(|what| self.error(what))?;
         if self.key.as_ref().is_some_and(|k| k.header("").is_none()) {
             return Err(self.error("api_key: it holds characters that no header can carry".into()));
         }

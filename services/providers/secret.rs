@@ -2,8 +2,9 @@
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use std::{fmt, sync::Arc};
+use zeroize::Zeroizing;
 
-/// A key. It is shown as `***`, whoever formats it; a clone shares it.
+/// A key. It is shown as `***`, whoever formats it; a clone shares it, and the last one that is dropped overwrites it in memory.
 ///
 /// ```
 /// use tierway_services::providers::Secret;
@@ -12,7 +13,7 @@ use std::{fmt, sync::Arc};
 /// assert_eq!(secret.expose(), "sk-1234");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
+pub struct Secret(Arc<Zeroizing<String>>);
 
 /// What stands in the place of a key.
 const HIDDEN: &str = "***";
@@ -21,7 +22,7 @@ impl Secret {
     /// A secret, without the white space around it (keys are often read from files that end in a line break).
     #[must_use]
     pub fn new(secret: impl AsRef<str>) -> Self {
-        Self(secret.as_ref().trim().into())
+        Self(Arc::new(Zeroizing::new(secret.as_ref().trim().to_owned())))
     }
     /// The key itself.
     #[must_use]
@@ -35,7 +36,8 @@ impl Secret {
     }
     /// As a header's value, marked sensitive; `None` where it holds what no header can carry.
     pub(crate) fn header(&self, prefix: &str) -> Option<HeaderValue> {
-        let mut value = HeaderValue::from_str(&format!("{prefix}{}", self.0)).ok()?;
+        let mut value =
+            HeaderValue::from_str(&Zeroizing::new(format!("{prefix}{}", self.expose()))).ok()?;
         value.set_sensitive(true);
         Some(value)
     }

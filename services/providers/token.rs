@@ -45,6 +45,20 @@ pub(crate) struct Fetched {
     until: Instant,
 }
 
+impl Fetched {
+    /// Good for so long from now on.
+    pub(crate) fn new(token: Secret, good_for: Duration) -> Self {
+        Self {
+            token,
+            until: Instant::now() + good_for,
+        }
+    }
+    #[cfg(all(test, unix))]
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.token
+    }
+}
+
 impl Default for Token {
     fn default() -> Self {
         Self {

@@ -10,6 +10,15 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count(pub(crate) u64);
 
+/// No answer has so many tokens: a larger number is none, and sums of those below, and what they cost, stay within their types.
+const MOST: u64 = 1_000_000_000_000;
+
+impl Count {
+    const fn new(count: u64) -> Self {
+        Self(if count > MOST { 0 } else { count })
+    }
+}
+
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any;
@@ -19,10 +28,10 @@ impl<'de> Deserialize<'de> for Count {
                 f.write_str("a count")
             }
             fn visit_u64<E: Error>(self, count: u64) -> Result<Count, E> {
-                Ok(Count(count))
+                Ok(Count::new(count))
             }
             fn visit_i64<E: Error>(self, count: i64) -> Result<Count, E> {
-                Ok(Count(u64::try_from(count).unwrap_or_default()))
+                Ok(Count::new(u64::try_from(count).unwrap_or_default()))
             }
             #[expect(
                 clippy::cast_possible_truncation,
@@ -30,7 +39,7 @@ impl<'de> Deserialize<'de> for Count {
                 reason = "such a cast saturates, and a negative count is none"
             )]
             fn visit_f64<E: Error>(self, count: f64) -> Result<Count, E> {
-                Ok(Count(count as u64))
+                Ok(Count::new(count as u64))
             }
             fn visit_bool<E: Error>(self, _: bool) -> Result<Count, E> {
                 Ok(Count(0))
@@ -39,7 +48,7 @@ impl<'de> Deserialize<'de> for Count {
                 Ok(Count(0))
             }
             fn visit_str<E: Error>(self, count: &str) -> Result<Count, E> {
-                Ok(Count(count.parse().unwrap_or_default()))
+                Ok(Count::new(count.parse().unwrap_or_default()))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Count, A::Error> {
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
@@ -64,5 +73,11 @@ mod tests {
             serde_json::from_str(r#"[7, 7.0, -1, null, "7", "x", true, [1], {"a":1}]"#).unwrap();
         let counts: Vec<u64> = counts.into_iter().map(|c| c.0).collect();
         assert_eq!(counts, [7, 7, 0, 0, 7, 0, 0, 0, 0]);
+        let counts: Vec<Count> = serde_json::from_str(
+            r#"[1000000000000, 1000000000001, 18446744073709551615, 1e300, "18446744073709551615"]"#,
+        )
+        .unwrap();
+        let counts: Vec<u64> = counts.into_iter().map(|c| c.0).collect();
+        assert_eq!(counts, [MOST, 0, 0, 0, 0]);
     }
 }

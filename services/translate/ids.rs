@@ -59,20 +59,43 @@ pub(crate) fn restored<'a>(name: Text<'a>, prompt: &Prompt) -> Text<'a> {
         mark.and_then(|mark| mark.strip_prefix('_'))
             .is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
     };
-    if !marked {
-        return name;
+    if marked {
+        Renamed::of(prompt).restored(name)
+    } else {
+        name
     }
-    let span = prompt.facts().tools_span.clone().unwrap_or_default();
-    let tools = serde_json::from_str::<Json<'_>>(prompt.json(&span))
-        .ok()
-        .and_then(elements)
-        .unwrap_or_default();
-    let offered = tools.into_iter().find_map(|tool| {
-        let tool = Fields::parse(tool.get())?;
-        let offered = tool.object("function").unwrap_or(tool).text("name")?;
-        (tool_name(&offered) == name.decode()).then(|| offered.decode().into_owned())
-    });
-    offered.map_or(name, |offered| Text::Plain(Cow::Owned(offered)))
+}
+
+/// The tools of a request that go upstream under other names, for whoever must not keep the whole request: the other name first.
+#[derive(Debug, Default)]
+pub(crate) struct Renamed(Box<[(String, String)]>);
+
+impl Renamed {
+    pub(crate) fn of(prompt: &Prompt) -> Self {
+        let Some(span) = prompt.facts().tools_span.clone() else {
+            return Self::default();
+        };
+        let tools = serde_json::from_str::<Json<'_>>(prompt.json(&span))
+            .ok()
+            .and_then(elements)
+            .unwrap_or_default();
+        let renamed = tools.into_iter().filter_map(|tool| {
+            let tool = Fields::parse(tool.get())?;
+            let offered = tool.object("function").unwrap_or(tool).text("name")?;
+            let (sent, offered) = (tool_name(&offered), offered.decode());
+            (sent != offered).then(|| (sent.into_owned(), offered.into_owned()))
+        });
+        Self(renamed.collect())
+    }
+
+    /// As [`restored`].
+    pub(crate) fn restored<'a>(&self, name: Text<'a>) -> Text<'a> {
+        let known = |(sent, _): &&(String, String)| *sent == name.decode();
+        match self.0.iter().find(known) {
+            Some((_, offered)) => Text::Plain(Cow::Owned(offered.clone())),
+            None => name,
+        }
+    }
 }
 
 const fn is_plain(byte: u8) -> bool {

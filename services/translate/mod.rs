@@ -80,6 +80,7 @@ mod parts;
 mod read;
 mod replay;
 mod responses;
+pub mod rounds;
 mod schema;
 mod sequence;
 mod stream;
@@ -105,6 +106,7 @@ use crate::{
     dialect::Dialect,
 };
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use text::Text;
 
 /// The body that asks `model`, at a provider of dialect `to`, what `prompt` asks.
@@ -163,8 +165,14 @@ pub fn answer(
     prompt: &Prompt,
 ) -> Result<(Bytes, Summary), Refusal> {
     let summary = summary(from, body);
+    let nonsense = || error::nonsense("the upstream answered what is no answer of its dialect");
     if from == to {
-        return Ok((body.clone(), summary));
+        // A body that was cut short, or a page of something else, would be the caller's to puzzle over, and kept by caches.
+        let read = summary != Summary::default() || is_json(body);
+        return match body.trim_ascii_start().first() {
+            Some(b'{') if read => Ok((body.clone(), summary)),
+            _ => Err(nonsense()),
+        };
     }
     if let Some(error) = summary.error {
         return Err(error);
@@ -173,9 +181,7 @@ pub fn answer(
         .ok()
         .and_then(|body| read_whole(from, body));
     let Some(mut whole) = whole else {
-        return Err(error::nonsense(
-            "the upstream answered what is no answer of its dialect",
-        ));
+        return Err(nonsense());
     };
     if whole.calls().any(Text::is_blank) {
         return Err(error::nameless());
@@ -191,6 +197,11 @@ pub fn answer(
         to => return Err(error::not_spoken(to)),
     };
     Ok((body, summary))
+}
+
+/// Whether this is JSON from its first byte to its last.
+fn is_json(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|body| serde_json::from_str::<IgnoredAny>(body).is_ok())
 }
 
 fn read_whole(dialect: Dialect, body: &str) -> Option<form::Whole<'_>> {

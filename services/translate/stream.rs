@@ -51,8 +51,10 @@ enum Way {
 struct Crossing {
     reader: Reader,
     writer: Writer,
-    /// For the names under which the caller offered its tools.
-    prompt: Prompt,
+    /// The model that the caller asked for.
+    model: Box<str>,
+    /// The names under which the caller offered its tools. The request itself is not kept, for it may be long and the stream, too.
+    tools: ids::Renamed,
     started: bool,
     /// The first half of a character whose second half is still to come.
     half: String,
@@ -62,7 +64,8 @@ struct Crossing {
 /// What takes the reader's events.
 struct Writing<'c> {
     writer: &'c mut Writer,
-    prompt: &'c Prompt,
+    model: &'c str,
+    tools: &'c ids::Renamed,
     started: &'c mut bool,
     half: &'c mut String,
     buffer: &'c mut BytesMut,
@@ -98,11 +101,12 @@ impl StreamTranslator {
             Way::Across(Box::new(Crossing {
                 reader: Reader::new(from),
                 writer: Writer::new(to, prompt, input_estimate),
-                prompt: prompt.clone(),
+                model: prompt.facts().model.as_str().into(),
+                tools: ids::Renamed::of(prompt),
                 started: false,
                 half: String::new(),
                 // Blocks of this size are allocated as the stream goes, not one for each event.
-                buffer: BytesMut::with_capacity(8192),
+                buffer: BytesMut::with_capacity(2048),
             }))
         };
         Self {
@@ -237,7 +241,8 @@ impl Crossing {
     fn split(&mut self) -> (&mut Reader, Writing<'_>) {
         let writing = Writing {
             writer: &mut self.writer,
-            prompt: &self.prompt,
+            model: &self.model,
+            tools: &self.tools,
             started: &mut self.started,
             half: &mut self.half,
             buffer: &mut self.buffer,
@@ -265,13 +270,13 @@ impl Writing<'_> {
         match event {
             // Where the provider does not say which model answers, the caller hears the name that it asked for.
             Event::Start(start) if start.model.is_none() => {
-                let model = Some(Text::plain(&self.prompt.facts().model));
+                let model = Some(Text::plain(self.model));
                 self.pass(Event::Start(Start { model, ..start }));
             }
             // A tool gets the name under which the caller offered it, and its call an id where it has none.
             Event::Open(Open::Tool { id, name }) => {
                 let id = ids::given(id);
-                let name = ids::restored(name, self.prompt);
+                let name = self.tools.restored(name);
                 self.pass(Event::Open(Open::Tool { id, name }));
             }
             Event::Delta(text) => self.delta(text),

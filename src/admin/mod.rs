@@ -1,12 +1,17 @@
-//! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`, where a request would go (`/v1/route`), and the dashboard.
+//! What operators ask, on a port of its own: `/metrics`, `/healthz`, `/readyz`, how the configuration stands (`/v1/config`), where a
+//! request would go (`/v1/route`), who may call (`/v1/keys`), and the dashboard. Who may ask: `guard`.
 mod dashboard;
 mod figures;
+mod guard;
+mod keys;
+mod login;
 mod route;
 
 pub use self::figures::Figures;
 
-use crate::{metrics::Metrics, route::Router};
+use crate::{access::Access, config, metrics::Metrics, reload::Live, route::Router};
 use bytes::Bytes;
+use guard::Guard;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::Full;
@@ -22,6 +27,9 @@ use std::{
 };
 use tierway_services::BoxError;
 use tower::Service;
+
+/// Where it is told how the configuration stands.
+const CONFIG: &str = "/v1/config";
 
 /// Whether the gateway takes new calls: true once it listens, false from the moment it drains.
 #[derive(Clone, Debug, Default)]
@@ -46,18 +54,24 @@ pub struct Admin {
     readiness: Readiness,
     /// Who routes, and how many bytes of a request it reads.
     router: Option<(Router, usize)>,
+    live: Option<Arc<Live>>,
     figures: Option<Figures>,
+    guard: Guard,
+    access: Option<Access>,
 }
 
 impl Admin {
     /// A service that shows `metrics` and `readiness`.
     #[must_use]
-    pub const fn new(metrics: Metrics, readiness: Readiness) -> Self {
+    pub fn new(metrics: Metrics, readiness: Readiness) -> Self {
         Self {
             metrics,
             readiness,
             router: None,
+            live: None,
             figures: None,
+            guard: Guard::new(&config::Access::default()),
+            access: None,
         }
     }
 
@@ -68,6 +82,22 @@ impl Admin {
         self
     }
 
+    /// Tells at `GET /v1/config` how the configuration stands, and at `POST /v1/route` where a request would go under the one at work, and
+    /// makes and ends the keys of that one for whoever may.
+    #[must_use]
+    pub fn live(mut self, live: Arc<Live>) -> Self {
+        self.live = Some(live);
+        self
+    }
+
+    /// Asks for the credential that is configured, and lets whoever shows it make and end keys, where there is a place for them.
+    #[must_use]
+    pub fn access(mut self, told: &config::Access, access: Option<Access>) -> Self {
+        self.guard = Guard::new(told);
+        self.access = access;
+        self
+    }
+
     /// Shows the dashboard, with these figures.
     #[must_use]
     pub fn dashboard(mut self, figures: Figures) -> Self {
@@ -75,10 +105,22 @@ impl Admin {
         self
     }
 
+    /// A configuration that was refused takes nobody out of service.
+    fn ready(&self) -> &'static str {
+        if self.live.as_ref().is_some_and(|live| live.is_stale()) {
+            "ready\nthe configuration was refused, the one before is at work: GET /v1/config tells why\n"
+        } else {
+            "ready\n"
+        }
+    }
+
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         const TEXT: &str = "text/plain; charset=utf-8";
         if !matches!(*method, Method::GET | Method::HEAD) {
             return respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
+        }
+        if let Some(live) = self.live.as_ref().filter(|_| path == CONFIG) {
+            return respond(StatusCode::OK, "application/json", live.json().to_string());
         }
         match path {
             "/metrics" => respond(
@@ -87,7 +129,7 @@ impl Admin {
                 self.metrics.render(),
             ),
             "/healthz" => respond(StatusCode::OK, TEXT, "ok\n"),
-            "/readyz" if self.readiness.get() => respond(StatusCode::OK, TEXT, "ready\n"),
+            "/readyz" if self.readiness.get() => respond(StatusCode::OK, TEXT, self.ready()),
             "/readyz" => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
             "/" if self.figures.is_some() => {
                 let mut res = respond(StatusCode::FOUND, TEXT, "the dashboard is at /dashboard\n");
@@ -122,10 +164,31 @@ where
         Poll::Ready(Ok(()))
     }
     fn call(&mut self, req: Request<B>) -> Self::Future {
-        if let Some((router, max_body)) = &self.router
-            && req.uri().path() == route::PATH
+        if let Some(no) = self.guard.refuses(&req) {
+            return Box::pin(ready(Ok(no)));
+        }
+        let path = req.uri().path();
+        if keys::is_here(path) {
+            let live = self
+                .live
+                .as_ref()
+                .map(|live| live.stack().access().cloned());
+            let access = live.unwrap_or_else(|| self.access.clone());
+            let closed = self.guard.is_closed();
+            return Box::pin(async move { Ok(keys::answer(access.as_ref(), closed, req).await) });
+        }
+        if self.guard.is_closed() && matches!(path, login::PATH | login::STYLE | login::LOGOUT) {
+            let guard = self.guard.clone();
+            return Box::pin(async move { Ok(login::answer(&guard, req).await) });
+        }
+        let routes = path == route::PATH;
+        let live = self.live.as_ref().filter(|_| routes);
+        let at_work = live.map(|live| {
+            let stack = live.stack();
+            (stack.router().clone(), stack.config().server.max_body)
+        });
+        if let Some((router, max_body)) = at_work.or_else(|| self.router.clone().filter(|_| routes))
         {
-            let (router, max_body) = (router.clone(), *max_body);
             return Box::pin(async move { Ok(route::answer(&router, max_body, req).await) });
         }
         if let Some(figures) = &self.figures

@@ -4,6 +4,7 @@ pub mod check;
 pub mod doctor;
 pub mod eval;
 pub mod init;
+pub mod keys;
 pub mod ledger;
 pub mod prices;
 pub mod replay;
@@ -107,6 +108,10 @@ pub enum Command {
     Statusline(statusline::StatuslineArgs),
     /// Use newer prices than the built-in ones
     Prices(prices::PricesArgs),
+    /// Make, list, rotate and revoke the keys by which callers are admitted
+    ///
+    /// They are kept as digests beside the ledger, and a running gateway heeds a change within a second.
+    Keys(keys::KeysArgs),
     /// Export the ledger: every call, and every upstream call, that was ever made
     Ledger(ledger::LedgerArgs),
 }
@@ -285,6 +290,7 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => replay::run(&args, &environment),
         Command::Statusline(args) => statusline::run(&args, &environment),
         Command::Prices(args) => prices::run(&args, &environment),
+        Command::Keys(args) => keys::run(&args, &environment),
         Command::Ledger(args) => ledger::run(&args, &environment),
     };
     done.unwrap_or_else(|error| {

@@ -131,6 +131,7 @@ fn confidence(row: &Row<'_>, request: &chat::Request) -> Option<f64> {
     let told = Told {
         p_true: row.signals.p_true,
         agreement: row.signals.sc3,
+        ..Told::default()
     };
     let asked = Asked::new(request);
     let draft = Draft::new(&answer, request, Duration::ZERO).with(&asked);

@@ -2,10 +2,15 @@
 use super::ServeArgs;
 use crate::{
     admin::{Admin, Figures, Readiness},
-    config::{Config, Plan, Strings, load},
+    config::{Config, Flags, Plan, Process, Strings, load},
     discovery, log,
     metrics::Metrics,
-    server::{self, Limits},
+    reload::{Live, Reloader, Reread},
+    server::{
+        self, Limits, Workers,
+        systemd::{self, Sockets},
+        tls::Acceptor,
+    },
     stack::Stack,
 };
 use std::{
@@ -15,7 +20,7 @@ use std::{
     time::Duration,
 };
 use tierway_services::chat::Tier;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::sync::oneshot;
 
 /// How many connections operators may hold.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -27,7 +32,8 @@ const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// Where a socket cannot be bound or the runtime cannot be started.
 pub fn run(args: ServeArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
-    let loaded = match load(&args.into(), environment) {
+    let flags: Flags = args.into();
+    let loaded = match load(&flags, environment) {
         Ok(loaded) => loaded,
         Err(problems) => {
             writeln!(io::stderr().lock(), "{}", problems.render(false))?;
@@ -35,22 +41,43 @@ pub fn run(args: ServeArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
         }
     };
     log::init(&loaded.config.log).map_err(io::Error::other)?;
+    no_core();
+    // For what is done beside calls; these have workers of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()?;
-    runtime.block_on(serve(loaded, banner, server::signal()))?;
+    // A process has one environment for life.
+    let reread: Reread = Box::new(move || load(&flags, &Process));
+    runtime.block_on(serve(loaded, Some(reread), banner, server::signal()))?;
     // What is left belongs to connections that were given up at the drain deadline.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until `stop` resolves and the calls in flight have ended. `announce` is told what was planned, and where callers and operators
-/// connect, once both can.
+/// A core dump would hold every key and every prompt of the moment.
+fn no_core() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        if let Err(error) = setrlimit(Resource::Core, none) {
+            tracing::debug!(%error, "core dumps cannot be turned off");
+        }
+    }
+}
+
+/// Serves until `stop` resolves and the calls in flight have ended. The configuration is read anew by `reread`. `announce` is told what
+/// was planned, and where callers and operators connect, once both can.
 ///
 /// # Errors
 /// Where a socket cannot be bound, or `announce` fails.
 pub(crate) async fn serve(
     mut loaded: crate::config::Loaded,
+    reread: Option<Reread>,
     announce: impl FnOnce(&Config, Option<&Plan>, SocketAddr, SocketAddr) -> io::Result<()>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -59,8 +86,12 @@ pub(crate) async fn serve(
     let plan = discovery::complete(&mut loaded).await?;
     let config = &loaded.config;
     let stack = Stack::new(config).map_err(io::Error::other)?;
-    let listener = bind("server.listen", config.server.listen).await?;
-    let admin = bind("server.admin", config.server.admin).await?;
+    let mut sockets = Sockets::handed_over();
+    let listener = sockets.listen(0, "server.listen", config.server.listen);
+    let listener = listener.await?;
+    let admin = sockets.listen(1, "server.admin", config.server.admin);
+    let admin = admin.await?;
+    let tls = config.server.tls.clone().map(Acceptor::open).transpose()?;
     announce(
         config,
         plan.as_ref(),
@@ -70,16 +101,25 @@ pub(crate) async fn serve(
 
     tokio::spawn(metrics.clone().upkeep());
     let readiness = Readiness::default();
+    let live = Live::new(stack);
+    let service = live.service();
+    let reloading = reread.map(|reread| {
+        let reloader = Reloader::new(live.clone(), reread, &loaded, plan);
+        tokio::spawn(reloader.run())
+    });
     readiness.set(true);
+    systemd::ready();
+    let watchdog = tokio::spawn(systemd::watchdog());
     let (done, drained) = oneshot::channel::<()>();
     let figures = Figures::new(
         metrics.clone(),
         config.ledger.place(),
         config.providers.keys().cloned(),
     );
-    let service = Admin::new(metrics, readiness.clone())
+    let operators = Admin::new(metrics, readiness.clone())
         .dashboard(figures)
-        .router(stack.router().clone(), config.server.max_body);
+        .access(&config.access, None)
+        .live(live.clone());
     // The admin port answers until the very end, so that a drain can be watched.
     let admin = tokio::spawn(async move {
         let limits = Limits {
@@ -87,7 +127,7 @@ pub(crate) async fn serve(
             drain: ADMIN_DRAIN,
             ..Limits::default()
         };
-        server::serve(admin, service, limits, async {
+        server::serve(admin, operators, limits, async {
             drained.await.unwrap_or_default()
         })
         .await
@@ -98,13 +138,26 @@ pub(crate) async fn serve(
         per_ip: config.server.max_connections_per_ip,
         head: config.server.max_head,
         head_timeout: config.server.head_timeout,
+        write_timeout: config.server.write_timeout,
         drain: config.server.drain_timeout,
     };
     let stop = async {
         stop.await;
         readiness.set(false);
+        systemd::stopping();
+        live.stack().drain();
+        if let Some(reloading) = reloading {
+            reloading.abort();
+        }
+        // Load balancers look now and then; until they have, their calls are served.
+        tokio::time::sleep(config.server.drain_delay).await;
     };
-    let dropped = server::serve(listener, stack.service(), limits, stop).await?;
+    if let Some(tls) = &tls {
+        tokio::spawn(tls.clone().watch());
+    }
+    let workers = Workers::start()?;
+    let dropped = server::serve_on(&workers, listener, tls, service, limits, stop).await?;
+    drop(workers);
     if dropped > 0 {
         tracing::warn!(
             connections = dropped,
@@ -112,21 +165,12 @@ pub(crate) async fn serve(
         );
     }
     // Blocks, and needs the runtime meanwhile.
-    let _ = tokio::task::spawn_blocking(move || stack.close()).await;
+    let _ = tokio::task::spawn_blocking(move || live.stack().close()).await;
+    watchdog.abort();
     drop(done);
     let _ = admin.await;
     tracing::info!("stopped");
     Ok(())
-}
-
-async fn bind(setting: &str, address: SocketAddr) -> io::Result<TcpListener> {
-    let named = |e: io::Error| {
-        io::Error::new(
-            e.kind(),
-            format!("cannot listen on {address} ({setting}): {e}"),
-        )
-    };
-    TcpListener::bind(address).await.map_err(named)
 }
 
 /// Tells where the gateway listens, which model serves each tier, and what to set in a client.
@@ -137,9 +181,14 @@ fn banner(
     admin: SocketAddr,
 ) -> io::Result<()> {
     let mut out = io::stdout().lock();
+    let scheme = if config.server.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     writeln!(
         out,
-        "tierway listens on http://{listen} (metrics and health: http://{admin})\n"
+        "tierway listens on {scheme}://{listen} (metrics and health: http://{admin})\n"
     )?;
     match plan {
         Some(plan) => write!(out, "{}", plan.table())?,
@@ -153,7 +202,7 @@ fn banner(
             }
         }
     }
-    if config.keys.is_empty() {
+    if !config.is_closed() {
         writeln!(
             out,
             "\nno [[keys]] are configured: only this machine may call"

@@ -120,6 +120,7 @@ const fn by(by: By) -> &'static str {
         By::Model => "model",
         By::Provider => "provider",
         By::Tenant => "tenant",
+        By::Key => "key",
         By::Client => "client",
         By::Session => "session",
         By::Day => "day",

@@ -39,6 +39,7 @@ pub fn run(args: &WrapArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
 async fn wrap(loaded: Loaded, args: &WrapArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
     // Heard by us so that it does not end us: the program on the same terminal decides what it means.
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
+    let token = loaded.config.access.admin_token.clone();
     let key = loaded.config.keys.first();
     let key = key.map(|key| key.key.expose().to_owned());
     let mut providers = loaded.config.providers.values();
@@ -55,7 +56,7 @@ async fn wrap(loaded: Loaded, args: &WrapArgs, environment: &dyn Strings) -> io:
             (own.at(), Some(own), file)
         }
     };
-    let before = at.bill().await;
+    let before = at.bill(token.as_ref()).await;
     let url = format!("http://{}", at.listen);
     let told = told(
         Path::new(&args.program),
@@ -81,7 +82,7 @@ async fn wrap(loaded: Loaded, args: &WrapArgs, environment: &dyn Strings) -> io:
             return Ok(ExitCode::from(NOT_FOUND));
         }
     };
-    let after = at.bill().await;
+    let after = at.bill(token.as_ref()).await;
     let demo = own.as_ref().is_some_and(Own::is_demo);
     if let Some(own) = own {
         own.stop().await?;

@@ -101,6 +101,10 @@ impl<'a> Environment<'a> {
         self.port(file);
         self.set("TIERWAY_LISTEN", &mut file.server.listen);
         self.set("TIERWAY_ADMIN", &mut file.server.admin);
+        self.set("TIERWAY_ADMIN_TOKEN", &mut file.admin.token);
+        if let Some(Origin::Environment(_)) = file.admin.token.as_ref().map(|typed| &typed.origin) {
+            (file.admin.token_env, file.admin.token_file) = (None, None);
+        }
         self.set("TIERWAY_LOG", &mut file.log.level);
         // The more particular one last, as it wins.
         self.set("OTEL_EXPORTER_OTLP_ENDPOINT", &mut file.traces.otlp);

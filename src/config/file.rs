@@ -1,6 +1,10 @@
 //! The configuration file as it may be typed: every key, nothing decided yet.
 //!
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
+mod mcp;
+
+pub(super) use mcp::{Mcp, McpServer, McpTenant};
+
 use super::{
     settings::{CacheStore, LogFormat, Route, SharedBy, Uncertified, Verify},
     typed::{Named, Typed, listed, named},
@@ -8,6 +12,10 @@ use super::{
         BaseUrl, Count, Dollars, LogLevel, Pause, Ratio, Samples, Share, Size, Targets, Turns,
     },
 };
+pub(super) mod access;
+
+pub(super) use access::{Access, Admin, Oidc, SignIn};
+
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use tierway_layers::breakpoints::Ttl;
@@ -39,6 +47,11 @@ pub(super) struct File {
     pub(super) tenants: BTreeMap<String, Named<Tenant>>,
     #[serde(deserialize_with = "named")]
     pub(super) rules: BTreeMap<String, Named<Rule>>,
+    pub(super) admin: Admin,
+    pub(super) access: Access,
+    #[serde(deserialize_with = "named")]
+    pub(super) oidc: BTreeMap<String, Named<Oidc>>,
+    pub(super) sign_in: SignIn,
     pub(super) affinity: Affinity,
     pub(super) breakpoints: Breakpoints,
     pub(super) compress: Compress,
@@ -51,6 +64,7 @@ pub(super) struct File {
     pub(super) cache: Cache,
     pub(super) semantic_cache: SemanticCache,
     pub(super) responses: Responses,
+    pub(super) mcp: Mcp,
     pub(super) redis: Redis,
     #[serde(deserialize_with = "named")]
     pub(super) prices: BTreeMap<String, Named<Price>>,
@@ -70,14 +84,29 @@ pub(super) struct Server {
     pub(super) max_connections: Set<Count>,
     pub(super) max_connections_per_ip: Set<Turns>,
     pub(super) max_in_flight: Set<Count>,
+    pub(super) tls: ServerTls,
+    pub(super) max_answer: Set<Size>,
+    pub(super) max_event: Set<Size>,
+    pub(super) max_depth: Set<Count>,
+    pub(super) write_timeout: Set<Pause>,
     pub(super) max_buffered: Set<Size>,
     pub(super) max_head: Set<Size>,
     pub(super) max_messages: Set<Count>,
     pub(super) head_timeout: Set<Duration>,
     pub(super) body_timeout: Set<Duration>,
     pub(super) timeout: Set<Pause>,
+    pub(super) drain_delay: Set<Pause>,
     pub(super) drain_timeout: Set<Duration>,
     pub(super) keep_alive: Set<Pause>,
+    pub(super) watch: Set<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ServerTls {
+    pub(super) cert_file: Set<PathBuf>,
+    pub(super) key_file: Set<PathBuf>,
+    pub(super) client_ca_file: Set<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,6 +129,8 @@ pub(super) struct Provider {
     pub(super) api_key: Set<Secret>,
     pub(super) api_key_env: Set<String>,
     pub(super) api_key_file: Set<PathBuf>,
+    pub(super) api_key_command: Set<Vec<String>>,
+    pub(super) api_key_ttl: Set<Duration>,
     pub(super) auth: Set<AuthStyle>,
     pub(super) pass_credentials: Set<bool>,
     pub(super) native_messages: Set<bool>,
@@ -118,6 +149,7 @@ pub(super) struct Provider {
     #[serde(deserialize_with = "named")]
     pub(super) models: BTreeMap<String, Named<Abilities>>,
     pub(super) timeouts: Timeouts,
+    pub(super) tls: ProviderTls,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -134,6 +166,14 @@ pub(super) struct Abilities {
     pub(super) max_output: Set<Count>,
     pub(super) context: Set<Count>,
     pub(super) reasoning: Set<Reasoning>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ProviderTls {
+    pub(super) ca_file: Set<PathBuf>,
+    pub(super) cert_file: Set<PathBuf>,
+    pub(super) key_file: Set<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -274,6 +314,7 @@ pub(super) struct Breaker {
     pub(super) window: Set<Duration>,
     pub(super) open_for: Set<Duration>,
     pub(super) max_open: Set<Duration>,
+    pub(super) store: Set<SharedBy>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -323,6 +364,7 @@ pub(super) struct Labels {
     pub(super) tiers_model: Set<PathBuf>,
     pub(super) max_bytes: Set<Size>,
     pub(super) shadow_share: Set<Share>,
+    pub(super) shadow_focus: Set<Ratio>,
     pub(super) shadow_usd_per_day: Set<Dollars>,
     pub(super) shadow_in_flight: Set<Count>,
     pub(super) judge: Set<Target>,
@@ -330,6 +372,7 @@ pub(super) struct Labels {
     pub(super) alpha: Set<Share>,
     pub(super) delta: Set<Share>,
     pub(super) feedback_ttl: Set<Duration>,
+    pub(super) store: Set<SharedBy>,
 }
 
 #[derive(Debug, Default, Deserialize)]

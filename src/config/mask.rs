@@ -7,13 +7,14 @@ use toml::{
 };
 
 /// A key that contains one of these has a secret for a value, unless it only says where the secret is.
-const SECRET: [&str; 7] = [
-    "key", "secret", "token", "password", "auth", "cred", "headers",
+const SECRET: [&str; 8] = [
+    "key", "secret", "token", "password", "pepper", "auth", "cred", "headers",
 ];
 /// Such keys say where a secret is, which is no secret. `pass_credentials` is a switch; `max_tokens` and the like are numbers.
-const HARMLESS: [&str; 5] = [
+const HARMLESS: [&str; 6] = [
     "_env",
     "_file",
+    "_ttl",
     "pass_credentials",
     "_tokens",
     "_tokens_field",

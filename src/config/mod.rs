@@ -48,10 +48,10 @@ pub(crate) use locate::state_folder;
 pub use origin::{Origin, Problem, Problems};
 pub use plan::{Candidate, Found, Plan, candidates, plan};
 pub use settings::{
-    Affinity, Balance, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier, Compress,
-    Config, CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat, Metrics,
-    Provider, Redis, Responses, Retry, Route, Rule, Savings, SemanticCache, Server, SharedBy,
-    Tenant, Traces, Uncertified, Verify,
+    Access, Affinity, Balance, Breaker, Breakpoints, Cache, CacheStore, Cascade, CascadeTier,
+    Compress, Config, CountTokens, Embeddings, Key, Labels, Ledger, Limits, Log, LogFormat, Mcp,
+    McpServer, McpTenant, Metrics, Oidc, Provider, Redis, Responses, Retry, Route, Rule, Savings,
+    SemanticCache, Server, ServerTls, SharedBy, SignIn, Tenant, Traces, Uncertified, User, Verify,
 };
 
 pub(crate) use shape::closest;
@@ -84,6 +84,8 @@ pub struct Loaded {
     /// The file, where there was one.
     source: Option<Source>,
     origins: BTreeMap<String, Origin>,
+    /// Files that were read for it, its own aside.
+    files: Vec<PathBuf>,
 }
 
 impl Loaded {
@@ -91,6 +93,13 @@ impl Loaded {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.source.as_ref().map(|source| &*source.path)
+    }
+
+    /// Every file that it was made from: its own, and those that hold secrets.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let own = self.path().map(Path::to_owned);
+        own.into_iter().chain(self.files.iter().cloned()).collect()
     }
 
     /// Where the setting at `path`, such as `server.listen`, came from.
@@ -143,6 +152,7 @@ fn read_source(
     let mut resolver = resolve::Resolver::new(&mut environment, folder);
     let config = resolver.config(file);
     let (resolved, origins) = (resolver.problems, resolver.origins);
+    let files = resolver.files;
     problems.extend(resolved);
     problems.append(&mut environment.problems);
     if problems.is_empty() {
@@ -150,6 +160,7 @@ fn read_source(
             config,
             source,
             origins,
+            files,
         })
     } else {
         Err(Problems::new(source, problems))

@@ -1,29 +1,29 @@
 //! What a configuration means: typed, checked, with every default filled in and every secret read.
+mod access;
 mod breakpoints;
 mod cache;
 mod cascade;
 mod compress;
 mod ledger;
+mod mcp;
 mod resilience;
 mod semantic_cache;
+mod server;
 mod watching;
 
+pub use access::{Access, Oidc, SignIn, User};
 pub use breakpoints::Breakpoints;
 pub use cache::{Cache, CacheStore};
 pub use cascade::{Cascade, CascadeTier, Labels, Uncertified, Verify};
 pub use compress::Compress;
 pub use ledger::Ledger;
+pub use mcp::{Mcp, McpServer, McpTenant};
 pub use resilience::{Balance, Breaker, Limits, Retry};
 pub use semantic_cache::SemanticCache;
+pub use server::{Server, ServerTls};
 pub use watching::{Metrics, Traces};
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, time::Duration};
 use tierway_layers::{
     classify::{Class, ClientKind, Effect},
     limit,
@@ -31,7 +31,9 @@ use tierway_layers::{
 use tierway_services::{
     chat::{Target, Tier},
     prices::Price,
-    providers::{self, Abilities, Kind, ProviderError, Secret, Settings, Timeouts},
+    providers::{
+        self, Abilities, KeyCommand, Kind, ProviderError, Secret, Settings, Timeouts, Tls,
+    },
 };
 
 /// A validated configuration.
@@ -57,6 +59,8 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// What tenants may use; one that is not here may use everything.
     pub tenants: BTreeMap<String, Tenant>,
+    /// Who may call and who may look, beside those keys.
+    pub access: Access,
     /// What must not be left to a score; the built-in floors are not here unless they are changed.
     pub rules: BTreeMap<String, Rule>,
     /// Whether conversations keep their models.
@@ -83,6 +87,8 @@ pub struct Config {
     pub semantic_cache: SemanticCache,
     /// The answers of Responses that no provider keeps.
     pub responses: Responses,
+    /// Tools that are run for callers.
+    pub mcp: Mcp,
     /// The Redis that several gateways share.
     pub redis: Redis,
     /// Prices that the built-in list does not know, or knows wrongly.
@@ -97,39 +103,6 @@ pub struct Config {
     pub traces: Traces,
     /// What is logged.
     pub log: Log,
-}
-
-/// Sockets and limits.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Server {
-    /// Where callers connect.
-    pub listen: SocketAddr,
-    /// Where metrics and health are.
-    pub admin: SocketAddr,
-    /// The largest request body in bytes.
-    pub max_body: usize,
-    /// How many connections may be open at a time.
-    pub max_connections: usize,
-    /// How many connections one address may have open; 0 means as many as it likes.
-    pub max_connections_per_ip: usize,
-    /// How many calls may be under way at a time.
-    pub max_in_flight: usize,
-    /// How many bytes of answers may be held at a time, all together.
-    pub max_buffered: usize,
-    /// The largest head of a request in bytes.
-    pub max_head: usize,
-    /// The most messages of a conversation.
-    pub max_messages: usize,
-    /// How long the head of a request may take to arrive.
-    pub head_timeout: Duration,
-    /// How long a caller may pause within a request's body.
-    pub body_timeout: Duration,
-    /// How long a call may take in all; zero means as long as it takes.
-    pub timeout: Duration,
-    /// How long streams may go on after the signal to stop.
-    pub drain_timeout: Duration,
-    /// How long a stream may be silent before its caller is shown a sign of life; zero means: for ever.
-    pub keep_alive: Duration,
 }
 
 /// Who embeds texts.
@@ -155,6 +128,8 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// The key to send.
     pub api_key: Option<Secret>,
+    /// The program that tells the key, where one does.
+    pub key_command: Option<KeyCommand>,
     /// Whether callers' own credentials are sent on.
     pub pass_credentials: bool,
     /// Whether it speaks Anthropic's dialect itself; absent means: find out.
@@ -169,6 +144,8 @@ pub struct Provider {
     pub models: BTreeMap<String, Abilities>,
     /// How long to wait for it.
     pub timeouts: Timeouts,
+    /// Whom to trust beside the system's authorities, and who we are.
+    pub tls: Tls,
 }
 
 /// Where a requested model name leads.
@@ -326,7 +303,9 @@ impl Provider {
             settings: Settings::default(),
             headers: Vec::new(),
             models: BTreeMap::new(),
+            key_command: None,
             timeouts: Timeouts::default(),
+            tls: Tls::default(),
         }
     }
 
@@ -353,7 +332,9 @@ impl Provider {
             .pass_credentials(self.pass_credentials)
             .native_messages(self.native_messages)
             .native_responses(self.native_responses)
-            .timeouts(self.timeouts);
+            .timeouts(self.timeouts)
+            .key_command(self.key_command.clone())
+            .tls(self.tls.clone());
         if let Some(url) = &self.base_url {
             provider = provider.base_url(url)?;
         }
@@ -372,30 +353,6 @@ impl Provider {
 }
 
 // === defaults ===
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
-            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 9787)),
-            // What Anthropic accepts, so that no request fails here that would not have failed there.
-            max_body: 32 << 20,
-            max_connections: 8192,
-            max_connections_per_ip: 0,
-            max_in_flight: 4096,
-            max_buffered: 1 << 30,
-            max_head: 64 << 10,
-            // What Anthropic accepts.
-            max_messages: 100_000,
-            head_timeout: Duration::from_secs(15),
-            body_timeout: Duration::from_secs(30),
-            timeout: Duration::from_secs(60 * 60),
-            drain_timeout: Duration::from_secs(30),
-            // Well below the minute after which load balancers hang up, and the minute and a half after which Claude Code does.
-            keep_alive: Duration::from_secs(15),
-        }
-    }
-}
 
 impl Default for CountTokens {
     fn default() -> Self {

@@ -1,5 +1,8 @@
 //! Prints a configuration as it could be typed, with where each value came from and no secret.
+mod access;
 mod compress;
+mod mcp;
+mod server;
 mod values;
 
 pub(crate) use values::{key, quote};
@@ -33,23 +36,7 @@ impl Loaded {
             text: String::new(),
             rows: Vec::new(),
         };
-        let server = &config.server;
-        sheet.row("server", "listen", quote(server.listen));
-        sheet.row("server", "admin", quote(server.admin));
-        sheet.row("server", "max_body", size(server.max_body as u64));
-        sheet.row("server", "max_connections", server.max_connections);
-        let per_ip = server.max_connections_per_ip;
-        sheet.row("server", "max_connections_per_ip", per_ip);
-        sheet.row("server", "max_in_flight", server.max_in_flight);
-        sheet.row("server", "max_buffered", size(server.max_buffered as u64));
-        sheet.row("server", "max_head", size(server.max_head as u64));
-        sheet.row("server", "max_messages", server.max_messages);
-        sheet.row("server", "head_timeout", duration(server.head_timeout));
-        sheet.row("server", "body_timeout", duration(server.body_timeout));
-        sheet.row("server", "timeout", duration(server.timeout));
-        sheet.row("server", "drain_timeout", duration(server.drain_timeout));
-        sheet.row("server", "keep_alive", duration(server.keep_alive));
-        sheet.end("[server]");
+        sheet.server();
         for (name, provider) in &config.providers {
             sheet.provider(name, provider);
         }
@@ -81,6 +68,7 @@ impl Loaded {
             sheet.quota(&path, &key.limits);
             sheet.end("[keys.limits]");
         }
+        sheet.access();
         sheet.tenants();
         sheet.rules();
         let affinity = &config.affinity;
@@ -145,6 +133,7 @@ impl Loaded {
         }
         sheet.row("labels", "max_bytes", size(labels.max_bytes));
         sheet.row("labels", "shadow_share", labels.shadow_share);
+        sheet.row("labels", "shadow_focus", labels.shadow_focus);
         let a_day = labels.shadow_usd_per_day.as_dollars();
         sheet.row("labels", "shadow_usd_per_day", a_day);
         sheet.row("labels", "shadow_in_flight", labels.shadow_in_flight);
@@ -155,6 +144,7 @@ impl Loaded {
         sheet.row("labels", "alpha", labels.alpha);
         sheet.row("labels", "delta", labels.delta);
         sheet.row("labels", "feedback_ttl", duration(labels.feedback_ttl));
+        sheet.row("labels", "store", quote(labels.store.as_str()));
         sheet.end("[labels]");
         let cache = &config.cache;
         sheet.row("cache", "enabled", cache.enabled);
@@ -186,6 +176,7 @@ impl Loaded {
         sheet.row("responses", "max_bytes", size(kept.max_bytes));
         sheet.row("responses", "ttl", duration(kept.ttl));
         sheet.end("[responses]");
+        sheet.mcp();
         if let Some(url) = config.redis.shown() {
             sheet.row("redis", "url", quote(url));
         }
@@ -244,6 +235,7 @@ impl Sheet<'_> {
         if provider.api_key.is_some() {
             self.row(&path, "api_key", HIDDEN);
         }
+        self.key_command(&path, provider);
         self.row(&path, "pass_credentials", provider.pass_credentials);
         if let Some(native) = provider.native_messages {
             self.row(&path, "native_messages", native);
@@ -281,6 +273,8 @@ impl Sheet<'_> {
         );
         self.row(&timeouts, "idle", duration(provider.timeouts.idle));
         self.end(&format!("[providers.{}.timeouts]", key(name)));
+        self.provider_tls(&path, &provider.tls);
+        self.end(&format!("[providers.{}.tls]", key(name)));
         for (model, abilities) in &provider.models {
             self.abilities(&format!("{path}.models.{model}"), abilities);
             let section = format!("[providers.{}.models.{}]", key(name), key(model));
@@ -392,6 +386,7 @@ impl Sheet<'_> {
         self.row("breaker", "window", duration(breaker.window));
         self.row("breaker", "open_for", duration(breaker.open_for));
         self.row("breaker", "max_open", duration(breaker.max_open));
+        self.row("breaker", "store", quote(breaker.store.as_str()));
         self.end("[breaker]");
     }
 

@@ -2,6 +2,7 @@
 mod breakpoints;
 mod cascade;
 mod limits;
+mod mcp;
 
 pub(super) use cascade::{Dollars, Samples};
 

@@ -3,6 +3,7 @@ mod call;
 mod finding;
 mod machine;
 mod providers;
+mod tools;
 
 pub use call::{Called, call};
 pub use finding::{Finding, Health, Section};
@@ -24,10 +25,8 @@ pub async fn examine(loaded: &Loaded, calls: bool) -> io::Result<Vec<Section>> {
     if calls {
         tiers.findings.extend(call::tiers(config, &dispatch).await);
     }
-    Ok(vec![
-        machine::configuration(loaded),
-        providers,
-        tiers,
-        machine::machine(config).await,
-    ])
+    let mut sections = vec![machine::configuration(loaded), providers, tiers];
+    sections.extend(tools::examine(config).await);
+    sections.push(machine::machine(config).await);
+    Ok(sections)
 }

@@ -16,9 +16,6 @@ use tierway_services::{
     translate,
 };
 
-/// Before the call all of the big model's chance is set against the small one's: what deferring gains is all that is known.
-const ROUTE_CONTRAST: f32 = 1.0;
-
 /// Learns route and cascade from rows; before it has learned anything, scores by what is shipped.
 #[derive(Debug, Default)]
 pub struct Learned {
@@ -73,10 +70,10 @@ impl Scorer for Learned {
         let train: Vec<&Row> = train.iter().copied().step_by(step).collect();
         let seen: Vec<Arc<Seen>> = train.iter().map(|row| self.learn_from(row)).collect();
         let route: Vec<Labelled> = seen.iter().map(|s| s.route.clone()).collect();
-        self.route = Some(Model::learn(&route, Model::PENALTY, ROUTE_CONTRAST));
+        self.route = Some(Model::learn(&route));
         let cascade: Vec<Labelled> = seen.iter().filter_map(|s| s.cascade.clone()).collect();
         self.cascade = if cascade.len() == seen.len() {
-            Model::learn(&cascade, Model::PENALTY, Model::CONTRAST)
+            Model::learn(&cascade)
         } else {
             Model::prior()
         };
@@ -127,6 +124,7 @@ impl Seen {
         let told = Told {
             p_true: row.signals.p_true,
             agreement: row.signals.sc3,
+            ..Told::default()
         };
         let request = chat::Request::new(prompt.clone());
         let asked = Asked::new(&request);
@@ -164,6 +162,7 @@ pub(crate) fn recorded(row: &Row) -> Option<(Labelled, Vec<Beginning>)> {
     let told = Told {
         p_true: row.signals.p_true,
         agreement: row.signals.sc3,
+        ..Told::default()
     };
     let label = Labelled {
         vector: signals::see(&draft, &told),

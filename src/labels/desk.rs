@@ -85,6 +85,7 @@ impl Desk {
                 recent: 400,
                 since: BTreeMap::new(),
             },
+            share: told.shadow_share,
             every: told.learn_every,
             labels: Vec::new(),
             new: 0,

@@ -1,5 +1,12 @@
 //! Who writes labels down and learns from them: one thread, which no call waits for.
-use super::{Label, Settings, label::one_a_call, learn, model_file, store::Store, tiers};
+use super::{
+    Label, Settings,
+    label::one_a_call,
+    learn::{learn, stays},
+    model_file,
+    store::Store,
+    tiers,
+};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -38,6 +45,8 @@ pub(super) struct Keeper {
     pub(super) model: Option<PathBuf>,
     pub(super) tiers: Tiers,
     pub(super) settings: Settings,
+    /// The least probability with which a call is compared.
+    pub(super) share: f64,
     /// After how many new labels it learns anew.
     pub(super) every: usize,
     pub(super) labels: Vec<Label>,
@@ -125,9 +134,13 @@ impl Keeper {
         } else {
             model.operating_of(family).and_then(|o| o.certified)
         };
-        let (Some(promise), Some(_)) = (promise, label.propensity) else {
+        let (Some(promise), Some(chance)) = (promise, label.propensity) else {
             return;
         };
+        // Of what was likelier to be compared as many are left as if it had not been.
+        if !stays(&label.id, chance, self.share) {
+            return;
+        }
         let new = || Drift::new(promise.alpha(), FALSE_ALARM);
         let place = (family.as_str(), label.early);
         let drift = self.drifts.entry(place).or_insert_with(new);
@@ -252,6 +265,7 @@ mod tests {
                 recent: 400,
                 since: BTreeMap::new(),
             },
+            share: 0.1,
             every,
             labels: Vec::new(),
             new: 0,
@@ -309,7 +323,7 @@ mod tests {
         keeper.learned.replace(model);
         let alarm = (0..100).find(|i| {
             let mut label = label(&format!("id{i}"), 9.0, 0.0);
-            label.early = true;
+            (label.early, label.propensity) = (true, Some(0.1));
             keeper.take(label);
             keeper.learned.model().early_of(Family::Math).is_none()
         });

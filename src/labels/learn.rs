@@ -1,10 +1,11 @@
 //! From labels to a model and its promises.
 //!
 //! Calls are divided by a hash of their ids: from one half the model is learned, on the other its thresholds are certified, so that no
-//! label is on both sides, now or when more have come. What is certified must be a random sample of all calls that got a judged draft; kept
-//! drafts are compared with a small probability and deferred ones always, so each label stays in the sample with the smallest of these
-//! probabilities over its own, decided by the hash. What remains was drawn evenly, and the exact binomial test of
-//! [`certify`](tierway_layers::cascade::certify()) applies to it (Angelopoulos and others, "Learn then Test", arXiv 2110.01052).
+//! label is on both sides, now or when more have come. What is certified must be a random sample of all calls that got a judged draft; these
+//! are compared with different probabilities, those that were decided by little more often than others, so each label stays in the sample
+//! with the smallest of these probabilities over its own, decided by the hash; all of them are learned from. What remains was drawn evenly, and the exact
+//! binomial test of [`certify`](tierway_layers::cascade::certify()) applies to it (Angelopoulos and others, "Learn then Test", arXiv
+//! 2110.01052).
 use super::{Label, Source};
 use std::collections::BTreeMap;
 use tierway_layers::cascade::{
@@ -64,10 +65,10 @@ pub fn learn(labels: &[Label], settings: &Settings) -> Learnt {
         .filter(|l| l.source != Source::Overlap && !l.vetoed)
         .collect();
     let begun: Vec<Labelled> = fit.iter().flat_map(|l| l.begun()).collect();
-    let early = Model::learn(&begun, Model::PENALTY, Model::CONTRAST);
+    let early = Model::learn(&begun);
     let mut early = Some(early).filter(|_| !begun.is_empty());
     let whole: Vec<Labelled> = fit.iter().filter_map(|l| l.labelled()).collect();
-    let mut model = Model::learn(&whole, Model::PENALTY, Model::CONTRAST);
+    let mut model = Model::learn(&whole);
     let mut families = Vec::new();
     for family in Family::ALL {
         let since = settings.since.get(family.as_str()).copied();
@@ -127,7 +128,7 @@ fn promise(
     let labels: Vec<cascade::Label> = sample
         .iter()
         .map(|l| cascade::Label {
-            score: model.score(&l.vector, l.prior, family),
+            score: model.score(&l.vector, l.prior),
             harm: l.is_harm(),
             small_cost: l.small_cost,
             big_cost: l.big_cost,
@@ -176,17 +177,17 @@ fn promise_early(
 /// The best score that a draft has on its way; of a broken one all but the last. Not a number where it has none.
 fn best(label: &Label, model: &Model, early: &Model) -> f64 {
     let begun = label.beginnings.iter().flatten();
-    let scores = begun.map(|b| early.score(&b.vector, b.prior, label.family));
-    let whole = (!label.vetoed).then(|| model.score(&label.vector, label.prior, label.family));
+    let scores = begun.map(|b| early.score(&b.vector, b.prior));
+    let whole = (!label.vetoed).then(|| model.score(&label.vector, label.prior));
     scores.chain(whole).fold(f64::NAN, f64::max)
 }
 
 /// The newest of those labels that are left when all have had the same chance to be there.
 fn even_sample<'a>(labels: &[&'a Label], recent: usize) -> Vec<&'a Label> {
-    let chance = |label: &&Label| label.propensity.unwrap_or(1.0);
-    let least = labels.iter().map(chance).fold(1.0, f64::min);
-    let stays = |label: &&Label| unit(&label.id) * chance(label) < least;
-    let left: Vec<&Label> = labels.iter().copied().filter(stays).collect();
+    let chance = |label: &Label| label.propensity.unwrap_or(1.0);
+    let least = labels.iter().map(|l| chance(l)).fold(1.0, f64::min);
+    let left = labels.iter().copied();
+    let left: Vec<&Label> = left.filter(|l| stays(&l.id, chance(l), least)).collect();
     let old = left.len().saturating_sub(recent);
     left.into_iter().skip(old).collect()
 }
@@ -202,8 +203,13 @@ fn question(id: &str) -> &str {
     id.split_once('#').map_or(id, |(question, _)| question)
 }
 
+/// Whether a call that was compared with this chance is also among those that would have been with the `least` one.
+pub(super) fn stays(id: &str, chance: f64, least: f64) -> bool {
+    unit(id) * chance < least
+}
+
 /// From 0 to 1, and another number than the half that the id is in.
-pub(super) fn unit(id: &str) -> f64 {
+fn unit(id: &str) -> f64 {
     (hash(id) >> 11) as f64 / (1u64 << 53) as f64
 }
 
@@ -275,6 +281,9 @@ mod tests {
         let of = |p: f64| sample.iter().filter(|l| l.propensity == Some(p)).count();
         assert_eq!(of(0.1), 4000);
         assert!((320..480).contains(&of(1.0)), "{}", of(1.0));
+        let ids: Vec<String> = (0..4000).map(|i| format!("id{i}")).collect();
+        let left = ids.iter().filter(|id| stays(id, 0.08, 0.02)).count();
+        assert!((900..1100).contains(&left), "{left}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod keeper;
 pub mod label;
 pub mod learn;
 pub mod model_file;
+mod shared;
 pub mod store;
 pub mod tiers;
 mod watch;
@@ -18,5 +19,6 @@ pub use self::{
     desk::{Desk, announce},
     label::{Label, Quality, Source},
     learn::{FamilyReport, Learnt, Settings, learn},
+    shared::share,
     watch::watch,
 };

@@ -8,11 +8,13 @@
 //! A row carries everything that its call's price was made of, so that sums over rows are what the metrics count, to the picodollar.
 mod filter;
 mod holdout;
+mod inbox;
 mod query;
 mod record;
 mod redact;
 mod replay;
 mod row;
+mod spent;
 mod spill;
 mod store;
 mod sums;
@@ -27,13 +29,15 @@ pub use self::{
     holdout::{Estimate, Measured, measure},
     query::{By, Reader, Unit},
     replay::{Replay, Replayed, ReplayedTier},
-    row::{Attempt, Call, Row},
+    row::{Attempt, Call, Row, ToolRun},
+    spent::spent,
     store::Place,
     sums::{Group, Point},
     tallies::{BINS, Bin, Drafts, ProviderTally, TierCount},
 };
 
 use crate::config;
+use inbox::{Inbox, Returned};
 use record::Ids;
 pub(crate) use redact::redacted;
 use spill::Spill;
@@ -46,9 +50,10 @@ use std::{
     thread,
     time::Duration,
 };
+pub(crate) use store::{connect_and_migrate, is_there};
 use tierway_layers::telemetry::{BesideRecord, CallRecord, names};
-use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
-use writer::{Message, Writer};
+use tierway_services::chat;
+use writer::Writer;
 
 /// So many rows may wait for the writer. It takes them as they come, whatever the database does.
 const WAITING: usize = 8192;
@@ -57,7 +62,7 @@ const WAITING: usize = 8192;
 #[derive(Clone)]
 pub struct Ledger {
     ids: Arc<Ids>,
-    sender: Sender<Message>,
+    inbox: Arc<Inbox>,
     spill: Option<Arc<Mutex<Spill>>>,
     stopped: Arc<Mutex<Receiver<()>>>,
 }
@@ -75,7 +80,8 @@ impl Ledger {
         for outcome in ["written", "spilled", "lost"] {
             names::ledger_rows(outcome).increment(0);
         }
-        let (sender, messages) = channel(WAITING);
+        let inbox = Arc::new(Inbox::new(WAITING, writer::BATCH));
+        let rows = inbox.clone();
         let (stop, stopped) = sync_channel(1);
         let retention = Some(told.retention).filter(|r| !r.is_zero());
         let writer = Writer::new(place, spill.clone(), retention, told.asks_retention);
@@ -84,7 +90,7 @@ impl Ledger {
                 .enable_all()
                 .build();
             match runtime {
-                Ok(runtime) => runtime.block_on(writer.run(messages)),
+                Ok(runtime) => runtime.block_on(writer.run(rows)),
                 Err(error) => tracing::warn!(%error, "there is no ledger: no runtime for it"),
             }
             let _ = stop.send(());
@@ -96,7 +102,7 @@ impl Ledger {
         }
         Some(Self {
             ids,
-            sender,
+            inbox,
             spill,
             stopped: Arc::new(Mutex::new(stopped)),
         })
@@ -112,11 +118,16 @@ impl Ledger {
         self.send(record::beside(&self.ids, record));
     }
 
+    /// Writes down a tool that a caller ran by itself.
+    pub fn tool(&self, tenant: &str, client: Option<&str>, run: &chat::ToolRun) {
+        self.send(record::tool(&self.ids, tenant, client, run));
+    }
+
     fn send(&self, row: Row) {
-        match self.sender.try_send(Message::Row(Box::new(row))) {
+        match self.inbox.put(row) {
             Ok(()) => {}
-            Err(TrySendError::Full(Message::Row(row))) => self.overflow(*row),
-            Err(_) => writer::count(0, 1),
+            Err(Returned::Full(row)) => self.overflow(row),
+            Err(Returned::Closed) => writer::count(0, 1),
         }
     }
 
@@ -136,16 +147,7 @@ impl Ledger {
 
     /// Writes what is waiting, for at most this long; to be called when no more calls will come.
     pub fn close(&self, limit: Duration) {
-        // A full queue is being emptied; the word to stop gets its place soon.
-        for _ in 0..50 {
-            if !matches!(
-                self.sender.try_send(Message::Stop),
-                Err(TrySendError::Full(_))
-            ) {
-                break;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
+        self.inbox.close();
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         if stopped.recv_timeout(limit).is_err() {
             tracing::warn!("the ledger was not closed in time");

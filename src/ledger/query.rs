@@ -1,7 +1,7 @@
 //! Questions that the ledger answers.
 use super::{
     filter::{Asked, Bound, Filter},
-    row::{Attempt, Call, Row},
+    row::{Attempt, Call, Row, ToolRun},
     store::{self, Access, Place},
     sums::{Group, MONEY, Point, day, group, money, usd},
 };
@@ -34,6 +34,8 @@ pub enum By {
     Provider,
     /// By the tenant.
     Tenant,
+    /// By the key.
+    Key,
     /// By the kind of client.
     Client,
     /// By the conversation.
@@ -74,6 +76,7 @@ impl Reader {
         let key = match by {
             By::Tier => "tier",
             By::Tenant => "tenant",
+            By::Key => "COALESCE(key_id, '')",
             By::Client => "COALESCE(client, '')",
             By::Session => "COALESCE(session, '')",
             By::Day => "CAST(at / 86400000 AS TEXT)",
@@ -199,10 +202,13 @@ impl Reader {
         let calls = asked.bind(sqlx::query::<Any>(&text)).fetch_all(&self.pool);
         let mut rows = Vec::new();
         for call in &calls.await? {
-            let (call, attempts) = (Call::read(call)?, Vec::new());
-            rows.push(Row { call, attempts });
+            rows.push(Row {
+                call: Call::read(call)?,
+                ..Row::default()
+            });
         }
         let mut attempts: HashMap<String, BTreeMap<i64, Attempt>> = HashMap::new();
+        let mut runs: HashMap<String, Vec<ToolRun>> = HashMap::new();
         for some in rows.chunks(IDS) {
             let places: Vec<String> = (1..=some.len()).map(|n| format!("${n}")).collect();
             let text = format!(
@@ -219,12 +225,32 @@ impl Reader {
                 let of = attempts.entry(attempt.call_id.clone()).or_default();
                 of.insert(attempt.nth, attempt);
             }
+            for run in self.tool_runs(some).await? {
+                runs.entry(run.call_id.clone()).or_default().push(run);
+            }
         }
         for row in &mut rows {
             let made = attempts.remove(&row.call.id).unwrap_or_default();
             row.attempts = made.into_values().collect();
+            row.tool_runs = runs.remove(&row.call.id).unwrap_or_default();
         }
         Ok(rows)
+    }
+
+    /// The tools that were run for these.
+    async fn tool_runs(&self, rows: &[Row]) -> sqlx::Result<Vec<ToolRun>> {
+        let places: Vec<String> = (1..=rows.len()).map(|n| format!("${n}")).collect();
+        let text = format!(
+            "SELECT {} FROM tool_runs WHERE call_id IN ({}) ORDER BY nth",
+            ToolRun::COLUMNS.join(", "),
+            places.join(", ")
+        );
+        let mut question = sqlx::query::<Any>(&text).persistent(false);
+        for row in rows {
+            question = question.bind(row.call.id.clone());
+        }
+        let found = question.fetch_all(&self.pool).await?;
+        found.iter().map(ToolRun::read).collect()
     }
 
     async fn sums(&self, key: &str, filter: &Filter) -> sqlx::Result<Vec<Group>> {

@@ -1,5 +1,5 @@
 //! From what telemetry shows of a call to the ledger's row.
-use super::row::{Attempt, Call, Row, pico};
+use super::row::{Attempt, Call, Row, ToolRun, pico};
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher,
@@ -68,7 +68,12 @@ pub(super) fn call(ids: &Ids, record: &CallRecord<'_>) -> Row {
         ..common(id, at, entries, &record.bill, &attempts)
     };
     answer(&mut call, &record.answer().unwrap_or_default());
-    Row { call, attempts }
+    let tool_runs = tool_runs(&call.id, at, &entries.tool_runs);
+    Row {
+        call,
+        attempts,
+        tool_runs,
+    }
 }
 
 /// What was done beside calls.
@@ -89,7 +94,51 @@ pub(super) fn beside(ids: &Ids, record: &BesideRecord<'_>) -> Row {
         total_us: entries.attempts.iter().map(|a| micros(a.total)).sum(),
         ..common(id, at, entries, &record.bill, &attempts)
     };
-    Row { call, attempts }
+    Row {
+        call,
+        attempts,
+        ..Row::default()
+    }
+}
+
+/// A tool that a caller ran by itself.
+pub(super) fn tool(ids: &Ids, tenant: &str, client: Option<&str>, run: &chat::ToolRun) -> Row {
+    let at = millis(run.started);
+    let id = ids.next(at);
+    let call = Call {
+        kind: "mcp".to_owned(),
+        tenant: tenant.to_owned(),
+        client: client.map(shown),
+        dialect: "mcp".to_owned(),
+        operation: "call_tool".to_owned(),
+        tier: "none".to_owned(),
+        outcome: run.outcome.to_owned(),
+        priced: 1,
+        total_us: micros(run.took),
+        ..Call::default()
+    };
+    Row {
+        tool_runs: tool_runs(&id, at, std::slice::from_ref(run)),
+        call: Call { id, at, ..call },
+        ..Row::default()
+    }
+}
+
+fn tool_runs(id: &str, at: i64, runs: &[chat::ToolRun]) -> Vec<ToolRun> {
+    let runs = runs.iter().enumerate();
+    runs.map(|(nth, run)| ToolRun {
+        call_id: id.to_owned(),
+        nth: count(nth as u64),
+        // The call's own, so that both are forgotten together.
+        at,
+        server: run.server.to_string(),
+        tool: run.tool.to_string(),
+        outcome: run.outcome.to_owned(),
+        sent: count(run.sent),
+        got: count(run.got),
+        total_us: micros(run.took),
+    })
+    .collect()
 }
 
 fn common(
@@ -115,6 +164,8 @@ fn common(
             .as_ref()
             .map_or("", |t| t.as_str())
             .to_owned(),
+        key_id: entries.key.as_ref().and_then(|key| text(key.as_str())),
+        tags: entries.tags.as_deref().and_then(text),
         client: entries.client.and_then(text),
         class: entries.class.and_then(text),
         session: entries.session.map(|session| session.to_string()),
@@ -227,6 +278,7 @@ fn part(
         (Role::Big, _) if kept == Some(true) => "hedge_loser",
         (_, AttemptEnd::Status(_) | AttemptEnd::Failed) if again() => "retried",
         (_, AttemptEnd::Cancelled) => "cancelled",
+        (_, AttemptEnd::Complete) if !entries.tool_runs.is_empty() => "tool_round",
         (_, AttemptEnd::Complete) => "unused",
         _ => "failed",
     }

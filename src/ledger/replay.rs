@@ -385,6 +385,7 @@ mod tests {
                 ..Call::default()
             },
             attempts: cascade.map(|_| small).into_iter().collect(),
+            ..Row::default()
         }
     }
 

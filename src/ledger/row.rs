@@ -37,7 +37,7 @@ record! {
     Call {
         /// Its name here.
         id: String,
-        /// `call`, or `shadow` for what was done beside calls.
+        /// `call`; `shadow` for what was done beside calls; `mcp` for a tool that a caller ran at `/mcp`.
         kind: String,
         /// When it began.
         at: i64,
@@ -45,6 +45,10 @@ record! {
         request_id: Option<String>,
         /// For whom it was made; empty where no key told.
         tenant: String,
+        /// The name of the key by which it came, where one told.
+        key_id: Option<String>,
+        /// The words that the key's owner wants to find here, separated by commas.
+        tags: Option<String>,
         /// Who called, where the client is known.
         client: Option<String>,
         /// What it was for: `main`, `side`, `compaction`, `sub-agent`, ...
@@ -165,7 +169,7 @@ record! {
         at: i64,
         /// Who was asked: `only`, `small`, `big`, `judge`, `shadow`.
         role: String,
-        /// What came of it: `answer`, `rejected_draft`, `verification`, `shadow`, `retried`, `hedge_loser`, `cancelled`, `failed`.
+        /// What came of it: `answer`, `rejected_draft`, `verification`, `shadow`, `retried`, `tool_round`, `hedge_loser`, `cancelled`, `failed`.
         part: String,
         /// The provider.
         provider: String,
@@ -200,6 +204,30 @@ record! {
     }
 }
 
+record! {
+    /// A tool that was run, or was not.
+    ToolRun {
+        /// The call for which it was run.
+        call_id: String,
+        /// Its place among the tools that were run for that one, from 0.
+        nth: i64,
+        /// When it began.
+        at: i64,
+        /// Whose tool it is.
+        server: String,
+        /// The tool.
+        tool: String,
+        /// What became of it: `ok`, `error`, `unconfirmed`, `abandoned`.
+        outcome: String,
+        /// The bytes of its arguments,
+        sent: i64,
+        /// and of its answer.
+        got: i64,
+        /// From its beginning to its end.
+        total_us: i64,
+    }
+}
+
 /// A call with its upstream calls, as it is written and exported.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
@@ -209,6 +237,9 @@ pub struct Row {
     /// Its upstream calls.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
+    /// The tools that were run for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_runs: Vec<ToolRun>,
 }
 
 impl Call {

@@ -150,7 +150,7 @@ mod tests {
                 id: id.to_owned(),
                 ..Call::default()
             },
-            attempts: Vec::new(),
+            ..Row::default()
         }
     }
 

@@ -1,5 +1,5 @@
 //! The database: opened, brought up to date, written to and tidied.
-use super::row::{Attempt, Call, Row};
+use super::row::{Attempt, Call, Row, ToolRun};
 use sqlx::{
     Any, AnyPool, Executor,
     any::AnyPoolOptions,
@@ -15,8 +15,8 @@ use std::{
 };
 use tierway_services::providers::Secret;
 
-/// So many rows go into one statement. More would not be faster: SQLite's driver looks the name of each value up among all of them.
-const ROWS: usize = 16;
+/// So many rows go into one statement: SQLite takes 32,766 values, PostgreSQL twice as many.
+const ROWS: usize = 100;
 /// How long a connection may take, or the answer to a question.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -29,11 +29,29 @@ pub enum Place {
     Server(Secret),
 }
 
+impl Place {
+    /// Which file it is, where it is one that is there: another after it was deleted and made anew.
+    pub(super) fn file(&self) -> Option<u64> {
+        match self {
+            #[cfg(unix)]
+            Self::File(path) => {
+                use std::os::unix::fs::MetadataExt;
+                Some(std::fs::metadata(path).ok()?.ino())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The changes that bring a database up to date, oldest first. One that has been released is never changed: the next comes after it.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "calls", include_str!("migrations/1_calls.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "calls", include_str!("migrations/1_calls.sql")),
+    (2, "keys", include_str!("migrations/2_keys.sql")),
+    (3, "tool_runs", include_str!("migrations/3_tool_runs.sql")),
+];
 
 #[derive(Debug)]
-struct Shipped;
+struct Shipped(&'static [(i64, &'static str, &'static str)]);
 
 impl MigrationSource<'static> for Shipped {
     fn resolve(
@@ -44,7 +62,7 @@ impl MigrationSource<'static> for Shipped {
             let simple = MigrationType::Simple;
             Migration::new(*version, (*name).into(), simple, (*sql).into(), false)
         };
-        let all = MIGRATIONS.iter().map(of).collect();
+        let all = self.0.iter().map(of).collect();
         Box::pin(std::future::ready(Ok(all)))
     }
 }
@@ -60,6 +78,50 @@ pub(super) enum Access {
 
 /// Opens the database. To write: makes it and brings it up to date, where needed.
 pub(super) async fn open(place: &Place, access: Access) -> sqlx::Result<AnyPool> {
+    let pool = connect(place, access).await?;
+    if access == Access::Write {
+        migrate(&pool, place, MIGRATIONS).await?;
+    }
+    Ok(pool)
+}
+
+/// Opens a database to write, and brings it up to date by changes of its own. Several such lists can share one database: their versions are
+/// theirs alone.
+pub(crate) async fn connect_and_migrate(
+    place: &Place,
+    changes: &'static [(i64, &'static str, &'static str)],
+) -> sqlx::Result<AnyPool> {
+    let pool = connect(place, Access::Write).await?;
+    migrate(&pool, place, changes).await?;
+    Ok(pool)
+}
+
+/// Whether there is something to open; a server is asked when it is opened.
+pub(crate) fn is_there(place: &Place) -> bool {
+    match place {
+        Place::File(path) => path.exists(),
+        Place::Server(_) => true,
+    }
+}
+
+async fn migrate(
+    pool: &AnyPool,
+    place: &Place,
+    changes: &'static [(i64, &'static str, &'static str)],
+) -> sqlx::Result<()> {
+    let mut migrations = Migrator::new(Shipped(changes)).await?;
+    migrations.set_ignore_missing(true);
+    migrations.run(pool).await?;
+    #[cfg(unix)]
+    if let Place::File(path) = place {
+        use std::os::unix::fs::PermissionsExt;
+        // Who called when is nobody else's business.
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+    }
+    Ok(())
+}
+
+async fn connect(place: &Place, access: Access) -> sqlx::Result<AnyPool> {
     static DRIVERS: Once = Once::new();
     DRIVERS.call_once(sqlx::any::install_default_drivers);
     let (url, file) = match place {
@@ -71,7 +133,7 @@ pub(super) async fn open(place: &Place, access: Access) -> sqlx::Result<AnyPool>
     {
         std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
     }
-    let pool = AnyPoolOptions::new()
+    AnyPoolOptions::new()
         .max_connections(match access {
             Access::Write => 1,
             Access::Read => 4,
@@ -93,18 +155,7 @@ pub(super) async fn open(place: &Place, access: Access) -> sqlx::Result<AnyPool>
             })
         })
         .connect(&url)
-        .await?;
-    if access == Access::Write {
-        let migrations = Migrator::new(Shipped).await?;
-        migrations.run(&pool).await?;
-        #[cfg(unix)]
-        if let Place::File(path) = place {
-            use std::os::unix::fs::PermissionsExt;
-            // Who called when is nobody else's business.
-            let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
-        }
-    }
-    Ok(pool)
+        .await
 }
 
 /// The address of a file, as SQLite's driver wants it.
@@ -130,8 +181,10 @@ fn address(path: &Path, access: Access) -> String {
 /// Writes rows, all of them or none. One that is there already is left as it is, so that rows may be written twice.
 pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
+    // SQLite's driver looks the name of each value up among all of them, so there they have none.
+    let named = transaction.backend_name() != "SQLite";
     for some in rows.chunks(ROWS) {
-        let text = statement("calls", Call::COLUMNS, some.len());
+        let text = statement("calls", Call::COLUMNS, some.len(), named);
         // Kept prepared where it comes again.
         let mut query = sqlx::query::<Any>(&text).persistent(some.len() == ROWS);
         for row in some {
@@ -141,25 +194,38 @@ pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
     }
     let attempts: Vec<&Attempt> = rows.iter().flat_map(|row| &row.attempts).collect();
     for some in attempts.chunks(ROWS) {
-        let text = statement("attempts", Attempt::COLUMNS, some.len());
+        let text = statement("attempts", Attempt::COLUMNS, some.len(), named);
         let mut query = sqlx::query::<Any>(&text).persistent(some.len() == ROWS);
         for attempt in some {
             query = attempt.bind(query);
         }
         query.execute(&mut *transaction).await?;
     }
+    let runs: Vec<&ToolRun> = rows.iter().flat_map(|row| &row.tool_runs).collect();
+    for some in runs.chunks(ROWS) {
+        let text = statement("tool_runs", ToolRun::COLUMNS, some.len());
+        let mut query = sqlx::query::<Any>(&text).persistent(false);
+        for run in some {
+            query = run.bind(query);
+        }
+        query.execute(&mut *transaction).await?;
+    }
     transaction.commit().await
 }
 
-fn statement(table: &str, columns: &[&str], rows: usize) -> String {
+fn statement(table: &str, columns: &[&str], rows: usize, named: bool) -> String {
     let mut text = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
     let mut place = 0;
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { "), (" });
         for column in 0..columns.len() {
             place += 1;
-            let comma = if column == 0 { "" } else { ", " };
-            let _ = write!(text, "{comma}${place}");
+            text.push_str(if column == 0 { "" } else { ", " });
+            if named {
+                let _ = write!(text, "${place}");
+            } else {
+                text.push('?');
+            }
         }
     }
     text + ") ON CONFLICT DO NOTHING"
@@ -172,11 +238,25 @@ pub(super) async fn forget(
     asks_before: Option<i64>,
 ) -> sqlx::Result<()> {
     if let Some(before) = calls_before {
-        for table in ["attempts", "calls"] {
+        let mut transaction = pool.begin().await?;
+        // One node at a time, so that no call is added twice to what is kept of it.
+        let lock = "UPDATE forgotten SET cost = cost WHERE subject = ''";
+        sqlx::query::<Any>(lock).execute(&mut *transaction).await?;
+        for (kind, column) in [("tenant", "tenant"), ("key", "key_id")] {
+            let text = format!(
+                "INSERT INTO forgotten (subject, cost) SELECT '{kind}:' || {column}, CAST(SUM(cost) AS BIGINT) FROM calls \
+                 WHERE at < $1 AND kind = 'call' AND cost > 0 AND {column} IS NOT NULL AND {column} <> '' GROUP BY {column} \
+                 ON CONFLICT (subject) DO UPDATE SET cost = forgotten.cost + excluded.cost"
+            );
+            let query = sqlx::query::<Any>(&text).bind(before);
+            query.execute(&mut *transaction).await?;
+        }
+        for table in ["tool_runs", "attempts", "calls"] {
             let text = format!("DELETE FROM {table} WHERE at < $1");
             let query = sqlx::query::<Any>(&text).bind(before);
-            query.execute(pool).await?;
+            query.execute(&mut *transaction).await?;
         }
+        transaction.commit().await?;
     }
     if let Some(before) = asks_before {
         let query =

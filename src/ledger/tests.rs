@@ -40,6 +40,7 @@ fn row(n: i64, tier: &str, model: &str, cost: i64) -> Row {
     Row {
         call,
         attempts: vec![attempt],
+        ..Row::default()
     }
 }
 
@@ -56,6 +57,14 @@ async fn does_its_work(place: &Place) {
         model: "other".to_owned(),
         cost: None,
         ..first
+    });
+    let id = rows[0].call.id.clone();
+    rows[0].tool_runs.push(ToolRun {
+        call_id: id,
+        server: "time".to_owned(),
+        tool: "now".to_owned(),
+        outcome: "ok".to_owned(),
+        ..ToolRun::default()
     });
     rows[7].call.ask = Some("what".to_owned());
     store::insert(&pool, &rows).await.unwrap();
@@ -155,7 +164,7 @@ async fn in_postgresql() {
     };
     let place = Place::Server(tierway_services::providers::Secret::new(url));
     let pool = store::open(&place, Access::Write).await.unwrap();
-    for table in ["calls", "attempts"] {
+    for table in ["calls", "attempts", "tool_runs"] {
         sqlx::query(&format!("DELETE FROM {table}"))
             .execute(&pool)
             .await
@@ -164,23 +173,12 @@ async fn in_postgresql() {
     does_its_work(&place).await;
 }
 
-fn writer(
-    folder: &Path,
-    file: &Path,
-) -> (
-    tokio::sync::mpsc::Sender<Message>,
-    Writer,
-    tokio::sync::mpsc::Receiver<Message>,
-) {
+fn writer(folder: &Path, file: &Path) -> (Arc<Inbox>, Writer) {
     let spill = Spill::new(folder.to_owned(), "p", 1 << 20);
     let spill = Some(Arc::new(Mutex::new(spill)));
-    let (sender, messages) = channel(16);
     let day = Duration::from_secs(86_400);
-    (
-        sender,
-        Writer::new(Place::File(file.to_owned()), spill, None, day),
-        messages,
-    )
+    let writer = Writer::new(Place::File(file.to_owned()), spill, None, day);
+    (Arc::new(Inbox::new(10_000, 500)), writer)
 }
 
 async fn count(file: &Path) -> i64 {
@@ -199,30 +197,23 @@ async fn a_dead_database_gets_what_it_missed() {
     let place = folder.path().join("in the way");
     std::fs::write(&place, "").unwrap();
     let file = place.join("ledger.db");
-    let (sender, writer, messages) = writer(folder.path(), &file);
+    let (inbox, writer) = writer(folder.path(), &file);
     let work = async {
         for n in 0..30 {
-            let sent = Message::Row(Box::new(row(n, "simple", "m", 1)));
-            tokio::time::timeout(Duration::from_secs(1), sender.send(sent))
-                .await
-                .expect("nobody waits")
-                .unwrap();
+            inbox.put(row(n, "simple", "m", 1)).unwrap();
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
         std::fs::remove_file(&place).unwrap();
-        sender
-            .send(Message::Row(Box::new(row(30, "simple", "m", 1))))
-            .await
-            .unwrap();
+        inbox.put(row(30, "simple", "m", 1)).unwrap();
         for _ in 0..300 {
             tokio::time::sleep(Duration::from_millis(100)).await;
             if count(&file).await == 31 {
                 break;
             }
         }
-        sender.send(Message::Stop).await.unwrap();
+        inbox.close();
     };
-    tokio::join!(writer.run(messages), work);
+    tokio::join!(writer.run(inbox.clone()), work);
     assert_eq!(count(&file).await, 31);
     let left = std::fs::read_dir(folder.path()).unwrap();
     assert!(
@@ -235,16 +226,13 @@ async fn a_dead_database_gets_what_it_missed() {
 async fn what_waits_is_written_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ledger.db");
-    let (sender, writer, messages) = writer(folder.path(), &file);
+    let (inbox, writer) = writer(folder.path(), &file);
     let work = async {
         for n in 0..3000 {
-            sender
-                .send(Message::Row(Box::new(row(n, "simple", "m", 1))))
-                .await
-                .unwrap();
+            inbox.put(row(n, "simple", "m", 1)).unwrap();
         }
-        sender.send(Message::Stop).await.unwrap();
+        inbox.close();
     };
-    tokio::join!(writer.run(messages), work);
+    tokio::join!(writer.run(inbox.clone()), work);
     assert_eq!(count(&file).await, 3000);
 }

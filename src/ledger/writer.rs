@@ -3,6 +3,7 @@
 //! It takes rows as they come and never waits for the database before it takes the next: a batch is written beside. What a slow or dead
 //! database leaves waiting goes to a file, and from there to the database once that answers again.
 use super::{
+    inbox::{Inbox, Mail},
     row::Row,
     spill::Spill,
     store::{self, Access, Place},
@@ -15,12 +16,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tierway_layers::telemetry::names;
-use tokio::sync::mpsc::Receiver;
 
 /// How long a row may be in memory alone: with the time that a write takes, well under a second.
 const EVERY: Duration = Duration::from_millis(300);
 /// So many rows are written together, if they come that fast.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 /// So many may wait for a write that is under way; what comes on top is spilled.
 const WAITING: usize = 16 * BATCH;
 /// How long a dead database is left alone, at first and at most.
@@ -33,15 +33,6 @@ const SLOW: Duration = Duration::from_millis(600);
 const ADOPT: Duration = Duration::from_secs(30);
 /// How often what is too old is forgotten.
 const TIDY: Duration = Duration::from_secs(60 * 60);
-
-/// What a writer is told.
-#[derive(Debug)]
-pub(super) enum Message {
-    /// A row.
-    Row(Box<Row>),
-    /// There will be no more.
-    Stop,
-}
 
 /// What a write under way gives back.
 struct Done {
@@ -61,6 +52,8 @@ pub(super) struct Writer {
     pub(super) retention: Option<Duration>,
     pub(super) ask_retention: Duration,
     pool: Option<AnyPool>,
+    /// Which file that is, where it is one.
+    file: Option<u64>,
     waiting: Vec<Row>,
     /// The oldest of them came then.
     since: Instant,
@@ -89,6 +82,7 @@ impl Writer {
             retention,
             ask_retention,
             pool: None,
+            file: None,
             waiting: Vec::new(),
             since: Instant::now(),
             pause: PAUSE.0,
@@ -102,7 +96,7 @@ impl Writer {
     }
 
     /// Until it is told to stop, or nobody is left to tell it anything.
-    pub(super) async fn run(mut self, mut messages: Receiver<Message>) {
+    pub(super) async fn run(mut self, inbox: Arc<Inbox>) {
         let mut tick = tokio::time::interval(EVERY / 2);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut job: Option<Job> = Some(self.connect());
@@ -113,21 +107,13 @@ impl Writer {
                     job = None;
                     self.finish(done);
                 }
-                message = messages.recv(), if open => match message {
-                    Some(Message::Row(row)) => self.take(*row),
-                    Some(Message::Stop) | None => {
-                        open = false;
-                        messages.close();
-                    }
-                },
+                () = inbox.news() => {}
                 _ = tick.tick() => {}
             }
-            if !open {
-                // What was sent before the word to stop and what a full queue held.
-                while let Ok(Message::Row(row)) = messages.try_recv() {
-                    self.take(*row);
-                }
-            }
+            let mail = inbox.take();
+            // Nobody else has it: nobody is left who could put anything in.
+            open &= !mail.closed && Arc::strong_count(&inbox) > 1;
+            self.take(mail);
             if job.is_some() {
                 self.hurry();
             } else {
@@ -140,11 +126,11 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, row: Row) {
+    fn take(&mut self, mail: Mail) {
         if self.waiting.is_empty() {
-            self.since = Instant::now();
+            self.since = mail.since.unwrap_or_else(Instant::now);
         }
-        self.waiting.push(row);
+        self.waiting.extend(mail.rows);
     }
 
     /// What is to be written now, if anything.
@@ -161,6 +147,11 @@ impl Writer {
             return Some(self.connect());
         };
         if due && !self.waiting.is_empty() {
+            if self.place.file() != self.file {
+                // Deleted, or another put in its place: what is written to the old one is written to nobody.
+                self.pool = None;
+                return Some(self.connect());
+            }
             let some = self.waiting.len().min(BATCH);
             let rows: Arc<[Row]> = self.waiting.drain(..some).collect();
             self.writing = Some((rows.clone(), self.since));
@@ -238,6 +229,9 @@ impl Writer {
         let doubled = std::mem::take(&mut self.doubled);
         match done.result {
             Ok(()) => {
+                if self.pool.is_none() {
+                    self.file = self.place.file();
+                }
                 self.pool = done.pool;
                 // What has been spilled too is counted when it has been read again.
                 if !done.rows.is_empty() && !doubled {

@@ -1,10 +1,14 @@
 //! What stands between a decision and the model that it names: every call upstream goes this road, a cascade's drafts too.
-use super::prefixes::Leaf;
-use crate::{config::Config, log};
+use super::{carried::Carried, prefixes::Leaf};
+use crate::{
+    config::{Config, SharedBy},
+    log,
+};
 use tierway_layers::{
     balance::{Balance, BalanceLayer},
-    breaker::{BreakerLayer, BreakerService, State},
+    breaker::{BreakerLayer, BreakerService, Hints, State},
     fallback::{Fallback, FallbackLayer},
+    redis::Redis,
     retry::{Retry, RetryLayer},
     telemetry::names,
 };
@@ -16,11 +20,15 @@ pub(super) type Arm = Balance<Fallback<Guarded>>;
 /// The breakers can be turned off.
 type Guarded = Either<BreakerService<Retry<Leaf>>, Retry<Leaf>>;
 
-pub(super) fn arm(config: &Config, leaf: Leaf) -> Arm {
-    let breaker = breaker(config);
+pub(super) fn arm(
+    config: &Config,
+    leaf: Leaf,
+    balance: BalanceLayer,
+    breaker: Option<BreakerLayer>,
+) -> Arm {
     ServiceBuilder::new()
         // Who of several peers is asked first, and who then.
-        .layer(balance(config, breaker.clone()))
+        .layer(balance)
         // Where one model has failed for good, the next is asked.
         .layer(FallbackLayer::new().on_fallback(|over| {
             names::fallbacks(&over.from.provider, over.reason).increment(1);
@@ -33,16 +41,23 @@ pub(super) fn arm(config: &Config, leaf: Leaf) -> Arm {
         .service(leaf)
 }
 
-fn balance(config: &Config, breaker: Option<BreakerLayer>) -> BalanceLayer {
-    let told = &config.balance;
+/// Counts on where the one before has counted.
+pub(super) fn balance(carried: Carried<'_>, breaker: Option<BreakerLayer>) -> BalanceLayer {
+    let told = &carried.now.balance;
     let mut layer = BalanceLayer::new().sticky(told.sticky);
+    if let Some(before) = carried.before {
+        layer = layer.continuing(&before.balance);
+    }
     for (target, weight) in &told.weights {
         if let Ok(target) = target.parse() {
             layer = layer.weight(target, *weight);
         }
     }
     match breaker {
-        Some(breaker) => layer.avoid(move |target| breaker.state(target) == State::Open),
+        // One that fails elsewhere is asked last, too.
+        Some(breaker) => layer.avoid(move |target| {
+            breaker.state(target) == State::Open || breaker.is_suspected(target)
+        }),
         None => layer,
     }
 }
@@ -65,11 +80,22 @@ fn retry(config: &Config) -> RetryLayer {
         })
 }
 
-fn breaker(config: &Config) -> Option<BreakerLayer> {
+/// A model that failed before is still left alone.
+pub(super) fn breaker(carried: Carried<'_>, redis: Option<&Redis>) -> Option<BreakerLayer> {
+    let config = carried.now;
     let told = &config.breaker;
+    let before = carried.unless_changed(|c| {
+        let redis = (c.breaker.store == SharedBy::Redis).then_some(&c.redis);
+        (&c.breaker, redis)
+    });
+    let before = before.and_then(|parts| parts.breaker.as_ref());
     // A caller can name any model; only those that are configured have a series of their own.
     let known = configured(config);
-    let layer = BreakerLayer::new()
+    let mut layer = BreakerLayer::new();
+    if let Some(before) = before {
+        layer = layer.continuing(before);
+    }
+    let layer = layer
         .failures(told.failures)
         .share(told.share)
         .window(told.window)
@@ -82,7 +108,21 @@ fn breaker(config: &Config) -> Option<BreakerLayer> {
             names::breaker_changes(&target.provider, state.as_str()).increment(1);
             log::breaker(target, state);
         });
-    told.enabled.then_some(layer)
+    let layer = told.enabled.then_some(layer)?;
+    share(config, &layer, redis);
+    Some(layer)
+}
+
+/// Whom one gateway leaves alone the others suspect.
+fn share(config: &Config, breaker: &BreakerLayer, redis: Option<&Redis>) {
+    let redis = redis.filter(|_| config.breaker.store == SharedBy::Redis);
+    // Without a runtime nobody is served either.
+    let (Some(redis), Ok(runtime)) = (redis, tokio::runtime::Handle::try_current()) else {
+        return;
+    };
+    if let Some(sharing) = breaker.hints(Hints::new(redis.clone())) {
+        drop(runtime.spawn(sharing));
+    }
 }
 
 /// Every model that the configuration names.

@@ -17,14 +17,24 @@ pub(super) type Store = Either<Memory, Layered<Memory, Either<Disk, Remote>>>;
 /// How long writing down what has been kept may take.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// The cache, and what is to be closed at the end.
-pub(super) struct PromptCache {
-    pub(super) layer: PromptCacheLayer<Store>,
-    pub(super) disk: Option<Disk>,
+/// Where answers are kept, and what is to be closed at the end.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    store: Store,
+    disk: Option<Disk>,
+}
+
+impl Kept {
+    /// Writes down what waits to be written.
+    pub(super) fn close(&self) {
+        if let Some(disk) = &self.disk {
+            disk.flush(CLOSING);
+        }
+    }
 }
 
 /// `None` where there is to be none; without the store behind memory where that cannot be had, which the log tells.
-pub(super) fn cache(config: &Config, redis: Option<&Redis>) -> Option<PromptCache> {
+pub(super) fn store(config: &Config, redis: Option<&Redis>) -> Option<Kept> {
     let told = &config.cache;
     if !told.enabled {
         return None;
@@ -47,7 +57,13 @@ pub(super) fn cache(config: &Config, redis: Option<&Redis>) -> Option<PromptCach
         Some(far) => Either::Right(Layered::new(near, far)),
         None => Either::Left(near),
     };
-    let mut layer = PromptCacheLayer::new(store)
+    Some(Kept { store, disk })
+}
+
+/// Answers from there, as the configuration says.
+pub(super) fn cache(config: &Config, kept: Option<&Kept>) -> Option<PromptCacheLayer<Store>> {
+    let told = &config.cache;
+    let mut layer = PromptCacheLayer::new(kept?.store.clone())
         .sampled(told.sampled)
         .tool_calls(told.tool_calls)
         .coalesce(told.coalesce)
@@ -59,12 +75,7 @@ pub(super) fn cache(config: &Config, redis: Option<&Redis>) -> Option<PromptCach
     for (name, _) in config.tenants.iter().filter(|(_, tenant)| !tenant.cache) {
         layer = layer.opt_out(name);
     }
-    Some(PromptCache { layer, disk })
-}
-
-/// Writes down what waits to be written.
-pub(super) fn close(disk: &Disk) {
-    disk.flush(CLOSING);
+    Some(layer)
 }
 
 fn open(file: &Path, told: &Cache) -> io::Result<Disk> {
@@ -124,10 +135,10 @@ mod tests {
         let file = folder.path().join("cache.redb");
         let toml = format!("[cache]\nstore = 'disk'\nfile = '{}'", file.display());
         let config = config(&toml);
-        let first = cache(&config, None).unwrap();
+        let first = store(&config, None).unwrap();
         assert!(first.disk.is_some());
-        let second = cache(&config, None).unwrap();
+        let second = store(&config, None).unwrap();
         assert!(second.disk.is_none());
-        assert!(cache(&self::config("[cache]\nenabled = false"), None).is_none());
+        assert!(store(&self::config("[cache]\nenabled = false"), None).is_none());
     }
 }

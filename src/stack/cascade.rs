@@ -18,6 +18,8 @@ use tierway_services::{
 };
 use tower::ServiceBuilder;
 
+/// Confidences so close to the threshold are compared more often.
+const NEAR: f64 = 0.05;
 /// So many tokens an answer has where nobody can know: with the prompt's own, enough to weigh two models' prices.
 const USUAL_OUTPUT: u64 = 500;
 
@@ -31,7 +33,13 @@ pub(super) fn learned(config: &Config) -> Learned {
     let model = told.model.as_deref().filter(|_| told.enabled);
     let model = model_file::read_or_prior(model);
     labels::announce(&model);
-    Learned::new(model).uncertified_defers(told.uncertified == Uncertified::Defer)
+    again(config, &Learned::new(model))
+}
+
+/// The same, as this configuration uses it.
+pub(super) fn again(config: &Config, learned: &Learned) -> Learned {
+    let defers = config.cascade.uncertified == Uncertified::Defer;
+    learned.clone().uncertified_defers(defers)
 }
 
 pub(super) fn shadow(
@@ -54,6 +62,7 @@ pub(super) fn shadow(
     };
     ShadowLayer::new(dispatch.clone(), spawn)
         .share(told.shadow_share)
+        .focus(told.shadow_focus, NEAR)
         .a_day(told.shadow_usd_per_day)
         .in_flight(told.shadow_in_flight)
         .judge(judge)

@@ -1,5 +1,6 @@
 //! What keys and tenants may use, and who counts it.
 use crate::{
+    access::Access,
     config::{Config, SharedBy},
     log,
 };
@@ -21,15 +22,21 @@ const LONG_OUTPUT: u64 = 32_000;
 pub(super) struct Limits {
     quotas: Quotas,
     table: Table,
+    /// Whether there may be limits that are not known yet.
+    others: bool,
+}
+
+/// Who counts.
+pub(super) fn quotas(config: &Config, redis: Option<Redis>) -> Quotas {
+    let told = &config.limits;
+    match redis.filter(|_| told.store == SharedBy::Redis) {
+        Some(redis) => Quotas::shared(redis, told.without_redis, told.budgets_without_redis),
+        None => Quotas::new(),
+    }
 }
 
 impl Limits {
-    pub(super) fn new(config: &Config, redis: Option<Redis>) -> Self {
-        let told = &config.limits;
-        let quotas = match redis.filter(|_| told.store == SharedBy::Redis) {
-            Some(redis) => Quotas::shared(redis, told.without_redis, told.budgets_without_redis),
-            None => Quotas::new(),
-        };
+    pub(super) fn new(config: &Config, quotas: Quotas, access: Option<&Access>) -> Self {
         let limited =
             |limits: &tierway_layers::limit::Limits| limits.has_rates() || limits.has_budgets();
         let mut table = Table::default();
@@ -42,7 +49,16 @@ impl Limits {
             let key = auth::Key::new(told.key.expose(), told.tenant.as_str());
             table = table.key(key.id().as_str(), told.limits);
         }
-        Self { quotas, table }
+        Self {
+            quotas,
+            table,
+            others: access.is_some(),
+        }
+    }
+
+    /// Budgets go on where they were.
+    pub(super) fn remember(&self, config: &Config, access: Option<&Access>) {
+        super::access::remember(config, &self.quotas, &self.table, access);
     }
 
     pub(super) fn rates(&self) -> LimitLayer<Table> {
@@ -64,7 +80,7 @@ impl Limits {
             })
             .on_refusal(refused);
         let budgets = |subject: &tierway_layers::limit::Subject| subject.limits.has_budgets();
-        self.table.all().any(budgets).then_some(layer)
+        (self.others || self.table.all().any(budgets)).then_some(layer)
     }
 }
 

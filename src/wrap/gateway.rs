@@ -6,14 +6,17 @@ use crate::{
     demo,
 };
 use bytes::Bytes;
-use http::Request;
+use http::{Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
-use tierway_services::{providers::Kind, upstream::Client};
+use tierway_services::{
+    providers::{Kind, Secret},
+    upstream::Client,
+};
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 /// How long a gateway on this machine may take to say who it is.
@@ -49,16 +52,16 @@ pub async fn running(config: &Config) -> Option<At> {
         listen: config.server.listen,
         admin: config.server.admin,
     };
-    let hello = timeout(PATIENCE, get(at.listen, "/api/hello"))
+    let hello = timeout(PATIENCE, get(at.listen, "/api/hello", None))
         .await
         .ok()??;
     hello.contains(r#""name":"tierway""#).then_some(at)
 }
 
 impl At {
-    /// What it has spent so far; nothing where it does not tell.
-    pub async fn bill(self) -> Option<Bill> {
-        let metrics = timeout(PATIENCE, get(self.admin, "/metrics"))
+    /// What it has spent so far; nothing where it does not tell. `token` is the credential of its admin port, where it wants one.
+    pub async fn bill(self, token: Option<&Secret>) -> Option<Bill> {
+        let metrics = timeout(PATIENCE, get(self.admin, "/metrics", token))
             .await
             .ok()??;
         Some(Bill::read(&metrics))
@@ -85,7 +88,7 @@ impl Own {
             let _ = tell.send((At { listen, admin }, demo));
             Ok(())
         };
-        let task = tokio::spawn(serve(loaded, announce, async {
+        let task = tokio::spawn(serve(loaded, None, announce, async {
             stopped.await.unwrap_or_default();
         }));
         match told.await {
@@ -137,8 +140,11 @@ fn subscribe(config: &mut Config) {
     config.providers.entry(name).or_insert(provider);
 }
 
-async fn get(address: SocketAddr, path: &str) -> Option<String> {
-    let request = Request::get(format!("http://{address}{path}"));
+async fn get(address: SocketAddr, path: &str, token: Option<&Secret>) -> Option<String> {
+    let mut request = Request::get(format!("http://{address}{path}"));
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+    }
     let request = request.body(Full::new(Bytes::new())).ok()?;
     let response = Client::new().request(request).await.ok()?;
     if !response.status().is_success() {

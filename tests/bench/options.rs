@@ -2,12 +2,15 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub(crate) const HELP: &str = "\
-usage: cargo bench --bench proxy -- [options]
-  --rounds N        rounds for each workload and target [3]
-  --seconds S       of each round [3]
-  --connections N   kept busy [16]
+usage: tests/bench/run.sh [options]
+  --full            every configuration, every peer, more sizes and connections
+  --rounds N        rounds of each case and target, which take turns [3; 7 of --full]
+  --seconds S       of each round [1; 2 of --full]
   --tierway FILE    another binary than the one that cargo built
-  --smoke           a quarter of a second of everything: does it run at all?";
+  --only WORD       only cases with this word in their name
+  --out FOLDER      writes results.md, results.tsv and plots there
+  --peers FOLDER    where run.sh has put nginx and the peers
+  --smoke           a tenth of a second of everything: does it run at all?";
 
 pub(crate) enum Command {
     Help,
@@ -16,26 +19,38 @@ pub(crate) enum Command {
     Upstream,
     /// The server of fixed answers, likewise.
     Fixed,
-    /// The bare proxy, likewise.
+    /// The bare proxy, likewise: on one runtime, or on one for each core.
     Bare {
         upstream: SocketAddr,
+        each_core: bool,
     },
 }
 
 pub(crate) struct Options {
+    pub(crate) full: bool,
+    pub(crate) smoke: bool,
     pub(crate) rounds: usize,
     pub(crate) time: Duration,
-    pub(crate) connections: usize,
     pub(crate) tierway: PathBuf,
+    pub(crate) only: Option<String>,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) peers: Option<PathBuf>,
 }
 
-pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let arguments: Vec<String> = arguments.collect();
+    let full = arguments.iter().any(|a| a == "--full");
     let mut options = Options {
-        rounds: 3,
-        time: Duration::from_secs(3),
-        connections: 16,
+        full,
+        smoke: false,
+        rounds: if full { 7 } else { 3 },
+        time: Duration::from_secs(if full { 2 } else { 1 }),
         tierway: env!("CARGO_BIN_EXE_tierway").into(),
+        only: None,
+        out: None,
+        peers: None,
     };
+    let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let mut value = || {
             arguments
@@ -46,17 +61,23 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
             "--help" | "-h" => return Ok(Command::Help),
             "upstream" => return Ok(Command::Upstream),
             "fixed" => return Ok(Command::Fixed),
-            "bare" => {
+            "bare" | "bare-each-core" => {
                 return Ok(Command::Bare {
                     upstream: number(&value()?)?,
+                    each_core: argument == "bare-each-core",
                 });
             }
             "--rounds" => options.rounds = number::<usize>(&value()?)?.max(1),
             "--seconds" => options.time = Duration::from_secs_f64(number(&value()?)?),
-            "--connections" => options.connections = number::<usize>(&value()?)?.max(1),
             "--tierway" => options.tierway = value()?.into(),
-            "--smoke" => (options.rounds, options.time) = (1, Duration::from_millis(250)),
-            "--bench" => {} // cargo's own
+            "--only" => options.only = Some(value()?),
+            "--out" => options.out = Some(value()?.into()),
+            "--peers" => options.peers = Some(value()?.into()),
+            "--smoke" => {
+                options.smoke = true;
+                (options.rounds, options.time) = (1, Duration::from_millis(100));
+            }
+            "--full" | "--bench" => {}
             _ => return Err(format!("unknown: {argument}")),
         }
     }

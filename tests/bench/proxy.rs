@@ -1,7 +1,9 @@
-//! What the gateway costs on the way: the same load on a mock upstream directly, on a bare hyper reverse proxy, and on tierway.
+//! What the gateway costs on the way: the same load on a mock upstream directly, on a bare hyper reverse proxy, on nginx, on the gateway in
+//! several settings, and on its peers.
 //!
-//! `cargo bench --bench proxy` builds all three and prints one table; `-- --help` tells the options. Upstream, bare proxy and gateway are
-//! processes of their own, so that the processor time and the memory of each can be read from `/proc`.
+//! `tests/bench/run.sh` builds all and prints the tables; `--help` tells the options. Everybody is a process of its own, so that the processor
+//! time and the memory of each can be read from `/proc`; the targets of a case take turns in every round, so that what else the machine does
+//! falls on all alike.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -9,138 +11,115 @@
     clippy::panic,
     reason = "a program for people at a terminal"
 )]
+mod aims;
 mod bare;
+mod cases;
 mod fixed;
+mod http;
 mod load;
 mod options;
+mod plot;
 mod process;
 mod report;
+mod targets;
 mod upstream;
+mod workload;
 
+use cases::Case;
 use options::{Command, Options};
-use report::{Figures, Workload};
+use process::Server;
+use report::{Column, Figures, Outcome};
+use std::fs;
+use targets::Target;
 
 fn main() {
     let options = match options::parse(std::env::args().skip(1)) {
         Ok(Command::Help) => return println!("{}", options::HELP),
         Ok(Command::Upstream) => return upstream::serve(),
         Ok(Command::Fixed) => return fixed::serve(),
-        Ok(Command::Bare { upstream }) => return bare::serve(upstream),
+        Ok(Command::Bare {
+            upstream,
+            each_core,
+        }) => return bare::serve(upstream, each_core),
         Ok(Command::Run(options)) => options,
         Err(unknown) => panic!("{unknown}\n{}", options::HELP),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    let upstream = process::Server::own(&["upstream"]);
     println!(
-        "{} rounds of {:?} on {} connections; medians. CPU is the target process's own, by /proc; ratios are to the bare hyper proxy.\n",
-        options.rounds, options.time, options.connections
+        "{} rounds of {:?}, interleaved; medians (smallest to largest). CPU is that of all processes of the target, by /proc; ratios are to the first target of each table, round by round.",
+        options.rounds, options.time
     );
-    println!("{}", report::HEAD);
-    for workload in Workload::ALL {
-        measure(&runtime, &options, &upstream, workload);
-    }
-    println!(
-        "Hits of 16 KB: ratios are to a static answer of hyper's. First one connection at a time, which tells how long a hit takes.\n\n{}",
-        report::HEAD
-    );
-    for workload in Workload::CACHED {
-        for connections in [1, options.connections] {
-            hits(&runtime, &options, &upstream, workload, connections);
+    let upstream = Server::own(&["upstream"]);
+    let mut tables = String::new();
+    let mut lines = report::COLUMNS.to_owned();
+    let mut outcomes = Vec::new();
+    for case in cases::all(options.full) {
+        let name = format!("{} {}", case.title, case.workload.name());
+        if options
+            .only
+            .as_ref()
+            .is_some_and(|word| !name.contains(word))
+        {
+            continue;
         }
+        let outcome = measure(&options, &upstream, case);
+        print!("{}", outcome.table());
+        tables += &outcome.table();
+        lines += &outcome.lines();
+        outcomes.push(outcome);
+    }
+    if options.only.is_none() && !options.smoke {
+        let rest = aims::resting(&options, &upstream);
+        let judged = aims::judge(&outcomes);
+        println!("{rest}{judged}");
+        tables = format!("{judged}{rest}{tables}");
+    }
+    if let Some(folder) = &options.out {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("results.md"), tables).unwrap();
+        fs::write(folder.join("results.tsv"), lines).unwrap();
+        plot::all(folder, &outcomes);
     }
 }
 
-/// Answers that are kept, against a server that has nothing else to give.
-fn hits(
-    runtime: &tokio::runtime::Runtime,
-    options: &Options,
-    upstream: &process::Server,
-    workload: Workload,
-    connections: usize,
-) {
-    let fixed = process::Server::own(&["fixed"]);
-    let tierway = process::Server::tierway(&options.tierway, upstream.address, true);
-    let targets = [("static", &fixed), ("tierway", &tierway)];
-    let mut figures: [Vec<Figures>; 2] = Default::default();
-    let load = |server: &process::Server, time| {
-        let before = server.processor_time();
-        let mut round = runtime.block_on(load::run(server.address, workload, connections, time));
-        round.processor =
-            (server.processor_time() - before).as_secs_f64() / round.requests.max(1) as f64;
-        round
+/// One case on fresh processes, the targets taking turns in every round.
+fn measure(options: &Options, upstream: &Server, case: Case) -> Outcome {
+    let start = |target: &Target| {
+        let server = target.start(options, upstream.address);
+        (server.is_some() || *target == Target::Direct).then_some((*target, server))
     };
-    for (_, server) in &targets {
-        load(server, options.time / 4);
-    }
-    for _ in 0..options.rounds {
-        for (rounds, (_, server)) in figures.iter_mut().zip(&targets) {
-            rounds.push(load(server, options.time));
-        }
-    }
-    let medians = figures.map(report::median);
-    for ((name, server), median) in targets.iter().zip(&medians) {
-        let memory = Some(server.peak_memory());
-        println!(
-            "{}",
-            report::line(workload, name, median, memory, &medians[0])
-        );
-    }
-    println!();
-}
-
-/// One workload on fresh processes, the targets taking turns in every round.
-fn measure(
-    runtime: &tokio::runtime::Runtime,
-    options: &Options,
-    upstream: &process::Server,
-    workload: Workload,
-) {
-    let bare = process::Server::own(&["bare", &upstream.address.to_string()]);
-    let tierway = process::Server::tierway(&options.tierway, upstream.address, false);
-    let targets = [
-        ("direct", upstream, false),
-        ("bare hyper", &bare, true),
-        ("tierway", &tierway, true),
-    ];
-    let mut figures: [Vec<Figures>; 3] = Default::default();
-    for (_, server, _) in &targets {
-        runtime.block_on(load::run(
-            server.address,
-            workload,
-            options.connections,
-            options.time / 4,
-        ));
-    }
-    for _ in 0..options.rounds {
-        for (rounds, (_, server, _)) in figures.iter_mut().zip(&targets) {
+    let running: Vec<(Target, Option<Server>)> = case.targets.iter().filter_map(start).collect();
+    let mut columns: Vec<Column> = running
+        .iter()
+        .map(|(target, _)| Column {
+            target: *target,
+            rounds: Vec::new(),
+            memory: None,
+        })
+        .collect();
+    // The first round warms up, and is forgotten.
+    for round in 0..=options.rounds {
+        for ((target, server), column) in running.iter().zip(&mut columns) {
+            let server = server.as_ref().unwrap_or(upstream);
+            let first = case.targets.first() == Some(target);
+            let workload = case.yardstick.filter(|_| first).unwrap_or(case.workload);
+            let workload = target.asked(workload, upstream.address);
+            let time = match round {
+                0 => options.time / 2,
+                _ => options.time,
+            };
             let before = server.processor_time();
-            let mut round = runtime.block_on(load::run(
-                server.address,
-                workload,
-                options.connections,
-                options.time,
-            ));
-            round.processor =
-                (server.processor_time() - before).as_secs_f64() / round.requests.max(1) as f64;
-            rounds.push(round);
+            let seen = match case.rate {
+                Some(rate) => load::open(server.address, workload, rate, case.connections, time),
+                None => load::closed(server.address, workload, case.connections, time),
+            };
+            let figures = Figures::of(&seen, server.processor_time() - before);
+            if round > 0 {
+                column.rounds.push(figures);
+            }
         }
     }
-    let medians = figures.map(report::median);
-    for ((name, server, own), median) in targets.iter().zip(&medians) {
-        println!(
-            "{}",
-            report::line(
-                workload,
-                name,
-                median,
-                own.then(|| server.peak_memory()),
-                &medians[1]
-            )
-        );
+    for ((_, server), column) in running.iter().zip(&mut columns) {
+        column.memory = server.as_ref().map(|server| server.memory("VmHWM"));
     }
-    println!();
+    Outcome { case, columns }
 }

@@ -1,125 +1,111 @@
-//! The mock upstream: answers at once, whole or in two hundred events.
+//! The mock upstream: answers at once, whole or in two hundred events, in chat completions.
+//!
+//! A thread for each connection, and nothing between it and the socket: what it can do at most is in the table, under `direct`.
+use crate::http::{Length, Wire};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Either, Full};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
 use std::{
-    convert::Infallible,
-    io::Write as _,
-    net::SocketAddr,
-    pin::Pin,
+    io::{self, Write as _},
+    net::{SocketAddr, TcpListener},
     sync::LazyLock,
-    task::{Context, Poll},
+    thread,
 };
-use tokio::net::TcpListener;
 
-const EVENTS: usize = 200;
-
-static WHOLE: LazyLock<Bytes> = LazyLock::new(|| {
-    let text = "Paris is the capital of France. ".repeat(20);
-    format!(
-        r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"bench","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":200,"completion_tokens":160,"total_tokens":360}}}}"#
-    )
-    .into()
-});
-
-/// An answer of 16 KB, for whoever asks with [`LARGE_FLAG`] at the front.
-pub(crate) static LARGE: LazyLock<Bytes> = LazyLock::new(|| {
-    let text = "Paris is the capital of France. ".repeat(505);
-    format!(
-        r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"bench","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":200,"completion_tokens":4000,"total_tokens":4200}}}}"#
-    )
-    .into()
-});
-
+/// How many events a stream has, the last word on its end not counted.
+pub(crate) const EVENTS: usize = 200;
+/// Asks for an answer of 16 KB.
 pub(crate) const LARGE_FLAG: &str = r#""large":true"#;
+/// Asks for a stream that goes silent after its first event.
+pub(crate) const HOLD_FLAG: &str = r#""hold":true"#;
 
-static EVENT: LazyLock<Bytes> = LazyLock::new(|| {
-    Bytes::from_static(b"data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"capital \"},\"finish_reason\":null}]}\n\n")
-});
-
-const LAST: &[u8] = b"data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-
-/// The events, one write each: between two it is pending for a moment, as an upstream that thinks is, so that hyper sends what it has.
-struct Events {
-    sent: usize,
-    paused: bool,
+fn completion(words: usize, tokens: u32) -> Bytes {
+    let text = "Paris is the capital of France. ".repeat(words);
+    format!(
+        r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"bench","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":200,"completion_tokens":{tokens},"total_tokens":{}}}}}"#,
+        tokens + 200
+    )
+    .into()
 }
 
-impl hyper::body::Body for Events {
-    type Data = Bytes;
-    type Error = Infallible;
+static WHOLE: LazyLock<Bytes> = LazyLock::new(|| completion(20, 160));
+/// An answer of 16 KB.
+pub(crate) static LARGE: LazyLock<Bytes> = LazyLock::new(|| completion(505, 4000));
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
-        self.paused = !self.paused;
-        if self.paused {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+const EVENT: &str = r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"bench","choices":[{"index":0,"delta":{"content":"capital "},"finish_reason":null}]}"#;
+const LAST: &str = r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"bench","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+
+fn holds(body: &[u8], words: &str) -> bool {
+    memchr::memmem::find(body, words.as_bytes()).is_some()
+}
+
+fn chunk(event: &str) -> Vec<u8> {
+    format!("{:x}\r\n{event}\n\n\r\n", event.len() + 2).into_bytes()
+}
+
+fn serve_connection(mut wire: Wire) -> io::Result<()> {
+    let (event, last, done) = (chunk(EVENT), chunk(LAST), chunk("data: [DONE]"));
+    loop {
+        let head = wire.head()?;
+        let body = wire.body(head.length, || ())?;
+        // Python and some gateways put a blank behind the colon.
+        let stream = holds(&body, r#""stream":true"#) || holds(&body, r#""stream": true"#);
+        if !stream {
+            let large = holds(&body, LARGE_FLAG);
+            let answer = if head.line.starts_with("get") {
+                Bytes::from_static(br#"{"object":"list","data":[{"id":"bench","object":"model"}]}"#)
+            } else if large {
+                LARGE.clone()
+            } else {
+                WHOLE.clone()
+            };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                answer.len()
+            );
+            wire.stream
+                .write_all(&[head.as_bytes(), &answer].concat())?;
+            continue;
         }
-        self.sent += 1;
-        let data = match self.sent {
-            ..EVENTS => EVENT.clone(),
-            EVENTS => Bytes::from_static(LAST),
-            201 => Bytes::from_static(b"data: [DONE]\n\n"),
-            _ => return Poll::Ready(None),
-        };
-        Poll::Ready(Some(Ok(hyper::body::Frame::data(data))))
+        wire.stream.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+        )?;
+        for _ in 1..EVENTS {
+            wire.stream.write_all(&event)?;
+            if holds(&body, HOLD_FLAG) {
+                // Until the other side hangs up.
+                wire.body(Length::Exact(usize::MAX), || ())?;
+            }
+            // So that events are read one by one, as they are of a model that thinks between them.
+            thread::yield_now();
+        }
+        wire.stream.write_all(&last)?;
+        wire.stream.write_all(&[&done[..], b"0\r\n\r\n"].concat())?;
     }
-}
-
-async fn answer(
-    request: Request<Incoming>,
-) -> Result<Response<Either<Full<Bytes>, Events>>, hyper::Error> {
-    let body = request.into_body().collect().await?.to_bytes();
-    // the loader writes the flag at the front, where a proxy may add a field of its own; reading all would be slow for nothing
-    let head = &body[..body.len().min(256)];
-    let stream = head.windows(13).any(|w| w == b"\"stream\":true");
-    let flag = LARGE_FLAG.as_bytes();
-    let large = head.windows(flag.len()).any(|w| w == flag);
-    let whole = if large { LARGE.clone() } else { WHOLE.clone() };
-    let mut response = Response::builder();
-    Ok(if stream {
-        response = response.header("content-type", "text/event-stream");
-        response
-            .body(Either::Right(Events {
-                sent: 0,
-                paused: false,
-            }))
-            .unwrap()
-    } else {
-        response = response.header("content-type", "application/json");
-        response.body(Either::Left(Full::new(whole))).unwrap()
-    })
 }
 
 /// Serves until killed; the address is the first line on standard output.
 pub(crate) fn serve() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let listener = listen().await;
-        loop {
-            let (socket, _) = listener.accept().await.unwrap();
-            socket.set_nodelay(true).unwrap();
-            tokio::spawn(
-                http1::Builder::new().serve_connection(TokioIo::new(socket), service_fn(answer)),
-            );
-        }
-    });
+    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    tell(listener.local_addr().unwrap());
+    for stream in listener.incoming().flatten() {
+        // Who hangs up ends it.
+        let connection = move || drop(serve_connection(Wire::new(stream)));
+        thread::Builder::new()
+            .stack_size(64 * 1024)
+            .spawn(connection)
+            .unwrap();
+    }
 }
 
-/// A listener on a free port, which is told to whoever started this process.
-pub(crate) async fn listen() -> TcpListener {
-    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
-        .await
-        .unwrap();
-    println!("{}", listener.local_addr().unwrap());
-    std::io::stdout().flush().unwrap();
+/// Tells whoever started this process where it listens.
+pub(crate) fn tell(address: SocketAddr) {
+    println!("{address}");
+    io::stdout().flush().unwrap();
+}
+
+/// A listener on a free port, which is told.
+pub(crate) async fn listen() -> tokio::net::TcpListener {
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = tokio::net::TcpListener::bind(anywhere).await.unwrap();
+    tell(listener.local_addr().unwrap());
     listener
 }

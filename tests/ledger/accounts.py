@@ -1,10 +1,10 @@
 """An upstream that knows what it asked for: it answers with the usage that each question names, and keeps its own accounts of it."""
 import asyncio
 import json
-import threading
 from decimal import Decimal
 
 from aiohttp import web
+from loopback import Loopback
 
 # US dollars for a million tokens: input, output, read from the cache, written to it.
 PRICES = {"small": ("0.1", "0.4", "0.1", "0.1"), "big": ("2.5", "10", "0.25", "2.5"), "claude": ("3", "15", "0.3", "3.75")}
@@ -44,38 +44,16 @@ level = "warn"
 """
 
 
-class Accounts:
+class Accounts(Loopback):
     """Answers on a loopback port, in a thread of its own. `complete` holds a (model, usage) for each answer that went out whole."""
 
     def __init__(self):
+        super().__init__()
         self.complete, self.failed, self.left = [], 0, 0
         self.flaky = set()
 
-    def __enter__(self):
-        started = threading.Event()
-        self.thread = threading.Thread(target=self.run, args=(started,), daemon=True)
-        self.thread.start()
-        assert started.wait(10)
-        return self
-
-    def __exit__(self, *_):
-        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(20)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-
-    def run(self, started):
-        self.loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self.loop)
-        app = web.Application(client_max_size=1 << 24)
-        app.router.add_post("/v1/chat/completions", self.completions)
-        app.router.add_post("/v1/messages", self.messages)
-        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        self.loop.run_until_complete(self.runner.setup())
-        site = web.TCPSite(self.runner, "127.0.0.1", 0)
-        self.loop.run_until_complete(site.start())
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
-        self.loop.call_soon(started.set)
-        self.loop.run_forever()
+    def routes(self):
+        return [web.post("/v1/chat/completions", self.completions), web.post("/v1/messages", self.messages)]
 
     @staticmethod
     def asked(body):

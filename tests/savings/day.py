@@ -6,15 +6,14 @@ for each conversation), and the loop of tool calls and results that an ask sets 
 system prompt, a result and an answer have, is assumed (`Sizes`); the upstream bills these sizes, not the bytes of the short texts that
 stand for them.
 """
-import asyncio
 import hashlib
 import json
 import random
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+from loopback import Loopback
 
 ROOT = Path(__file__).resolve().parents[2]
 TIERS = ["simple", "medium", "complex", "reasoning"]
@@ -143,37 +142,17 @@ def told(part):
     return sum(int(piece.split("-->")[0]) for piece in text.split("<!--")[1:] if piece.split("-->")[0].isdigit())
 
 
-class Anthropic:
+class Anthropic(Loopback):
     """Answers with the next step of the script, bills the sizes, and remembers prefixes for five minutes of the script's own clock."""
 
     def __init__(self, sizes, caches=True, kept=None):
+        super().__init__()
         self.sizes, self.caches, self.kept = sizes, caches, kept
         self.seen = {}
         self.calls = 0
 
-    def __enter__(self):
-        started = threading.Event()
-        threading.Thread(target=self.run, args=(started,), daemon=True).start()
-        assert started.wait(10)
-        return self
-
-    def __exit__(self, *_):
-        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(20)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-
-    def run(self, started):
-        self.loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self.loop)
-        app = web.Application(client_max_size=1 << 26)
-        app.router.add_post("/v1/messages", self.messages)
-        app.router.add_post("/v1/chat/completions", self.completions)
-        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        self.loop.run_until_complete(self.runner.setup())
-        site = web.TCPSite(self.runner, "127.0.0.1", 0)
-        self.loop.run_until_complete(site.start())
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
-        self.loop.call_soon(started.set)
-        self.loop.run_forever()
+    def routes(self):
+        return [web.post("/v1/chat/completions", self.completions), web.post("/v1/messages", self.messages)]
 
     def usage(self, body):
         """Input, read from the cache, written to it."""

@@ -1,4 +1,5 @@
 //! What the tests share: a scripted upstream, the gateway on a real socket, a client, and readers of both event grammars.
+pub(crate) mod issuer;
 pub(crate) mod upstream;
 
 use bytes::Bytes;
@@ -9,16 +10,33 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
-use tierway::{config, server, stack::Stack};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tierway::{
+    config::{self, Config},
+    metrics::Metrics,
+    reload::Live,
+    server::{self, tls::Acceptor},
+    stack::Stack,
+};
 use tokio::net::TcpListener;
 pub(crate) use upstream::Upstream;
+
+/// The metrics of this process, which are installed once.
+pub(crate) fn metrics() -> Metrics {
+    static METRICS: OnceLock<Metrics> = OnceLock::new();
+    METRICS.get_or_init(|| Metrics::install().unwrap()).clone()
+}
 
 /// The gateway on a free port, with its metrics kept apart from other tests'.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
-    stack: Option<Stack>,
+    live: Option<Arc<Live>>,
 }
 
 /// An answer, read to its end.
@@ -70,17 +88,17 @@ reasoning = "a:text-reason"
     )
 }
 
+fn read(toml: &str) -> Config {
+    let environment = HashMap::<String, String>::new();
+    let flags = config::Flags::default();
+    let loaded = config::read("tierway.toml".as_ref(), toml, &flags, &environment);
+    loaded.unwrap_or_else(|e| panic!("{e}")).config
+}
+
 impl Gateway {
     pub(crate) async fn start(toml: &str) -> Self {
-        let environment = HashMap::<String, String>::new();
-        let loaded = config::read(
-            "tierway.toml".as_ref(),
-            toml,
-            &config::Flags::default(),
-            &environment,
-        );
-        let config = loaded.unwrap_or_else(|e| panic!("{e}")).config;
-        let stack = Stack::new(&config).unwrap();
+        let config = read(toml);
+        let live = Live::new(Stack::new(&config).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = server::Limits {
@@ -88,22 +106,39 @@ impl Gateway {
             per_ip: config.server.max_connections_per_ip,
             head: config.server.max_head,
             head_timeout: config.server.head_timeout,
+            write_timeout: config.server.write_timeout,
             drain: Duration::from_secs(5),
         };
-        tokio::spawn(server::serve(
+        let tls = config.server.tls.map(|told| Acceptor::open(told).unwrap());
+        if let Some(tls) = &tls {
+            tokio::spawn(tls.clone().watch());
+        }
+        tokio::spawn(server::serve_in(
             listener,
-            stack.service(),
+            tls,
+            live.service(),
             limits,
             std::future::pending(),
         ));
         let mut gateway = Self::at(address);
-        gateway.stack = Some(stack);
+        gateway.live = Some(live);
         gateway
+    }
+
+    /// Puts another configuration to work.
+    pub(crate) fn reload(&self, toml: &str) {
+        let live = self.live.as_ref().unwrap();
+        live.replace(live.stack().succeed(&read(toml)).unwrap());
+    }
+
+    pub(crate) fn stack(&self) -> Arc<Stack> {
+        let live = self.live.as_ref();
+        live.expect("a gateway of this process").stack()
     }
 
     /// Writes down what waits to be written.
     pub(crate) fn close(&self) {
-        self.stack.iter().for_each(Stack::close);
+        self.live.iter().for_each(|live| live.stack().close());
     }
 
     /// A client of what listens there.
@@ -112,7 +147,7 @@ impl Gateway {
         Self {
             address,
             client,
-            stack: None,
+            live: None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! A scripted upstream on a real socket: both wire formats, whole and streamed, faults by model name, every request recorded.
 //!
 //! A model name that contains one of these words changes the answer: `tool` one call, `parallel` two calls, `think` a reasoning block
-//! first, `eNNN` that status, `cutoff` the connection breaks mid-stream, `midfail` an error event mid-stream, `garbage` a stream that is not
+//! first, `eNNN` that status, `flood` a stream that does not end and waits for nobody, `cutoff` the connection breaks mid-stream, `midfail` an error event mid-stream, `garbage` a stream that is not
 //! JSON, `hang` silence after the head, `refuse` a refusal, `empty` no text, `cached` a long prefix that is read from the cache (messages).
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
@@ -159,11 +160,29 @@ impl Upstream {
         } else {
             events
         };
+        let first: Vec<String> = events.iter().take(2).cloned().collect();
         let (cut, hang, slow) = (
             model.contains("cutoff"),
             model.contains("hang"),
             model.contains("slow"),
         );
+        if model.contains("flood") {
+            let piece = events.into_iter().nth(2).unwrap_or_default();
+            let frames = futures_util::stream::repeat(piece).map(move |event| {
+                let _ = &open;
+                Ok(Frame::data(Bytes::from(event)))
+            });
+            let head = futures_util::stream::iter(
+                first
+                    .into_iter()
+                    .map(|event| Ok(Frame::data(Bytes::from(event)))),
+            );
+            return respond(
+                StatusCode::OK,
+                "text/event-stream; charset=utf-8",
+                StreamBody::new(head.chain(frames)).boxed_unsync(),
+            );
+        }
         let state = (events.into_iter().enumerate(), open);
         let frames = futures_util::stream::unfold(state, move |(mut events, open)| async move {
             let (i, event) = events.next()?;

@@ -22,23 +22,31 @@ pub struct Told {
     pub p_true: Option<f64>,
     /// Which share of further samples agrees with the answer.
     pub agreement: Option<f64>,
+    /// How far further samples are like the answer, from 0 to 1, where only words can tell: long texts are never the same, so that labels
+    /// must say what is usual.
+    pub likeness: Option<f64>,
 }
 
 /// The vector of a question and a draft of its answer: what [`classify`] sees of the question, then what the draft shows.
 #[must_use]
 pub fn see(draft: &Draft<'_>, told: &Told) -> Vector {
     let answer = draft.answer();
-    let (asked, (text, grams)) =
-        draft.asked(|a| (a.vector().cloned(), text::read(answer, a.question())));
+    let (asked, (text, grams), sums) = draft.asked(|a| {
+        let question = a.question();
+        let sums = arithmetic::read(&answer.text, question);
+        (a.vector().cloned(), text::read(answer, question), sums)
+    });
     let mut vector = asked.unwrap_or_default();
     vector.numbers.resize(classify::NUMBERS, f32::NAN);
     vector.numbers.extend(text);
-    vector.numbers.extend(arithmetic::read(&answer.text));
+    vector.numbers.extend(sums);
     vector.numbers.extend(calls::read(draft));
     vector.numbers.extend(logprobs::read(&answer.logprobs));
+    let share = |share: Option<f64>| share.map_or(f32::NAN, |share| share as f32);
     vector.numbers.extend([
         told.p_true.map_or(f32::NAN, logit),
-        told.agreement.map_or(f32::NAN, |share| share as f32),
+        share(told.agreement),
+        share(told.likeness),
     ]);
     vector.grams.extend(grams);
     vector
@@ -46,7 +54,7 @@ pub fn see(draft: &Draft<'_>, told: &Told) -> Vector {
 
 /// The names of the numbers in [`see`]'s vector, in their order.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    const TOLD: &[&str] = &["p_true", "agreement"];
+    const TOLD: &[&str] = &["p_true", "agreement", "likeness"];
     let lists = [
         classify::numbers::NAMES,
         text::NAMES,

@@ -18,6 +18,11 @@ const AGREEMENT: f32 = 3.0;
 const PLAUSIBLE: f32 = 4.0;
 /// For each sum that is wrong, of two at the most.
 const WRONG_SUM: f32 = 2.0;
+/// For each result that nothing goes on with, and each number in a sum that came from nowhere, of two at the most.
+const LOOSE_RESULT: f32 = 0.7;
+const INVENTED: f32 = 0.4;
+/// Where no number of the question is used in any of the sums.
+const UNUSED: f32 = 1.0;
 /// An answer that was cut off.
 const CUT: f32 = 3.0;
 /// How much of what was believed of the question before stays: [`classify`]'s chance that a small model gets it right.
@@ -39,7 +44,7 @@ pub fn unlabelled(draft: &Draft<'_>, prior: f32, told: &Told) -> f64 {
         || told.p_true.is_some()
         || told.agreement.is_some()
         || answer.stop == Some(StopReason::MaxTokens)
-        || arithmetic::check(&answer.text).1 > 0;
+        || sums(draft).wrong > 0;
     let odds = if speaks {
         prior
     } else {
@@ -58,6 +63,10 @@ pub fn prior(draft: &Draft<'_>, told: &Told) -> f32 {
     }
     let chance = draft.asked(|asked| Some(classify::chance(asked.vector()?)));
     chance.map_or(shown, |chance| shown + QUESTION * logit(f64::from(chance)))
+}
+
+fn sums(draft: &Draft<'_>) -> arithmetic::Sums {
+    draft.asked(|asked| arithmetic::sums(&draft.answer().text, asked.question()))
 }
 
 /// The part of [`prior`] that rests on the draft alone, and on nothing that was ever learned.
@@ -84,10 +93,11 @@ pub fn evidence(draft: &Draft<'_>, told: &Told) -> f32 {
     if !known {
         odds = NOTHING_KNOWN;
     }
-    let (_, wrong) = arithmetic::check(&answer.text);
+    let sums = sums(draft);
     #[expect(clippy::cast_precision_loss, reason = "at most two")]
-    let wrong = wrong.min(2) as f32;
-    odds -= WRONG_SUM * wrong;
+    let of = |weight: f32, count: usize| weight * count.min(2) as f32;
+    odds -= of(WRONG_SUM, sums.wrong) + of(LOOSE_RESULT, sums.loose) + of(INVENTED, sums.invented);
+    odds -= UNUSED * sums.unused.unwrap_or(0.0);
     if answer.stop == Some(StopReason::MaxTokens) {
         odds -= CUT;
     }

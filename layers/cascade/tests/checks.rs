@@ -125,17 +125,35 @@ async fn further_answers_agree_or_do_not() {
 }
 
 #[tokio::test]
-async fn words_are_not_drawn_again() {
-    let small = Numbers {
-        says: vec![Some("By steering.")],
-        ..Numbers::default()
+async fn words_agree_in_what_they_say() {
+    let long = |word: &str| {
+        format!(
+            "{word} {}",
+            "is what riders lean on, wheel after wheel ".repeat(8)
+        )
     };
-    let req = medium(ask("auto", "How does a bicycle stay upright?")).0;
-    let (told, _) = found(&small, req, |l| l.samples(2)).await;
-    assert_eq!(
-        (told, small.asked.lock().unwrap().len()),
-        (Told::default(), 1)
-    );
+    let one: &'static str = long("steering").leak();
+    let other: &'static str = long("balance").leak();
+    for (says, agreement, like) in [
+        (
+            ["By steering.", "Steering does it.", "Spinning wheels."],
+            Some(0.5),
+            None,
+        ),
+        ([one, one, other], None, Some(0.9..1.0)),
+    ] {
+        let small = Numbers {
+            says: says.map(Some).to_vec(),
+            ..Numbers::default()
+        };
+        let req = medium(ask("auto", "How does a bicycle stay upright?")).0;
+        let (told, _) = found(&small, req, |l| l.samples(2)).await;
+        assert_eq!(told.agreement, agreement, "{says:?}");
+        match (told.likeness, like) {
+            (Some(told), Some(range)) => assert!(range.contains(&told), "{told}"),
+            (told, like) => assert_eq!(told.is_some(), like.is_some()),
+        }
+    }
 }
 
 #[tokio::test]

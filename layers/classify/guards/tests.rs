@@ -5,6 +5,7 @@ use crate::{
     testing::{ask, chat_request, messages_request},
 };
 use serde_json::json;
+use tierway_services::chat::Tenant;
 
 fn guarded(tier: Tier, fits: Fits) -> Guarded<impl Policy> {
     Guarded::new(

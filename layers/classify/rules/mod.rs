@@ -310,7 +310,7 @@ impl<P> Ruled<P> {
     }
 
     fn allow(&self, req: &chat::Request, decision: Decision) -> Decision {
-        let Some((name, allowance)) = self.tenants.of(Tenant::of(req)) else {
+        let Some((name, allowance)) = self.tenants.of_call(req) else {
             return decision;
         };
         match allowance.tier(decision.tier) {

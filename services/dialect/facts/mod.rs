@@ -1,15 +1,17 @@
 //! Reading a body's [`Facts`] in one borrowed pass.
 mod fault;
 mod place;
+mod raw;
+mod skim;
 
 pub(super) use self::{
     fault::{malformed, missing, optional, read, wrong},
     place::Place,
+    raw::Raw,
 };
 use super::Dialect;
 use crate::chat::{Facts, Operation, PartKind, Refusal, Turn};
 use serde::{Deserialize, de::IgnoredAny};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 impl Dialect {
@@ -21,8 +23,11 @@ impl Dialect {
         if !operation.is_conversation() {
             return super::inputs::read_facts(self, operation, raw);
         }
-        let mut body: Body<'_, Vec<Message<'_>>> =
-            serde_json::from_slice(raw).map_err(|error| explain(raw, &error))?;
+        let mut body: Body<'_, Vec<Message<'_>>> = match skim::body(raw) {
+            Some(body) => body,
+            // What is not plainly right is read again by whoever can say what is wrong, if anything is.
+            None => serde_json::from_slice(raw).map_err(|error| explain(raw, &error))?,
+        };
         let place = Place::of(raw)?;
         let model_json = body.model.ok_or_else(|| missing("model"))?;
         let model: String = read("model", "a string", model_json)?;
@@ -72,69 +77,69 @@ impl Dialect {
 }
 
 /// The top level of a body. Every field is looked at only as far as its end, then read where needed.
-#[derive(Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(
     expecting = "a JSON object",
     bound(deserialize = "M: Deserialize<'de>")
 )]
 struct Body<'a, M> {
     #[serde(borrow)]
-    model: Option<&'a RawValue>,
+    model: Option<Raw<'a>>,
     // Read on the way: looking for its end first would be a second pass over almost the whole body.
     messages: Option<M>,
     #[serde(borrow)]
-    input: Option<&'a RawValue>,
+    input: Option<Raw<'a>>,
     #[serde(borrow)]
-    instructions: Option<&'a RawValue>,
+    instructions: Option<Raw<'a>>,
     #[serde(borrow)]
-    system: Option<&'a RawValue>,
+    system: Option<Raw<'a>>,
     #[serde(borrow)]
-    stream: Option<&'a RawValue>,
+    stream: Option<Raw<'a>>,
     #[serde(borrow)]
-    stream_options: Option<&'a RawValue>,
+    stream_options: Option<Raw<'a>>,
     #[serde(borrow)]
-    max_tokens: Option<&'a RawValue>,
+    max_tokens: Option<Raw<'a>>,
     #[serde(borrow)]
-    max_completion_tokens: Option<&'a RawValue>,
+    max_completion_tokens: Option<Raw<'a>>,
     #[serde(borrow)]
-    max_output_tokens: Option<&'a RawValue>,
+    max_output_tokens: Option<Raw<'a>>,
     #[serde(borrow)]
-    temperature: Option<&'a RawValue>,
+    temperature: Option<Raw<'a>>,
     #[serde(borrow)]
-    tools: Option<&'a RawValue>,
+    tools: Option<Raw<'a>>,
     #[serde(borrow)]
-    functions: Option<&'a RawValue>,
+    functions: Option<Raw<'a>>,
     #[serde(borrow)]
-    tool_choice: Option<&'a RawValue>,
+    tool_choice: Option<Raw<'a>>,
     #[serde(borrow)]
-    thinking: Option<&'a RawValue>,
+    thinking: Option<Raw<'a>>,
     #[serde(borrow)]
-    reasoning_effort: Option<&'a RawValue>,
+    reasoning_effort: Option<Raw<'a>>,
     #[serde(borrow)]
-    reasoning: Option<&'a RawValue>,
+    reasoning: Option<Raw<'a>>,
     #[serde(borrow)]
-    response_format: Option<&'a RawValue>,
+    response_format: Option<Raw<'a>>,
     #[serde(borrow)]
-    output_config: Option<&'a RawValue>,
+    output_config: Option<Raw<'a>>,
     #[serde(borrow)]
-    text: Option<&'a RawValue>,
+    text: Option<Raw<'a>>,
     #[serde(borrow)]
-    n: Option<&'a RawValue>,
+    n: Option<Raw<'a>>,
     #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
+    metadata: Option<Raw<'a>>,
     #[serde(borrow)]
-    prompt_cache_key: Option<&'a RawValue>,
+    prompt_cache_key: Option<Raw<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(expecting = "an object")]
 struct Message<'a> {
     #[serde(borrow)]
     role: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    content: Option<&'a RawValue>,
+    content: Option<Raw<'a>>,
     #[serde(borrow)]
-    tool_calls: Option<&'a RawValue>,
+    tool_calls: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -145,7 +150,7 @@ struct Item<'a> {
     #[serde(borrow)]
     role: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    content: Option<&'a RawValue>,
+    content: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -154,7 +159,7 @@ struct Block<'a> {
     #[serde(borrow)]
     r#type: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    text: Option<&'a RawValue>,
+    text: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -163,7 +168,7 @@ struct Typed<'a> {
     r#type: Option<Cow<'a, str>>,
 }
 
-fn tools(tools: Option<&RawValue>) -> Result<usize, Refusal> {
+fn tools(tools: Option<Raw<'_>>) -> Result<usize, Refusal> {
     match tools {
         Some(tools) if tools.get() != "null" => {
             Ok(read::<Vec<IgnoredAny>>("tools", "an array", tools)?.len())
@@ -178,7 +183,7 @@ fn added_tools(turns: &[Turn]) -> usize {
     parts.filter(|p| p.kind == PartKind::Tools).count()
 }
 
-pub(super) fn asks_usage(options: &RawValue) -> bool {
+pub(super) fn asks_usage(options: Raw<'_>) -> bool {
     #[derive(Deserialize)]
     struct Options {
         include_usage: Option<bool>,
@@ -194,7 +199,7 @@ fn thinks<M>(body: &Body<'_, M>) -> bool {
     #[derive(Deserialize)]
     struct Reasoning<'a> {
         #[serde(borrow)]
-        effort: Option<&'a RawValue>,
+        effort: Option<Raw<'a>>,
     }
     let reasoning = body
         .reasoning
@@ -202,7 +207,7 @@ fn thinks<M>(body: &Body<'_, M>) -> bool {
     let effort = body
         .reasoning_effort
         .or(reasoning.and_then(|r| r.effort))
-        .map(RawValue::get);
+        .map(Raw::get);
     matches!(kind.as_deref(), Some("enabled" | "adaptive"))
         || effort.is_some_and(|e| !matches!(e, "null" | "\"none\"" | "\"minimal\""))
 }
@@ -230,7 +235,7 @@ fn wants_json<M>(body: &Body<'_, M>) -> bool {
 
 /// What is wrong with a body that could not be read in one go: the field at fault, where it can be told.
 fn explain(raw: &[u8], error: &serde_json::Error) -> Refusal {
-    match serde_json::from_slice::<Body<'_, &RawValue>>(raw) {
+    match serde_json::from_slice::<Body<'_, Raw<'_>>>(raw) {
         Ok(Body {
             messages: Some(messages),
             ..

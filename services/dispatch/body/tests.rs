@@ -298,6 +298,26 @@ async fn a_slow_reader_is_no_silent_provider() {
     assert_eq!(attempt(&journal).end, AttemptEnd::Complete);
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_late_to_look_reads_on_first() {
+    let Rig { body, journal } = rig([
+        text(DELTA),
+        Step::Wait(Duration::from_millis(11_400)),
+        text(STOP),
+        text(DONE),
+    ]);
+    let mut body = Box::pin(body);
+    assert!(body.frame().await.unwrap().is_ok());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(body.as_mut().poll_frame(&mut cx).is_pending());
+    // This process stood still for longer than a provider may be silent, and what has arrived is still to be read.
+    tokio::time::advance(Duration::from_secs(11)).await;
+    while let Some(frame) = body.frame().await {
+        assert!(frame.is_ok());
+    }
+    assert_eq!(attempt(&journal).end, AttemptEnd::Complete);
+}
+
 #[tokio::test]
 async fn a_caller_who_leaves_leaves_a_line() {
     for (steps, end, output) in [

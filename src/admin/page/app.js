@@ -15,6 +15,7 @@ const state = { range: "24h", mode: "sum", session: null, calls: [], open: new S
 
 async function ask(path) {
   const answer = await fetch(path, { headers: { accept: "application/json" }, cache: "no-store" });
+  if (answer.status === 401) location.assign("/login");
   if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
   return answer.json();
 }

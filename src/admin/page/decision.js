@@ -7,7 +7,7 @@ const AFFINITY = {
   forced: "The conversation's model could not serve it, or was not allowed to.", aside: "It is no part of the conversation.",
 };
 const PARTS = {
-  answer: "answered", rejected_draft: "draft, thrown away", verification: "judged the draft", shadow: "compared", retried: "repeated",
+  answer: "answered", rejected_draft: "draft, thrown away", verification: "judged the draft", shadow: "compared", retried: "repeated", tool_round: "called tools",
   hedge_loser: "not needed in the end", cancelled: "hung up on", failed: "failed",
 };
 
@@ -70,6 +70,7 @@ export function explain(row, choose) {
     h("div", {}, h("h3", {}, "Decision"), h("ol", {}, reasons(row).map((text) => h("li", {}, text)))),
     h("div", {}, h("h3", {}, "Bill"), bill(row)),
     row.attempts.length > 0 && h("div.attempts.scroll", { tabindex: 0, role: "region", "aria-label": `Upstream calls of ${when(row.at)}, number ${row.id}` }, attempts),
+    row.tool_runs?.length > 0 && h("div.attempts", {}, h("h3", {}, "Tools"), row.tool_runs.map((r) => `${r.server}.${r.tool}: ${r.outcome}, ${took(r.total_us / 1000)}`).join("; ")),
     row.ask && h("div.attempts", {}, h("h3", {}, "Asked"), row.ask),
     h("p.ids", {}, about.filter(Boolean).join(" · "),
       row.session && choose && h("button.plain", { type: "button", onclick: () => choose(row.session) }, "Show the conversation")));

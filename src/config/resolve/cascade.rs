@@ -99,6 +99,9 @@ impl Resolver<'_, '_> {
                 .take("labels.max_bytes", typed.max_bytes)
                 .map_or(default.max_bytes, |Size(bytes)| bytes),
             shadow_share,
+            shadow_focus: self
+                .take("labels.shadow_focus", typed.shadow_focus)
+                .map_or(default.shadow_focus, |Ratio(times)| times),
             shadow_usd_per_day: self
                 .take("labels.shadow_usd_per_day", typed.shadow_usd_per_day)
                 .map_or(default.shadow_usd_per_day, |Dollars(sum)| sum),
@@ -114,6 +117,7 @@ impl Resolver<'_, '_> {
             feedback_ttl: self
                 .take("labels.feedback_ttl", typed.feedback_ttl)
                 .unwrap_or(default.feedback_ttl),
+            store: self.take("labels.store", typed.store).unwrap_or_default(),
         }
     }
 

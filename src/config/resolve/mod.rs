@@ -1,14 +1,18 @@
 //! From what was typed to what it means: defaults filled in, secrets read, targets checked against providers.
+mod access;
 mod breakpoints;
 mod cache;
 mod cascade;
 mod compress;
 mod ledger;
+mod mcp;
+mod provider_keys;
 mod providers;
 mod resilience;
 mod rules;
 mod secrets;
 mod semantic_cache;
+mod server;
 mod shared;
 mod watching;
 
@@ -16,14 +20,14 @@ use super::{
     environment::Environment,
     file,
     origin::{Origin, Problem},
-    settings::{Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings, Server},
+    settings::{Config, CountTokens, Embeddings, Key, Log, Responses, Route, Savings},
     shape::closest,
     typed::{Complaint, Named, Typed},
-    values::{Dollars, Share, Size},
+    values::{Dollars, Share},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 use tierway_services::{chat::Target, prices::Price, providers::Kind};
 
@@ -36,6 +40,8 @@ pub(super) struct Resolver<'a, 'e> {
     providers: BTreeSet<String>,
     pub(super) problems: Vec<Problem>,
     pub(super) origins: BTreeMap<String, Origin>,
+    /// Files that were read on the way.
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl<'a, 'e> Resolver<'a, 'e> {
@@ -46,6 +52,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             providers: BTreeSet::new(),
             problems: Vec::new(),
             origins: BTreeMap::new(),
+            files: Vec::new(),
         }
     }
 
@@ -57,8 +64,12 @@ impl<'a, 'e> Resolver<'a, 'e> {
             .as_ref()
             .map(|typed| typed.origin.clone());
         let admin = file.server.admin.as_ref().map(|typed| typed.origin.clone());
-        let nobody_may_call = file.keys.is_empty();
+        let keyless = file.keys.is_empty();
         let keys = self.keys(file.keys);
+        // Who else may call is not known before somebody does.
+        let elsewhere = file.access.required.is_some()
+            || !file.oidc.is_empty()
+            || file.sign_in.enabled.is_some();
         let server = self.server(file.server);
         let providers = self.all_providers(file.providers);
         let (tiers, fallbacks) = self.tiers(file.tiers);
@@ -72,9 +83,11 @@ impl<'a, 'e> Resolver<'a, 'e> {
                 default: self.target("embeddings.default", file.embeddings.default),
             },
             count_tokens: self.count_tokens(file.count_tokens),
-            tenants: self.tenants(file.tenants, &keys),
-            rules: self.rules(file.rules, &keys),
+            tenants: self.tenants(file.tenants, &keys, elsewhere),
+            rules: self.rules(file.rules, &keys, elsewhere),
+            mcp: self.mcp(file.mcp, &keys),
             keys,
+            access: self.access(file.admin, file.access, file.oidc, file.sign_in),
             affinity: self.affinity(file.affinity),
             breakpoints: self.breakpoints(file.breakpoints),
             compress: self.compress(file.compress),
@@ -95,13 +108,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
             traces: self.traces(file.traces),
             log: self.log(file.log),
         };
-        if nobody_may_call && !config.server.listen.ip().is_loopback() {
-            self.refuse(
-                listen.unwrap_or(Origin::Default),
-                format!("`server.listen` is open to the network, and no key guards it: {}", config.server.listen),
-                "add [[keys]] with key_env = \"NAME\" and tenant = \"name\", or listen on 127.0.0.1",
-            );
-        }
+        self.check_access(&config, keyless, listen, admin.clone());
         if config.server.listen == config.server.admin && config.server.listen.port() != 0 {
             self.refuse(
                 admin.unwrap_or(Origin::Default),
@@ -114,6 +121,7 @@ impl<'a, 'e> Resolver<'a, 'e> {
         }
         self.state_files(&mut config);
         self.ledger_files(&mut config);
+        self.access_file(&mut config);
         self.cache_file(&mut config);
         self.check_small(&config);
         self.check_labels(&config);
@@ -188,62 +196,6 @@ impl<'a, 'e> Resolver<'a, 'e> {
     }
 
     // === sections ===
-
-    fn server(&mut self, typed: file::Server) -> Server {
-        let default = Server::default();
-        let max_body = self.take("server.max_body", typed.max_body);
-        Server {
-            listen: self
-                .take("server.listen", typed.listen)
-                .unwrap_or(default.listen),
-            admin: self
-                .take("server.admin", typed.admin)
-                .unwrap_or(default.admin),
-            max_body: max_body.map_or(default.max_body, |Size(bytes)| {
-                usize::try_from(bytes).unwrap_or(usize::MAX)
-            }),
-            max_connections: self
-                .take("server.max_connections", typed.max_connections)
-                .map_or(default.max_connections, |count| count.0),
-            max_connections_per_ip: self
-                .take(
-                    "server.max_connections_per_ip",
-                    typed.max_connections_per_ip,
-                )
-                .map_or(default.max_connections_per_ip, |count| count.0 as usize),
-            max_in_flight: self
-                .take("server.max_in_flight", typed.max_in_flight)
-                .map_or(default.max_in_flight, |count| count.0),
-            max_buffered: self
-                .take("server.max_buffered", typed.max_buffered)
-                .map_or(default.max_buffered, |Size(bytes)| {
-                    usize::try_from(bytes).unwrap_or(usize::MAX)
-                }),
-            max_head: self
-                .take("server.max_head", typed.max_head)
-                .map_or(default.max_head, |Size(bytes)| {
-                    usize::try_from(bytes).unwrap_or(usize::MAX)
-                }),
-            max_messages: self
-                .take("server.max_messages", typed.max_messages)
-                .map_or(default.max_messages, |count| count.0),
-            head_timeout: self
-                .take("server.head_timeout", typed.head_timeout)
-                .unwrap_or(default.head_timeout),
-            body_timeout: self
-                .take("server.body_timeout", typed.body_timeout)
-                .unwrap_or(default.body_timeout),
-            timeout: self
-                .take("server.timeout", typed.timeout)
-                .map_or(default.timeout, |pause| pause.0),
-            drain_timeout: self
-                .take("server.drain_timeout", typed.drain_timeout)
-                .unwrap_or(default.drain_timeout),
-            keep_alive: self
-                .take("server.keep_alive", typed.keep_alive)
-                .map_or(default.keep_alive, |pause| pause.0),
-        }
-    }
 
     fn count_tokens(&mut self, typed: file::CountTokens) -> CountTokens {
         let estimate = self.take("count_tokens.estimate", typed.estimate);

@@ -69,7 +69,10 @@ impl Resolver<'_, '_> {
             self.take(&format!("{path}.pass_credentials"), value.pass_credentials);
         let pass_credentials = pass_credentials.unwrap_or(false);
         let keys = (value.api_key, value.api_key_env, value.api_key_file);
-        let own_key = keys.0.is_some() || keys.1.is_some() || keys.2.is_some();
+        let typed_key = keys.0.is_some() || keys.1.is_some() || keys.2.is_some();
+        let key_command =
+            self.key_command(&path, value.api_key_command, value.api_key_ttl, typed_key);
+        let own_key = typed_key || key_command.is_some();
         let key_path = format!("{path}.api_key");
         let mut api_key = self.secret(&key_path, keys.0, keys.1, keys.2);
         if let Some(kind) = kind
@@ -117,9 +120,12 @@ impl Resolver<'_, '_> {
         let models = self.abilities(&path, value.models);
         let headers = self.headers(&path, value.headers);
         let timeouts = self.timeouts(&path, value.timeouts);
+        let tls = self.provider_tls(&path, value.tls);
         let provider = Provider {
             base_url: base_url.map(|url| url.0),
             api_key,
+            key_command,
+            tls,
             pass_credentials,
             native_messages,
             native_responses,

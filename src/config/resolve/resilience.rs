@@ -162,6 +162,7 @@ impl Resolver<'_, '_> {
             max_open: self
                 .take("breaker.max_open", typed.max_open)
                 .unwrap_or(default.max_open),
+            store: self.take("breaker.store", typed.store).unwrap_or_default(),
         }
     }
 }

@@ -16,10 +16,13 @@ impl Resolver<'_, '_> {
         &mut self,
         typed: BTreeMap<String, Named<file::Tenant>>,
         keys: &[Key],
+        elsewhere: bool,
     ) -> BTreeMap<String, Tenant> {
         let tenants = typed.into_iter().map(|(name, Named { origin, value })| {
             let path = format!("tenants.{name}");
-            self.known_tenant(&path, origin, &name, keys);
+            if !elsewhere {
+                self.known_tenant(&path, origin, &name, keys);
+            }
             let tenant = Tenant {
                 tiers: self.take(&format!("{path}.tiers"), value.tiers),
                 models: self.take(&format!("{path}.models"), value.models),
@@ -37,9 +40,10 @@ impl Resolver<'_, '_> {
         &mut self,
         typed: BTreeMap<String, Named<file::Rule>>,
         keys: &[Key],
+        elsewhere: bool,
     ) -> BTreeMap<String, Rule> {
         let rules = typed.into_iter().filter_map(|(name, rule)| {
-            let rule = self.rule(&name, rule, keys)?;
+            let rule = self.rule(&name, rule, keys, elsewhere)?;
             Some((name, rule))
         });
         rules.collect()
@@ -50,6 +54,7 @@ impl Resolver<'_, '_> {
         name: &str,
         Named { origin, value }: Named<file::Rule>,
         keys: &[Key],
+        elsewhere: bool,
     ) -> Option<Rule> {
         let path = format!("rules.{name}");
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -102,7 +107,7 @@ impl Resolver<'_, '_> {
                 .take(&format!("{path}.classes"), value.classes)
                 .unwrap_or_default(),
         };
-        for tenant in &rule.tenants {
+        for tenant in rule.tenants.iter().filter(|_| !elsewhere) {
             let origin = tenants.clone().unwrap_or(Origin::Default);
             self.known_tenant(&format!("{path}.tenants"), origin, tenant, keys);
         }
@@ -132,13 +137,15 @@ impl Resolver<'_, '_> {
     }
 
     /// A tenant that no key calls for is a slip, and its limits would hold nobody.
-    fn known_tenant(&mut self, path: &str, origin: Origin, tenant: &str, keys: &[Key]) {
+    pub(super) fn known_tenant(&mut self, path: &str, origin: Origin, tenant: &str, keys: &[Key]) {
         if keys.iter().any(|key| key.tenant == tenant) {
             return;
         }
         let advice = match closest(tenant, keys.iter().map(|key| key.tenant.as_str())) {
             Some(close) => format!("write `{close}`"),
-            None => format!("add [[keys]] with tenant = \"{tenant}\""),
+            None => format!(
+                "add [[keys]] with tenant = \"{tenant}\", or access.required = true for keys of `tierway keys`"
+            ),
         };
         self.refuse(
             origin,

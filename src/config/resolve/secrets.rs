@@ -61,6 +61,7 @@ impl Resolver<'_, '_> {
                 self.origins.insert(path.to_owned(), origin.clone());
                 let name = self.folder.join(name);
                 secret = secret.or(self.secret_file(&setting, origin, &name));
+                self.files.push(name);
             }
         }
         secret

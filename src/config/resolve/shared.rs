@@ -58,6 +58,8 @@ impl Resolver<'_, '_> {
         for (wanted, path) in [
             (config.affinity.store == SharedBy::Redis, "affinity.store"),
             (cache, "cache.store"),
+            (config.breaker.store == SharedBy::Redis, "breaker.store"),
+            (config.labels.store == SharedBy::Redis, "labels.store"),
         ] {
             if wanted && config.redis.url.is_none() && self.problems.is_empty() {
                 let origin = self.origins.get(path).cloned();

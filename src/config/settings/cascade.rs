@@ -1,4 +1,5 @@
 //! The cascade, and what is learned about it.
+use super::SharedBy;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use tierway_layers::cascade::StreamMode;
 use tierway_services::chat::{Target, Tier, Usd};
@@ -86,6 +87,8 @@ pub struct Labels {
     pub max_bytes: u64,
     /// The share of kept drafts whose request the big model answers too, for comparison.
     pub shadow_share: f64,
+    /// How many times as many of those whose confidence is close to the threshold.
+    pub shadow_focus: f64,
     /// What that may cost in a day.
     pub shadow_usd_per_day: Usd,
     /// How many such calls may be under way at a time.
@@ -100,6 +103,8 @@ pub struct Labels {
     pub delta: f64,
     /// How long callers may tell how good an answer was.
     pub feedback_ttl: Duration,
+    /// Who shares what is learned.
+    pub store: SharedBy,
 }
 
 impl Default for Cascade {
@@ -134,6 +139,7 @@ impl Default for Labels {
             tiers_model: None,
             max_bytes: 64 << 20,
             shadow_share: 0.02,
+            shadow_focus: 4.0,
             shadow_usd_per_day: Usd::from_dollars(1.0),
             shadow_in_flight: 4,
             judge: None,
@@ -141,6 +147,7 @@ impl Default for Labels {
             alpha: 0.05,
             delta: 0.1,
             feedback_ttl: Duration::from_secs(60 * 60),
+            store: SharedBy::Memory,
         }
     }
 }

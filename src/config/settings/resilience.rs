@@ -34,6 +34,8 @@ pub struct Breaker {
     pub open_for: Duration,
     /// For how long at most.
     pub max_open: Duration,
+    /// Who is told of it.
+    pub store: SharedBy,
 }
 
 /// Who keeps the limits of keys and tenants.
@@ -89,6 +91,7 @@ impl Default for Breaker {
             window: Duration::from_secs(30),
             open_for: Duration::from_secs(10),
             max_open: Duration::from_secs(120),
+            store: SharedBy::Memory,
         }
     }
 }

@@ -1,3 +1,4 @@
+mod access;
 mod clouds;
 mod files;
 mod problems;
@@ -5,7 +6,7 @@ mod readme;
 
 use super::*;
 use std::collections::{BTreeSet, HashMap};
-use tierway_services::providers::Secret;
+use tierway_services::{mcp::Road, providers::Secret};
 
 fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
     let environment: HashMap<&str, &str> = variables.iter().copied().collect();
@@ -21,152 +22,7 @@ fn sound(text: &str, variables: &[(&str, &str)]) -> Loaded {
     read_with(text, variables).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-const WHOLE: &str = r#"
-[server]
-listen = "0.0.0.0:80"
-admin = "localhost:9787"
-max_body = "1MB"
-max_connections = 10
-drain_timeout = "1m 30s"
-[providers.local]
-kind = "llamacpp"
-base_url = "http://127.0.0.1:8080/v1/chat/completions"
-[providers.cloud]
-kind = "anthropic"
-base_url = "https://example.com/"
-api_key_env = "CLOUD_KEY"
-pass_credentials = true
-native_messages = true
-headers = { x-team = "secret-team" }
-timeouts = { connect = "1s", first_byte = "2s", idle = "3s" }
-[tiers]
-simple = "local:qwen2.5:0.5b"
-medium = "local:qwen2.5:3b"
-complex = "cloud:claude"
-reasoning = "cloud:claude"
-[models]
-"claude-haiku*" = "simple"
-"gpt-4o" = "local:qwen2.5:3b"
-fast = "auto"
-[[keys]]
-key = "sk-alice"
-tenant = "alice"
-[[keys]]
-key_env = "BOB_KEY"
-[tenants.alice]
-tiers = ["simple", "complex"]
-models = ["local:*"]
-cache = false
-[rules.payments]
-enabled = false
-[rules.secrets]
-at_least = "reasoning"
-[rules.batch]
-at_most = "medium"
-phrases = ["nightly run"]
-paths = ["/v1/messages*"]
-headers = { x-team = "batch-*" }
-tenants = ["alice"]
-clients = ["aider", "open-webui"]
-classes = ["sub-agent"]
-[affinity]
-enabled = false
-ttl = "2h"
-max_sessions = 7
-store = "redis"
-[breakpoints]
-enabled = false
-ttl = "1h"
-openai_keys = true
-[compress]
-enabled = true
-json = true
-table = false
-terminal = true
-trailing = false
-duplicate = true
-[semantic_cache]
-enabled = false
-embeddings = "local:embed"
-local_model = "/var/lib/tierway/minilm"
-threshold = 0.9
-max_bytes = "1MiB"
-timeout = "250ms"
-[redis]
-url = "redis://me:sk-redis@cache:6380/1"
-timeout = "20ms"
-[cascade]
-enabled = true
-small = "local:tiny"
-tiers = ["complex"]
-threshold = 0.5
-streams = "prefix"
-tools = true
-max_added_latency = "2s"
-max_price_ratio = 0.5
-stay_big = 0
-logprobs = false
-hedge_share = 0.1
-hedge_after = 0.25
-model = "/var/lib/tierway/judge"
-uncertified = "defer"
-[cascade.tier.complex]
-streams = "hedged"
-max_added_latency = "0s"
-[labels]
-enabled = true
-file = "/var/lib/tierway/labels"
-max_bytes = "1MiB"
-shadow_share = 0.5
-shadow_usd_per_day = 2.5
-shadow_in_flight = 2
-judge = "cloud:claude"
-learn_every = 10
-alpha = 0.1
-delta = 0.2
-feedback_ttl = "2h"
-[cache]
-enabled = false
-store = "disk"
-max_bytes = 1000
-ttl = "250ms"
-max_entry = "2MiB"
-sampled = true
-tool_calls = true
-coalesce = false
-file = "/var/cache/tierway"
-max_disk_bytes = "3GiB"
-[responses]
-max_bytes = "1MiB"
-ttl = "1h"
-[prices."local:qwen2.5:3b"]
-input = 0.15
-output = 1
-cache_read = 0.0375
-cache_write = 0
-hour = 0.5
-[savings]
-baseline = "openai:gpt-4o"
-holdout = 0.01
-prices = "/var/lib/tierway/prices.tsv"
-[ledger]
-enabled = true
-file = "/var/lib/tierway/ledger.db"
-url = "postgres://me:sk-ledger@db:5433/tierway?sslmode=require"
-retention = "0s"
-spill = "/var/spool/tierway"
-max_spill = "1MiB"
-asks = true
-asks_retention = "1h"
-[metrics]
-gen_ai = false
-[traces]
-otlp = "http://collector:4318/v1/traces/"
-share = 0.25
-[log]
-format = "json"
-level = "warn,tierway=debug"
-"#;
+const WHOLE: &str = include_str!("whole.toml");
 const WHOLE_ENVIRONMENT: [(&str, &str); 2] = [("CLOUD_KEY", "sk-cloud\n"), ("BOB_KEY", "sk-bob")];
 
 #[test]
@@ -204,6 +60,21 @@ fn what_is_shown_can_be_typed() {
             .keys
             .iter_mut()
             .for_each(|key| key.key = Secret::new("***"));
+        for server in config.mcp.servers.values_mut() {
+            match &mut server.server.road {
+                Road::Program { env, .. } => env.clear(),
+                Road::Http {
+                    headers,
+                    token,
+                    login,
+                    ..
+                } => {
+                    headers.clear();
+                    (*token, *login) = (None, None);
+                }
+                _ => {}
+            }
+        }
         config.redis.url = config.redis.shown().map(Secret::new);
         config.ledger.url = config.ledger.shown().map(Secret::new);
         config
@@ -220,7 +91,7 @@ fn nothing_typed_is_the_default() {
 
 #[test]
 fn the_reference_tells_the_defaults() {
-    let toml = "[providers.p]\nkind = \"ollama\"\n[[keys]]\nkey = \"k\"\n[rules.p]\nat_least = \"complex\"";
+    let toml = "[providers.p]\nkind = \"ollama\"\n[mcp.servers.p]\nurl = \"https://p\"\n[[keys]]\nkey = \"k\"\n[rules.p]\nat_least = \"complex\"";
     let shown: toml::Table = sound(toml, &[]).show().parse().unwrap();
     for entry in reference::ENTRIES {
         let path: Vec<&str> = entry
@@ -253,7 +124,9 @@ fn the_reference_names_the_keys_of_the_file() {
     add("", fields::<file::File>());
     add("server.", fields::<file::Server>());
     add("providers.*.", fields::<file::Provider>());
+    add("server.tls.", fields::<file::ServerTls>());
     add("providers.*.timeouts.", fields::<file::Timeouts>());
+    add("providers.*.tls.", fields::<file::ProviderTls>());
     add("providers.*.headers.", &["*"]);
     add("providers.*.models.*.", fields::<file::Abilities>());
     add("tiers.", fields::<file::Tiers>());
@@ -264,6 +137,11 @@ fn the_reference_names_the_keys_of_the_file() {
     add("tenants.*.", fields::<file::Tenant>());
     add("rules.*.", fields::<file::Rule>());
     add("rules.*.headers.", &["*"]);
+    add("admin.", fields::<file::Admin>());
+    add("access.", fields::<file::Access>());
+    add("oidc.*.", fields::<file::Oidc>());
+    add("sign_in.", fields::<file::SignIn>());
+    add("sign_in.users.*.", fields::<file::access::User>());
     add("affinity.", fields::<file::Affinity>());
     add("semantic_cache.", fields::<file::SemanticCache>());
     add("breakpoints.", fields::<file::Breakpoints>());
@@ -281,6 +159,11 @@ fn the_reference_names_the_keys_of_the_file() {
     add("labels.", fields::<file::Labels>());
     add("cache.", fields::<file::Cache>());
     add("responses.", fields::<file::Responses>());
+    add("mcp.", fields::<file::Mcp>());
+    add("mcp.tenants.*.", fields::<file::McpTenant>());
+    add("mcp.servers.*.", fields::<file::McpServer>());
+    add("mcp.servers.*.env.", &["*"]);
+    add("mcp.servers.*.headers.", &["*"]);
     add("prices.*.", fields::<file::Price>());
     add("savings.", fields::<file::Savings>());
     add("ledger.", fields::<file::Ledger>());
@@ -314,6 +197,8 @@ fn signs_of_life_can_be_turned_off_and_nothing_else_takes_no_time() {
         "[server]\ndrain_timeout = \"0s\"",
         "[server]\nkeep_alive = 0",
         "[server]\nkeep_alive = \"soon\"",
+        "[server.tls]\ncert_file = \"nowhere.pem\"",
+        "[server.tls]\ncert_file = \"nowhere.pem\"\nkey_file = \"nowhere.key\"",
     ] {
         let problems = read_with(toml, &[]);
         assert!(problems.is_err(), "{toml}");

@@ -1,0 +1,70 @@
+//! Names of requests: UUIDs of version 4, without asking the operating system for chance each time.
+use http::{HeaderValue, Request};
+use std::{
+    collections::hash_map::RandomState,
+    fmt::Write,
+    hash::BuildHasher,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tower_http::request_id::{MakeRequestId, RequestId};
+
+/// Names requests by SipHash, keyed by chance, over a number that counts them: nobody guesses the next one who does not know the key, and
+/// two processes give the same name with a chance that nobody will live to see.
+#[derive(Clone, Default)]
+pub(super) struct Ids(Arc<Source>);
+
+#[derive(Default)]
+struct Source {
+    keys: [RandomState; 2],
+    next: AtomicU64,
+}
+
+impl Ids {
+    fn next(&self) -> String {
+        let n = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let [high, low] = self.0.keys.each_ref().map(|key| key.hash_one(n));
+        let mut id = String::with_capacity(36);
+        // The version, 4, and the variant, 10 in binary, are where RFC 9562 has them.
+        let _ = write!(
+            id,
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            ((low >> 48) & 0x3fff) | 0x8000,
+            low & 0xffff_ffff_ffff
+        );
+        id
+    }
+}
+
+impl MakeRequestId for Ids {
+    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
+        HeaderValue::try_from(self.next()).ok().map(RequestId::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_are_uuids_and_differ() {
+        let (one, other) = (Ids::default(), Ids::default());
+        let mut seen = HashSet::new();
+        for ids in [&one, &other, &one.clone()] {
+            for _ in 0..1000 {
+                let id = ids.next();
+                let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+                assert_eq!(lengths, [8, 4, 4, 4, 12], "{id}");
+                assert_eq!(&id[14..15], "4");
+                assert!("89ab".contains(&id[19..20]), "{id}");
+                assert!(seen.insert(id));
+            }
+        }
+    }
+}
