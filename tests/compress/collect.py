@@ -31,9 +31,9 @@ json | {VENV}/pip inspect
 json | {VENV}/python -m json.tool tests/clients/node/package.json
 json | python3 -c "import json,os; print(json.dumps([dict(name=e.name, directory=e.is_dir(), size=e.stat().st_size, mode=oct(e.stat().st_mode)) for e in sorted(os.scandir('layers'), key=lambda e: e.name)], indent=2))"
 json | git log -25 --pretty=format:'{{"commit": "%h", "author": {{"name": "tierway", "email": "dev@example.com"}}, "date": "%as", "subject": "%f"}}'
-json | python3 -c "import json,subprocess; rows=[l.split(':',2) for l in subprocess.check_output(['git','grep','-n','Journal::of'],text=True).splitlines()]; print(json.dumps(dict(total=len(rows), matches=[dict(path=p, line=int(n), text=t.strip()) for p,n,t in rows]), indent=2))"
+json | python3 -c "import json,subprocess; rows=[l.split(':',2) for l in subprocess.check_output(['git','grep','-n','Journal::of','--','layers','src'],text=True).splitlines()]; print(json.dumps(dict(total=len(rows), matches=[dict(path=p, line=int(n), text=t.strip()) for p,n,t in rows]), indent=2))"
 json | python3 -c "import json; print(json.dumps([json.loads(l) for l in open('tests/routing/open.jsonl')][:6], indent=2))"
-json | python3 -c "import csv,json; rows=[l.rstrip().split(chr(9)) for l in open('services/prices.tsv') if not l.startswith('#')]; print(json.dumps([dict(zip(rows[0], r)) for r in rows[1:40]], indent=4))"
+json | python3 -c "import csv,json; rows=[l.rstrip().split(chr(9)) for l in open('services/prices.tsv') if not l.startswith('#')]; print(json.dumps([dict(provider=r[0], model=r[1], input=r[2], output=r[3]) for r in rows[100:140]], indent=4))"
 json | python3 -c "import json; print(json.dumps([dict(question=a, paraphrase=b, same=c) for c,a,b in (l.rstrip().split(chr(9))[:3] for l in list(open('tests/semantic/pairs.tsv'))[5:45] if l.count(chr(9))>=2)], indent=2))"
 json | python3 -c "import ast,json,pathlib; print(json.dumps([dict(path=str(p), functions=[dict(name=f.name, line=f.lineno, arguments=len(f.args.args)) for f in ast.walk(ast.parse(p.read_text())) if isinstance(f, ast.FunctionDef)]) for p in sorted(pathlib.Path('tests/clients').glob('*.py'))[:8]], indent=2))"
 json | python3 -c "import json,sys,platform; print(json.dumps(dict(python=sys.version, machine=platform.machine(), flags={{k: getattr(sys.flags, k) for k in dir(sys.flags) if k[0] != '_' and isinstance(getattr(sys.flags, k), int)}}), indent=4))"
@@ -89,9 +89,10 @@ def run(command):
     if inside != command:
         command = f"script -qec {json.dumps(inside).replace('$', chr(92) + '$')} /dev/null"
     environment = {**os.environ, "GIT_PAGER": "cat", "PAGER": "cat", "COLUMNS": "120", "TERM": "xterm-256color"}
-    body = '{"model":"auto","messages":[{"role":"user","content":"What is a monad?"}]}'
-    done = subprocess.run(command, shell=True, cwd=ROOT, text=True, capture_output=True, timeout=120, env=environment, input=body, errors="replace")
-    return inside, done.stdout + done.stderr
+    body = b'{"model":"auto","messages":[{"role":"user","content":"What is a monad?"}]}' if " route " in command else b""
+    # As bytes: Python would make new lines of the returns that progress bars are made of.
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, timeout=120, env=environment, input=body)
+    return inside, (done.stdout + done.stderr).decode(errors="replace")
 
 
 def log(step):

@@ -91,7 +91,7 @@ def completed(text):
     if "redis" in json.dumps(typed) and "redis" not in typed:
         more += '[redis]\nurl = "redis://127.0.0.1:6379"\n'
     tenants = {key.get("tenant") for key in typed.get("keys", [])}
-    for tenant in typed.get("tenants", {}):
+    for tenant in {**typed.get("tenants", {}), **typed.get("mcp", {}).get("tenants", {})}:
         if tenant not in tenants:
             more += f'[[keys]]\nkey = "sk-{tenant}"\ntenant = "{tenant}"\n'
     return text + "\n" + more
