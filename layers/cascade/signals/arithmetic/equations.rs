@@ -49,7 +49,10 @@ impl Equation {
 
     fn is(&self, value: f64) -> bool {
         let apart = (value - self.written).abs();
-        if self.composed {
+        if !apart.is_finite() {
+            // Nothing is what a division by nothing is.
+            false
+        } else if self.composed {
             // Both sides may have been rounded on the way.
             apart <= 0.011 * self.written.abs().max(1.0)
         } else if self.decimals == 0 && (value - value.round()).abs() < 1e-9 {
