@@ -19,7 +19,7 @@ mod usage;
 mod weave;
 
 pub use self::{
-    history::{Digest, Hidden, go_on, restored, shown},
+    history::{Digest, Hidden, Shown, go_on, restored, shown},
     offer::{Choice, names, offer},
     weave::Weaver,
 };
