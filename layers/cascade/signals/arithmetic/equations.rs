@@ -217,7 +217,11 @@ impl<'a> Reader<'a> {
 }
 
 fn tokens(text: &str) -> Vec<Token> {
-    let end = text.floor_char_boundary(MAX_BYTES.min(text.len()));
+    let most = MAX_BYTES.min(text.len());
+    let end = (0..=most)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     let text = text.get(..end).unwrap_or_default();
     let mut tokens = Vec::new();
     let mut rest = text;
