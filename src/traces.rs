@@ -324,13 +324,14 @@ impl HttpClient for Sender {
         &self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, HttpError> {
-        let answer = self.client.request(request.map(Full::new));
+        let client = self.client.clone();
         let sent = async move {
-            let (head, body) = answer.await?.into_parts();
+            let answer = client.request(request.map(Full::new)).await?;
+            let (head, body) = answer.into_parts();
             let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
             Ok(http::Response::from_parts(head, body))
         };
-        // Made within the task: a timer needs the runtime.
+        // Made within the task: a timer and a connection need the runtime.
         let task = async move { tokio::time::timeout(EXPORT, sent).await? };
         let answer = self.runtime.spawn(task).await?;
         self.tell(&answer);

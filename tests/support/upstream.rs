@@ -1,8 +1,8 @@
 //! A scripted upstream on a real socket: both wire formats, whole and streamed, faults by model name, every request recorded.
 //!
 //! A model name that contains one of these words changes the answer: `tool` one call, `parallel` two calls, `think` a reasoning block
-//! first, `eNNN` that status, `flood` a stream that does not end and waits for nobody, `cutoff` the connection breaks mid-stream, `midfail` an error event mid-stream, `garbage` a stream that is not
-//! JSON, `hang` silence after the head, `refuse` a refusal, `empty` no text, `cached` a long prefix that is read from the cache (messages).
+//! first, `eNNN` that status, `flood` a stream that does not end and waits for nobody, `wide` a stream with an event of 2 MiB, `cutoff` the
+//! connection breaks mid-stream, `midfail` an error event mid-stream, `garbage` a stream that is not JSON, `hang` silence after the head, `refuse` a refusal, `empty` no text, `cached` a long prefix that is read from the cache (messages).
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, Request, Response, StatusCode, header};
@@ -160,6 +160,12 @@ impl Upstream {
         } else {
             events
         };
+        let mut events = events;
+        if model.contains("wide") {
+            let text = "x".repeat(2 << 20);
+            let wide = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}});
+            events.insert(2, format!("event: content_block_delta\ndata: {wide}\n\n"));
+        }
         let first: Vec<String> = events.iter().take(2).cloned().collect();
         let (cut, hang, slow) = (
             model.contains("cutoff"),
