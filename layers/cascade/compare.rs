@@ -123,7 +123,7 @@ fn f1(small: &HashMap<String, usize>, big: &HashMap<String, usize>) -> f64 {
         .iter()
         .map(|(word, n)| (*n).min(big.get(word).copied().unwrap_or(0)))
         .sum();
-    let all = of(&small) + of(&big);
+    let all = of(small) + of(big);
     if all == 0 {
         return 1.0;
     }

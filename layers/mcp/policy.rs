@@ -170,7 +170,9 @@ impl Policy {
     /// The same for one server.
     #[must_use]
     pub fn server_writes(self, server: impl Into<String>, writes: Writes) -> Self {
-        self.with(|inner| drop(inner.server_writes.insert(server.into(), writes)))
+        self.with(|inner| {
+            inner.server_writes.insert(server.into(), writes);
+        })
     }
 
     /// What a tenant may do with a tool: whether it may see it, and whether it is asked before it is run.

@@ -128,7 +128,7 @@ impl Series {
         );
         self.tool_runs
             .get_or(key, other, |(server, outcome)| {
-                names::tool_runs(server, *outcome)
+                names::tool_runs(server, outcome)
             })
             .increment(1);
     }

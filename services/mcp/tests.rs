@@ -76,7 +76,7 @@ async fn serve(guarded: bool) -> String {
     );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = move |req: http::Request<Incoming>| {
+    let service = move |req: ::http::Request<Incoming>| {
         let mcp = mcp.clone();
         async move {
             let shown = req.headers().get("authorization").cloned();
@@ -84,10 +84,10 @@ async fn serve(guarded: bool) -> String {
                 // me:secret
                 assert_eq!(shown.unwrap(), "Basic bWU6c2VjcmV0");
                 let token = r#"{"access_token":"t1","expires_in":600}"#;
-                return Ok(http::Response::new(Full::new(Bytes::from(token)).boxed()));
+                return Ok(::http::Response::new(Full::new(Bytes::from(token)).boxed()));
             }
             if guarded && shown.is_none_or(|shown| shown != "Bearer t1") {
-                let no = http::Response::builder().status(401);
+                let no = ::http::Response::builder().status(401);
                 let no = no.header("www-authenticate", "Bearer realm=tools");
                 return Ok(no.body(Full::<Bytes>::default().boxed()).unwrap());
             }

@@ -121,7 +121,8 @@ impl fmt::Debug for KeyCommand {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

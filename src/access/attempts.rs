@@ -14,8 +14,11 @@ const WINDOW: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Attempts {
     most: u32,
-    counts: Arc<Mutex<HashMap<Option<IpAddr>, (u32, Instant)>>>,
+    counts: Arc<Mutex<Counts>>,
 }
+
+/// How many failures, since when.
+type Counts = HashMap<Option<IpAddr>, (u32, Instant)>;
 
 impl Attempts {
     /// So many failures a minute, each.
@@ -57,10 +60,7 @@ impl Attempts {
 }
 
 /// Under which name `peer` is counted.
-fn place(
-    counts: &mut HashMap<Option<IpAddr>, (u32, Instant)>,
-    peer: Option<IpAddr>,
-) -> Option<IpAddr> {
+fn place(counts: &mut Counts, peer: Option<IpAddr>) -> Option<IpAddr> {
     let name = peer.map(|peer| match peer.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

@@ -145,12 +145,12 @@ pub(crate) async fn serve(
         stop.await;
         readiness.set(false);
         systemd::stopping();
-        live.stack().drain();
         if let Some(reloading) = reloading {
             reloading.abort();
         }
         // Load balancers look now and then; until they have, their calls are served.
         tokio::time::sleep(config.server.drain_delay).await;
+        live.stack().drain();
     };
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch());

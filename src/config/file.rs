@@ -3,7 +3,9 @@
 //! The names here are the names of the keys. `reference` documents each, and a test compares the two.
 mod mcp;
 
-pub(super) use mcp::{Mcp, McpServer, McpTenant};
+#[cfg(test)]
+pub(super) use mcp::McpTenant;
+pub(super) use mcp::{Mcp, McpServer};
 
 use super::{
     settings::{CacheStore, LogFormat, Route, SharedBy, Uncertified, Verify},

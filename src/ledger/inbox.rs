@@ -41,7 +41,7 @@ pub(super) struct Mail {
 /// Why a row was not taken.
 #[derive(Debug)]
 pub(super) enum Returned {
-    Full(Row),
+    Full(Box<Row>),
     Closed,
 }
 
@@ -66,7 +66,7 @@ impl Inbox {
             return Err(Returned::Closed);
         }
         if inside.rows.len() >= self.most {
-            return Err(Returned::Full(row));
+            return Err(Returned::Full(Box::new(row)));
         }
         inside.rows.push(row);
         inside.since.get_or_insert_with(Instant::now);

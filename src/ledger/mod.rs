@@ -126,7 +126,7 @@ impl Ledger {
     fn send(&self, row: Row) {
         match self.inbox.put(row) {
             Ok(()) => {}
-            Err(Returned::Full(row)) => self.overflow(row),
+            Err(Returned::Full(row)) => self.overflow(*row),
             Err(Returned::Closed) => writer::count(0, 1),
         }
     }

@@ -94,6 +94,7 @@ mod tests {
                 ..Call::default()
             },
             attempts: vec![],
+            tool_runs: vec![],
         };
         let rows = [
             call(1, 1000, Some("k"), 5),

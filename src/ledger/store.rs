@@ -203,7 +203,7 @@ pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
     }
     let runs: Vec<&ToolRun> = rows.iter().flat_map(|row| &row.tool_runs).collect();
     for some in runs.chunks(ROWS) {
-        let text = statement("tool_runs", ToolRun::COLUMNS, some.len());
+        let text = statement("tool_runs", ToolRun::COLUMNS, some.len(), named);
         let mut query = sqlx::query::<Any>(&text).persistent(false);
         for run in some {
             query = run.bind(query);

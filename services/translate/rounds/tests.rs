@@ -291,7 +291,11 @@ fn results_stand_beside_those_of_the_caller() {
             last: first.said(),
             results: results(dialect, &output, true),
         };
-        let visible = Round::read(dialect, merged(&[first.clone()], &ours).unwrap()).unwrap();
+        let visible = Round::read(
+            dialect,
+            merged(std::slice::from_ref(&first), &ours).unwrap(),
+        )
+        .unwrap();
         let again = go_on(&asked(dialect), &visible.said(), Choice::Auto).unwrap();
         let own = match dialect {
             Dialect::Messages => {
@@ -330,7 +334,9 @@ fn tools_come_last_and_nothing_else_changes() {
         (Dialect::Responses, r#"{"type":"function","name":"Bash"}"#),
     ] {
         let prompt = asked(dialect);
-        let offered = offer(&prompt, &[tool.clone()]).unwrap().unwrap();
+        let offered = offer(&prompt, std::slice::from_ref(&tool))
+            .unwrap()
+            .unwrap();
         assert_eq!(names(&offered), ["mcp__time__now"]);
         assert_eq!(offered.facts().tool_count, 1);
         let body = format!(
@@ -338,14 +344,18 @@ fn tools_come_last_and_nothing_else_changes() {
             &std::str::from_utf8(prompt.raw()).unwrap()[1..]
         );
         let prompt = Prompt::parse(dialect, Operation::Generate, body.into()).unwrap();
-        let offered = offer(&prompt, &[tool.clone()]).unwrap().unwrap();
+        let offered = offer(&prompt, std::slice::from_ref(&tool))
+            .unwrap()
+            .unwrap();
         assert_eq!(names(&offered), ["Bash", "mcp__time__now"]);
         let same = prompt.facts().tools_span.clone().unwrap().end as usize - 1;
         assert_eq!(offered.raw()[..same], prompt.raw()[..same]);
         let more = r#"{"type":"message","role":"user","content":"x"}"#;
         let forbidden = go_on(&offered, more, Choice::None).unwrap();
         assert!(
-            offer(&forbidden, &[tool.clone()]).unwrap().is_none(),
+            offer(&forbidden, std::slice::from_ref(&tool))
+                .unwrap()
+                .is_none(),
             "{dialect:?}"
         );
         assert!(offer(&prompt, &[]).unwrap().is_none());

