@@ -45,7 +45,7 @@ impl Splitter {
     /// Takes a chunk.
     ///
     /// # Errors
-    /// [`LineTooLong`] where an unfinished line is over the limit.
+    /// [`LineTooLong`] where a line is over the limit; those before it are there.
     pub fn push(&mut self, mut chunk: Bytes) -> Result<(), LineTooLong> {
         while let Some(end) = memchr::memchr(b'\n', &chunk) {
             let line = chunk.split_to(end + 1);
@@ -56,6 +56,9 @@ impl Splitter {
                 self.rest.extend_from_slice(&line);
                 std::mem::take(&mut self.rest).freeze()
             };
+            if line.len() > self.limit {
+                return Err(LineTooLong(()));
+            }
             let trimmed = line.trim_ascii();
             if !trimmed.is_empty() {
                 self.ready.push_back(line.slice_ref(trimmed));

@@ -88,7 +88,7 @@ impl Splitter {
     /// Takes a chunk.
     ///
     /// # Errors
-    /// [`EventTooLong`] where an unfinished event is over the limit.
+    /// [`EventTooLong`] where an event is over the limit; those before it are there.
     pub fn push(&mut self, mut chunk: Bytes) -> Result<(), EventTooLong> {
         if !self.rest.is_empty() {
             // Only the event that straddles the seam is copied.
@@ -97,10 +97,15 @@ impl Splitter {
                 return self.check();
             };
             self.rest.extend_from_slice(&chunk.split_to(end));
+            self.check()?;
             self.ready
                 .push_back(std::mem::take(&mut self.rest).freeze());
         }
         while let Some(end) = boundary(&chunk) {
+            // However its bytes arrived: what is too long in pieces is too long at once.
+            if end > self.limit {
+                return Err(EventTooLong(()));
+            }
             self.ready.push_back(chunk.split_to(end));
         }
         self.rest.extend_from_slice(&chunk);

@@ -423,9 +423,8 @@ step_package() {
   export PATH=$CACHE/cargo/bin:$PATH
   command -v cargo-deb >/dev/null || { echo "cargo-deb is not installed: no Debian package"; return $bad; }
   need_binary
-  mkdir -p "$TARGET/debug"
-  [ -e "$TARGET/debug/tierway" ] || cp "$TIERWAY_BIN" "$TARGET/debug/tierway"
-  cargo deb --profile dev --no-build --no-strip --output "$folder/tierway.deb" || return 1
+  install -D "$TIERWAY_BIN" "$folder/deb/release/tierway"
+  CARGO_TARGET_DIR=$folder/deb cargo deb --no-build --no-strip --output "$folder/tierway.deb" || return 1
   dpkg-deb --info "$folder/tierway.deb" && dpkg-deb --contents "$folder/tierway.deb" | tee "$folder/contents" || bad=1
   grep -q '\./usr/bin/tierway$' "$folder/contents" && grep -q 'systemd/system/tierway.service$' "$folder/contents" || bad=1
   rm -rf "$folder/unpacked" && dpkg-deb --extract "$folder/tierway.deb" "$folder/unpacked" && "$folder/unpacked/usr/bin/tierway" --version || bad=1

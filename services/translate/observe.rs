@@ -7,7 +7,8 @@ use crate::{
     sse::Event,
 };
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
+use std::sync::LazyLock;
 
 #[derive(Debug)]
 pub(super) struct Observer {
@@ -105,19 +106,50 @@ fn is_delta(event: &[u8]) -> bool {
 /// Whether a chunk brings neither a finish reason nor usage nor an error. The keys searched for cannot stand inside text, where their
 /// quotes would be escaped.
 fn is_plain_chunk(event: &[u8]) -> bool {
-    let tells = |key: &[u8]| value_of(event, key).is_some_and(|v| !v.starts_with(b"null"));
-    !tells(b"\"finish_reason\"")
-        && !tells(b"\"usage\"")
-        && !tells(b"\"error\"")
-        && value_of(event, b"\"choices\"").is_some()
+    let keys = &*KEYS;
+    let tells = |key| value_of(event, key).is_some_and(|v| !v.starts_with(b"null"));
+    !tells(&keys.finish_reason)
+        && !tells(&keys.usage)
+        && !tells(&keys.error)
+        && value_of(event, &keys.choices).is_some()
 }
 
+/// The keys that are looked for in every event: what a search has to prepare for each costs more than the search.
+struct Keys {
+    finish_reason: Finder<'static>,
+    usage: Finder<'static>,
+    error: Finder<'static>,
+    choices: Finder<'static>,
+    /// Before what each dialect puts out.
+    of_messages: [Finder<'static>; 3],
+    of_responses: [Finder<'static>; 1],
+    of_completions: [Finder<'static>; 5],
+}
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
+    finish_reason: Finder::new("\"finish_reason\""),
+    usage: Finder::new("\"usage\""),
+    error: Finder::new("\"error\""),
+    choices: Finder::new("\"choices\""),
+    of_messages: ["\"text\"", "\"partial_json\"", "\"thinking\""].map(Finder::new),
+    of_responses: ["\"delta\""].map(Finder::new),
+    of_completions: [
+        "\"content\"",
+        "\"reasoning_content\"",
+        "\"arguments\"",
+        "\"reasoning\"",
+        // Legacy completions.
+        "\"text\"",
+    ]
+    .map(Finder::new),
+});
+
 /// What follows a key (its quotes included) and its colon, wherever it first stands.
-fn value_of<'a>(json: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+fn value_of<'a>(json: &'a [u8], key: &Finder<'_>) -> Option<&'a [u8]> {
     let mut rest = json;
     loop {
-        let at = memmem::find(rest, key)?;
-        rest = rest.get(at + key.len()..)?.trim_ascii_start();
+        let at = key.find(rest)?;
+        rest = rest.get(at + key.needle().len()..)?.trim_ascii_start();
         if let Some(value) = rest.strip_prefix(b":") {
             return Some(value.trim_ascii_start());
         }
@@ -126,19 +158,12 @@ fn value_of<'a>(json: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 
 /// The bytes of text, thinking and tool arguments in an event.
 fn output(dialect: Dialect, event: &[u8]) -> usize {
-    let keys: &[&[u8]] = match dialect {
-        Dialect::Messages => &[b"\"text\"", b"\"partial_json\"", b"\"thinking\""],
-        Dialect::Responses => &[b"\"delta\""],
-        _ => &[
-            b"\"content\"",
-            b"\"reasoning_content\"",
-            b"\"arguments\"",
-            b"\"reasoning\"",
-            // Legacy completions.
-            b"\"text\"",
-        ],
+    let keys = match dialect {
+        Dialect::Messages => &KEYS.of_messages[..],
+        Dialect::Responses => &KEYS.of_responses[..],
+        _ => &KEYS.of_completions[..],
     };
-    let length = |key: &&[u8]| value_of(event, key).and_then(literal_len).unwrap_or(0);
+    let length = |key: &Finder<'_>| value_of(event, key).and_then(literal_len).unwrap_or(0);
     match dialect {
         // A block's delta is of one kind.
         Dialect::Messages => keys.iter().map(length).find(|l| *l > 0).unwrap_or(0),

@@ -11,7 +11,7 @@ use std::{
     time::SystemTime,
 };
 use tierway_layers::telemetry::CallRecord;
-use tierway_services::chat::{CascadeStatus, Target, Tier};
+use tierway_services::chat::{CacheStatus, CascadeStatus, Target, Tenant, Tier};
 
 /// Where lines go.
 #[derive(Debug)]
@@ -31,11 +31,19 @@ struct Line<'a> {
     request_id: Option<&'a str>,
     dialect: &'static str,
     tier: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "shown_if_any"
     )]
     target: Option<&'a Target>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compressed: Option<u64>,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -105,7 +113,11 @@ fn of<'a>(record: &CallRecord<'a>) -> Line<'a> {
         request_id: record.request_id.and_then(|id| id.to_str().ok()),
         dialect: record.dialect.as_str(),
         tier: record.tier.map_or("direct", Tier::as_str),
+        reason: record.entries.tier_reason.as_deref(),
+        tenant: record.entries.tenant.as_ref().map(Tenant::as_str),
         target: record.target,
+        cache: record.entries.cache.map(CacheStatus::as_str),
+        compressed: Some(record.entries.compressed).filter(|tokens| *tokens > 0),
         outcome: record.outcome.as_str(),
         status: record.status.map(|s| s.as_u16()),
         ms: millis(record.total),
