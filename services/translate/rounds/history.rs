@@ -54,6 +54,12 @@ impl Hidden {
 pub fn shown(prompt: &Prompt, digest: &mut dyn Digest) -> Vec<Shown> {
     let mut all: Vec<Shown> = Vec::new();
     let mut speaking = false;
+    if let Some(json) = conversation(prompt).filter(|json| json.get().starts_with('"')) {
+        // A lone text is the user's, as it stands in the next request.
+        for word in super::plain(json).split_whitespace() {
+            digest.update(word.as_bytes());
+        }
+    }
     for Element { span, fields } in elements(prompt) {
         let dialect = prompt.facts().dialect;
         let role = text(&fields, "role");
