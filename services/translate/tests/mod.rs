@@ -5,6 +5,7 @@ mod converse;
 mod gather;
 #[cfg(feature = "prices")]
 mod invoices;
+#[cfg(feature = "client")]
 mod prefixes;
 mod replays;
 mod requests;
