@@ -1,31 +1,32 @@
 //! Reading the facts of bodies that hold texts and no conversation: embeddings and legacy completions.
 use super::{
     Dialect,
-    facts::{Place, Raw, asks_usage, malformed, missing, optional, read, wrong},
+    facts::{Place, asks_usage, malformed, missing, optional, read, wrong},
 };
 use crate::chat::{Facts, Operation, Part, PartKind, Refusal, Speaker, Turn};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// The top level of a body.
 #[derive(Deserialize)]
 #[serde(expecting = "a JSON object")]
 struct Body<'a> {
     #[serde(borrow)]
-    model: Option<Raw<'a>>,
+    model: Option<&'a RawValue>,
     #[serde(borrow)]
-    input: Option<Raw<'a>>,
+    input: Option<&'a RawValue>,
     #[serde(borrow)]
-    prompt: Option<Raw<'a>>,
+    prompt: Option<&'a RawValue>,
     #[serde(borrow)]
-    stream: Option<Raw<'a>>,
+    stream: Option<&'a RawValue>,
     #[serde(borrow)]
-    stream_options: Option<Raw<'a>>,
+    stream_options: Option<&'a RawValue>,
     #[serde(borrow)]
-    max_tokens: Option<Raw<'a>>,
+    max_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
-    temperature: Option<Raw<'a>>,
+    temperature: Option<&'a RawValue>,
     #[serde(borrow)]
-    n: Option<Raw<'a>>,
+    n: Option<&'a RawValue>,
 }
 
 pub(super) fn read_facts(
@@ -75,9 +76,9 @@ pub(super) fn read_facts(
 }
 
 /// A text, an array of tokens, or an array of either.
-fn texts(place: &Place, name: &str, json: Raw<'_>) -> Result<Vec<Part>, Refusal> {
+fn texts(place: &Place, name: &str, json: &RawValue) -> Result<Vec<Part>, Refusal> {
     let expected = "a string, an array of strings, or arrays of tokens";
-    let part = |json: Raw<'_>| {
+    let part = |json: &RawValue| {
         let kind = match json.get().as_bytes().first() {
             Some(b'"') => PartKind::Text,
             // Tokens, or what a newer API takes: for the provider to judge.
@@ -93,7 +94,7 @@ fn texts(place: &Place, name: &str, json: Raw<'_>) -> Result<Vec<Part>, Refusal>
         Some(b'"') => Ok(vec![part(json)?]),
         Some(b'n') => Ok(Vec::new()),
         Some(b'[') => {
-            let list: Vec<Raw<'_>> = read(name, expected, json)?;
+            let list: Vec<&RawValue> = read(name, expected, json)?;
             let tokens = list
                 .first()
                 .is_some_and(|first| first.get().starts_with(|c: char| c.is_ascii_digit()));

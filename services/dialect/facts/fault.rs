@@ -1,12 +1,12 @@
 //! What is wrong with a body, in words that name the field.
-use super::Raw;
 use crate::chat::{Kind, Refusal};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 pub(in crate::dialect) fn read<'a, T: Deserialize<'a>>(
     name: impl std::fmt::Display,
     expected: &str,
-    json: Raw<'a>,
+    json: &'a RawValue,
 ) -> Result<T, Refusal> {
     serde_json::from_str(json.get()).map_err(|_| wrong(name, expected))
 }
@@ -14,7 +14,7 @@ pub(in crate::dialect) fn read<'a, T: Deserialize<'a>>(
 pub(in crate::dialect) fn optional<'a, T: Deserialize<'a>>(
     name: &str,
     expected: &str,
-    json: Option<Raw<'a>>,
+    json: Option<&'a RawValue>,
 ) -> Result<Option<T>, Refusal> {
     json.map_or(Ok(None), |json| read(name, expected, json))
 }

@@ -1,17 +1,15 @@
 //! Reading a body's [`Facts`] in one borrowed pass.
 mod fault;
 mod place;
-mod raw;
-mod skim;
 
 pub(super) use self::{
     fault::{malformed, missing, optional, read, wrong},
     place::Place,
-    raw::Raw,
 };
 use super::Dialect;
 use crate::chat::{Facts, Operation, PartKind, Refusal, Turn};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 impl Dialect {
@@ -23,11 +21,8 @@ impl Dialect {
         if !operation.is_conversation() {
             return super::inputs::read_facts(self, operation, raw);
         }
-        let mut body: Body<'_, Vec<Message<'_>>> = match skim::body(raw) {
-            Some(body) => body,
-            // What is not plainly right is read again by whoever can say what is wrong, if anything is.
-            None => serde_json::from_slice(raw).map_err(|error| explain(raw, &error))?,
-        };
+        let mut body: Body<'_, Vec<Message<'_>>> =
+            serde_json::from_slice(raw).map_err(|error| explain(raw, &error))?;
         let place = Place::of(raw)?;
         let model_json = body.model.ok_or_else(|| missing("model"))?;
         let model: String = read("model", "a string", model_json)?;
@@ -77,69 +72,69 @@ impl Dialect {
 }
 
 /// The top level of a body. Every field is looked at only as far as its end, then read where needed.
-#[derive(Debug, Default, PartialEq, Deserialize)]
+#[derive(Deserialize)]
 #[serde(
     expecting = "a JSON object",
     bound(deserialize = "M: Deserialize<'de>")
 )]
 struct Body<'a, M> {
     #[serde(borrow)]
-    model: Option<Raw<'a>>,
+    model: Option<&'a RawValue>,
     // Read on the way: looking for its end first would be a second pass over almost the whole body.
     messages: Option<M>,
     #[serde(borrow)]
-    input: Option<Raw<'a>>,
+    input: Option<&'a RawValue>,
     #[serde(borrow)]
-    instructions: Option<Raw<'a>>,
+    instructions: Option<&'a RawValue>,
     #[serde(borrow)]
-    system: Option<Raw<'a>>,
+    system: Option<&'a RawValue>,
     #[serde(borrow)]
-    stream: Option<Raw<'a>>,
+    stream: Option<&'a RawValue>,
     #[serde(borrow)]
-    stream_options: Option<Raw<'a>>,
+    stream_options: Option<&'a RawValue>,
     #[serde(borrow)]
-    max_tokens: Option<Raw<'a>>,
+    max_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
-    max_completion_tokens: Option<Raw<'a>>,
+    max_completion_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
-    max_output_tokens: Option<Raw<'a>>,
+    max_output_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
-    temperature: Option<Raw<'a>>,
+    temperature: Option<&'a RawValue>,
     #[serde(borrow)]
-    tools: Option<Raw<'a>>,
+    tools: Option<&'a RawValue>,
     #[serde(borrow)]
-    functions: Option<Raw<'a>>,
+    functions: Option<&'a RawValue>,
     #[serde(borrow)]
-    tool_choice: Option<Raw<'a>>,
+    tool_choice: Option<&'a RawValue>,
     #[serde(borrow)]
-    thinking: Option<Raw<'a>>,
+    thinking: Option<&'a RawValue>,
     #[serde(borrow)]
-    reasoning_effort: Option<Raw<'a>>,
+    reasoning_effort: Option<&'a RawValue>,
     #[serde(borrow)]
-    reasoning: Option<Raw<'a>>,
+    reasoning: Option<&'a RawValue>,
     #[serde(borrow)]
-    response_format: Option<Raw<'a>>,
+    response_format: Option<&'a RawValue>,
     #[serde(borrow)]
-    output_config: Option<Raw<'a>>,
+    output_config: Option<&'a RawValue>,
     #[serde(borrow)]
-    text: Option<Raw<'a>>,
+    text: Option<&'a RawValue>,
     #[serde(borrow)]
-    n: Option<Raw<'a>>,
+    n: Option<&'a RawValue>,
     #[serde(borrow)]
-    metadata: Option<Raw<'a>>,
+    metadata: Option<&'a RawValue>,
     #[serde(borrow)]
-    prompt_cache_key: Option<Raw<'a>>,
+    prompt_cache_key: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Default, PartialEq, Deserialize)]
+#[derive(Deserialize)]
 #[serde(expecting = "an object")]
 struct Message<'a> {
     #[serde(borrow)]
     role: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    content: Option<Raw<'a>>,
+    content: Option<&'a RawValue>,
     #[serde(borrow)]
-    tool_calls: Option<Raw<'a>>,
+    tool_calls: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -150,7 +145,7 @@ struct Item<'a> {
     #[serde(borrow)]
     role: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    content: Option<Raw<'a>>,
+    content: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -159,7 +154,7 @@ struct Block<'a> {
     #[serde(borrow)]
     r#type: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    text: Option<Raw<'a>>,
+    text: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -168,7 +163,7 @@ struct Typed<'a> {
     r#type: Option<Cow<'a, str>>,
 }
 
-fn tools(tools: Option<Raw<'_>>) -> Result<usize, Refusal> {
+fn tools(tools: Option<&RawValue>) -> Result<usize, Refusal> {
     match tools {
         Some(tools) if tools.get() != "null" => {
             Ok(read::<Vec<IgnoredAny>>("tools", "an array", tools)?.len())
@@ -183,7 +178,7 @@ fn added_tools(turns: &[Turn]) -> usize {
     parts.filter(|p| p.kind == PartKind::Tools).count()
 }
 
-pub(super) fn asks_usage(options: Raw<'_>) -> bool {
+pub(super) fn asks_usage(options: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Options {
         include_usage: Option<bool>,
@@ -199,7 +194,7 @@ fn thinks<M>(body: &Body<'_, M>) -> bool {
     #[derive(Deserialize)]
     struct Reasoning<'a> {
         #[serde(borrow)]
-        effort: Option<Raw<'a>>,
+        effort: Option<&'a RawValue>,
     }
     let reasoning = body
         .reasoning
@@ -207,7 +202,7 @@ fn thinks<M>(body: &Body<'_, M>) -> bool {
     let effort = body
         .reasoning_effort
         .or(reasoning.and_then(|r| r.effort))
-        .map(Raw::get);
+        .map(RawValue::get);
     matches!(kind.as_deref(), Some("enabled" | "adaptive"))
         || effort.is_some_and(|e| !matches!(e, "null" | "\"none\"" | "\"minimal\""))
 }
@@ -235,7 +230,7 @@ fn wants_json<M>(body: &Body<'_, M>) -> bool {
 
 /// What is wrong with a body that could not be read in one go: the field at fault, where it can be told.
 fn explain(raw: &[u8], error: &serde_json::Error) -> Refusal {
-    match serde_json::from_slice::<Body<'_, Raw<'_>>>(raw) {
+    match serde_json::from_slice::<Body<'_, &RawValue>>(raw) {
         Ok(Body {
             messages: Some(messages),
             ..

@@ -1,12 +1,13 @@
 //! Where the parts of a conversation stand in a body.
 use super::{
-    Block, Item, Message, Raw,
+    Block, Item, Message,
     fault::{missing, read, wrong},
 };
 use crate::{
     chat::{Kind, Part, PartKind, Refusal, Speaker, Turn},
     dialect::literal::literal_len,
 };
+use serde_json::value::RawValue;
 use std::ops::Range;
 
 /// Where the body begins, so that a borrowed part's place can be told.
@@ -24,7 +25,7 @@ impl Place {
         })
     }
 
-    pub(in crate::dialect) fn span(&self, json: Raw<'_>) -> Range<u32> {
+    pub(in crate::dialect) fn span(&self, json: &RawValue) -> Range<u32> {
         self.place(json.get())
     }
 
@@ -64,7 +65,7 @@ impl Place {
             None => Vec::new(),
         };
         if let Some(calls) = message.tool_calls.filter(|c| c.get() != "null") {
-            let calls: Vec<Raw<'_>> = read(format_args!("{at}.tool_calls"), "an array", calls)?;
+            let calls: Vec<&RawValue> = read(format_args!("{at}.tool_calls"), "an array", calls)?;
             parts.extend(calls.into_iter().map(|c| Part {
                 kind: PartKind::ToolUse,
                 span: self.span(c),
@@ -74,7 +75,7 @@ impl Place {
     }
 
     /// The items of a Responses input: a string, or an array; an answer's items are one turn.
-    pub(in crate::dialect) fn items(&self, input: Option<Raw<'_>>) -> Result<Vec<Turn>, Refusal> {
+    pub(in crate::dialect) fn items(&self, input: Option<&RawValue>) -> Result<Vec<Turn>, Refusal> {
         let Some(input) = input.filter(|i| i.get() != "null") else {
             return Ok(Vec::new());
         };
@@ -88,7 +89,7 @@ impl Place {
                 parts: vec![part],
             }]);
         }
-        let items: Vec<Raw<'_>> = read("input", "a string or an array of items", input)?;
+        let items: Vec<&RawValue> = read("input", "a string or an array of items", input)?;
         let mut turns: Vec<Turn> = Vec::with_capacity(items.len());
         for (i, json) in items.into_iter().enumerate() {
             let turn = self.item(i, json)?;
@@ -105,7 +106,7 @@ impl Place {
         Ok(turns)
     }
 
-    fn item(&self, i: usize, json: Raw<'_>) -> Result<Turn, Refusal> {
+    fn item(&self, i: usize, json: &RawValue) -> Result<Turn, Refusal> {
         let name = format_args!("input[{i}]");
         let item: Item<'_> = read(name, "an object", json)?;
         let (speaker, kind) = match item.r#type.as_deref() {
@@ -137,7 +138,7 @@ impl Place {
     pub(in crate::dialect) fn parts(
         &self,
         name: impl std::fmt::Display,
-        content: Raw<'_>,
+        content: &RawValue,
     ) -> Result<Vec<Part>, Refusal> {
         match content.get().as_bytes().first() {
             Some(b'"') => Ok(vec![Part {
@@ -146,7 +147,8 @@ impl Place {
             }]),
             Some(b'n') => Ok(Vec::new()),
             Some(b'[') => {
-                let blocks: Vec<Raw<'_>> = read(&name, "a string or an array of blocks", content)?;
+                let blocks: Vec<&RawValue> =
+                    read(&name, "a string or an array of blocks", content)?;
                 blocks.into_iter().map(|b| self.part(&name, b)).collect()
             }
             _ => Err(wrong(name, "a string or an array of blocks")),
@@ -154,7 +156,7 @@ impl Place {
     }
 
     /// The text of a block that is spelled as most are; others are read field by field.
-    fn plain_text(&self, json: Raw<'_>) -> Option<Range<u32>> {
+    fn plain_text(&self, json: &RawValue) -> Option<Range<u32>> {
         let json = json.get();
         let text = json
             .strip_prefix(r#"{"type":"text","text":"#)
@@ -163,7 +165,7 @@ impl Place {
         Some(self.place(literal))
     }
 
-    fn part(&self, name: impl std::fmt::Display, json: Raw<'_>) -> Result<Part, Refusal> {
+    fn part(&self, name: impl std::fmt::Display, json: &RawValue) -> Result<Part, Refusal> {
         if json.get().starts_with('"') {
             return Ok(Part {
                 kind: PartKind::Text,
