@@ -63,6 +63,28 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+/// A service that connections can be served by.
+pub trait Answers:
+    Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+    /// The body of its answers.
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> Answers for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -81,21 +103,12 @@ impl Default for Limits {
 ///
 /// # Errors
 /// Never for a single connection's fault; only where the listener itself breaks.
-pub async fn serve<S, B>(
+pub async fn serve<S: Answers>(
     listener: TcpListener,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<usize>
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> io::Result<usize> {
     serve_in(listener, None, service, limits, shutdown).await
 }
 
@@ -103,22 +116,13 @@ where
 ///
 /// # Errors
 /// As [`serve`].
-pub async fn serve_in<S, B>(
+pub async fn serve_in<S: Answers>(
     listener: TcpListener,
     tls: Option<Arc<Acceptor>>,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<usize>
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> io::Result<usize> {
     accept(None, listener, tls, service, limits, shutdown).await
 }
 
@@ -126,43 +130,25 @@ where
 ///
 /// # Errors
 /// As [`serve`].
-pub async fn serve_on<S, B>(
+pub async fn serve_on<S: Answers>(
     workers: &Workers,
     listener: TcpListener,
     tls: Option<Arc<Acceptor>>,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<usize>
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> io::Result<usize> {
     accept(Some(workers), listener, tls, service, limits, shutdown).await
 }
 
-async fn accept<S, B>(
+async fn accept<S: Answers>(
     workers: Option<&Workers>,
     listener: TcpListener,
     tls: Option<Arc<Acceptor>>,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<usize>
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> io::Result<usize> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -248,7 +234,7 @@ where
 }
 
 /// Serves one connection to its end.
-async fn attend<IO, S, B>(
+async fn attend<IO, S>(
     io: IO,
     builder: auto::Builder<TokioExecutor>,
     service: TowerToHyperService<S>,
@@ -257,13 +243,7 @@ async fn attend<IO, S, B>(
 ) -> Result<(), BoxError>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
+    S: Answers,
 {
     // On the heap, for its timer must stay where it is.
     let io = Box::pin(Patient::new(SmallReads::new(io), limits.write_timeout));

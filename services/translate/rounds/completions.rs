@@ -188,7 +188,8 @@ impl Weave {
         let delta = choice.object("delta").unwrap_or_default();
         let (delta, says) = self.delta(&delta, ours);
         let ended = choice.get("finish_reason").is_some();
-        if !says && (self.round > 0 || ended) {
+        // What is left when calls of ours are taken out says nothing, and would show that there was something.
+        if !says && (self.round > 0 || ended || delta.is_some()) {
             return Pass::Nothing;
         }
         if self.round == 0 && !ended && fields.get("usage").is_none() && delta.is_none() {
