@@ -1,7 +1,7 @@
 //! Who may call: keys that are made, rotated and revoked while gateways run.
 //!
-//! They are kept in a database, as digests ([`secret`]), and held in memory by every gateway that uses it ([`ring`]), so that no call waits
-//! for a disk. A change by `tierway keys` or by another node is seen within a second ([`watch`]); where nodes share a Redis, within a
+//! They are kept in a database, as digests (`secret`), and held in memory by every gateway that uses it (`ring`), so that no call waits
+//! for a disk. A change by `tierway keys` or by another node is seen within a second (`watch`); where nodes share a Redis, within a
 //! quarter of one. What a key may use rides with its calls: limits for [`limit`](tierway_layers::limit), tiers and models for
 //! [`tenants`](tierway_layers::tenants).
 mod attempts;

@@ -6,12 +6,16 @@ import subprocess
 import urllib.parse
 import urllib.request
 
+import pytest
 from claude import executable
-from harness import UPSTREAM_KEY, Gateway, binary, configuration
+from harness import UPSTREAM_KEY, Gateway, binary, configuration, direct
 from terminal import ENTER, UP, Terminal
 from upstream import Upstream
 
 PASSWORD = "correct horse battery"
+
+
+pytestmark = pytest.mark.skipif(direct(), reason="signs in to the gateway")
 
 
 def approve(url, code):
