@@ -32,7 +32,7 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// A splitter that refuses lines over `limit` bytes.
+    /// A splitter that refuses lines over `limit` bytes, their breaks included.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
