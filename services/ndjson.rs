@@ -114,5 +114,8 @@ mod tests {
         splitter.push(chunk.clone()).unwrap();
         assert_eq!(splitter.next().unwrap().as_ptr(), chunk.as_ptr());
         assert_eq!(splitter.push("12345".into()), Err(LineTooLong(())));
+        let mut splitter = Splitter::new(4);
+        assert_eq!(splitter.push("{}\n12345\n".into()), Err(LineTooLong(())));
+        assert_eq!(splitter.next().unwrap(), "{}");
     }
 }

@@ -205,13 +205,19 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_event_is_refused() {
-        let mut splitter = Splitter::new(8);
-        assert!(
-            splitter
-                .push(Bytes::from_static(b"data: 123456789"))
-                .is_err()
-        );
+    fn an_event_that_is_too_long_is_refused_however_it_arrives() {
+        for (chunks, before) in [
+            (&["data: 123456789"][..], 0),
+            (&["data: 1\n\ndata: 123456789\n\ndata: 2\n\n"], 1),
+            (&["data: 1234", "5678\n\n"], 0),
+        ] {
+            let mut splitter = Splitter::new(9);
+            let refused = chunks
+                .iter()
+                .any(|chunk| splitter.push(Bytes::from_static(chunk.as_bytes())).is_err());
+            assert!(refused, "{chunks:?}");
+            assert_eq!(splitter.count(), before);
+        }
     }
 
     proptest! {
