@@ -58,6 +58,7 @@ SELDOM = {
     "tierway_cache_stored_total", "tierway_cache_evicted_total", "tierway_cache_bytes", "tierway_cache_entries", "tierway_cache_age_seconds",
     "tierway_retries_total", "tierway_fallbacks_total", "tierway_breaker_open", "tierway_breaker_changes_total", "tierway_holdout_calls_total",
     "tierway_holdout_cost_usd_total", "tierway_limited_total", "tierway_shed_total", "tierway_client_telemetry_total",
+    "tierway_compressed_tokens_total", "tierway_tool_runs_total",
 }
 
 

