@@ -581,6 +581,7 @@ async def _(lab):
         config.write_text(first + (f'[prices."a-main:p{n}"]\ninput = {n}\noutput = 1\n' if n % 4 else "[servers]\nlisten = 7\n"))
         gateway.child.send_signal(signal.SIGHUP)
         await until(lambda n=n: sum(outcomes()), n, 5)
+        await asyncio.sleep(0.3)
     over = True
     seen = {name: one for load in await asyncio.gather(*loads) for name, one in load.items()}
     applied, refused = outcomes()
