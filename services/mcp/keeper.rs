@@ -38,6 +38,8 @@ const STAYED: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of what a program says on its standard error is kept, to tell why it failed.
 const LAST_WORDS: usize = 2048;
+/// How long to wait for them when a program has gone: they may still be on their way.
+const LATE_WORDS: Duration = Duration::from_millis(200);
 /// What of the gateway's own environment a program gets.
 const CLEAN: &[&str] = &[
     "PATH",
@@ -246,6 +248,12 @@ async fn keep(server: Server, tell: watch::Sender<State>, changes: watch::Sender
                 server.connect_timeout.as_secs()
             ),
         };
+        let heard = async {
+            while Arc::strong_count(&words) > 1 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = timeout(LATE_WORDS, heard).await;
         let error = with_last_words(error, &words);
         tracing::warn!(server = %server.name, error, "MCP server not connected");
         let known = tell.borrow().found.gone(error);

@@ -98,7 +98,8 @@ def _(w, n):
     return [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", *w.good()]
 
 
-@fault("answers while the request is being sent", ("413 error", "asked 1", "client_error: status"), ("413 error", "asked 1", "client_error: status"), text="x" * 2_000_000)
+# Whether the answer or the broken connection is seen first is chance; if the latter, it is asked once more.
+@fault("answers while the request is being sent", ("413 error", "asked *", "client_error: *"), ("413 error", "asked *", "client_error: *"), text="x" * 2_000_000)
 def _(w, n):
     return [UNREAD, *w.refusal(413, b"connection: close"), 0.3, CLOSE]
 

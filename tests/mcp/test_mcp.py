@@ -261,7 +261,7 @@ def test_a_server_that_dies_comes_back(gateway, scripted):
     scripted.turns[:] = [[tool("mcp__faulty__who")], [text("Good.")]]
     ask(gateway)
     assert scripted.results()["t1"].isdigit(), scripted.results()
-    assert "I am dying" in gateway.log
+    wait_for(lambda: "its last words: I am dying" in gateway.log)
 
 
 def test_a_server_that_hangs_floods_or_babbles(gateway, scripted):
