@@ -98,10 +98,10 @@ def _(w, n):
     return [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", *w.good()]
 
 
-# Whether the answer or the broken connection is seen first is chance; if the latter, it is asked once more.
-@fault("answers while the request is being sent", ("413 error", "asked *", "client_error: *"), ("413 error", "asked *", "client_error: *"), text="x" * 2_000_000)
+@fault("answers while the request is being sent", ("413 error", "asked 1", "client_error: status"), ("413 error", "asked 1", "client_error: status"), text="x" * 2_000_000)
 def _(w, n):
-    return [UNREAD, *w.refusal(413, b"connection: close"), 0.3, CLOSE]
+    # Hanging up on what is unread throws away what was answered, so there is time to read it first, beside other cases and in a debug build.
+    return [UNREAD, *w.refusal(413, b"connection: close"), 3, CLOSE]
 
 
 # --- between head and end
