@@ -21,6 +21,8 @@ mod headers;
 #[cfg(any(feature = "balance", feature = "limit", feature = "load-shed"))]
 mod holding;
 mod refusal_body;
+#[cfg(any(feature = "breakpoints", feature = "compress"))]
+mod saying;
 mod wire;
 
 #[cfg(feature = "affinity")]

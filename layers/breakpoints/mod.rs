@@ -63,16 +63,14 @@ use self::{
     memory::{Memory, Prefix},
     places::Prefixes,
 };
+pub use crate::saying::ResponseFuture;
 use crate::{classify::session, headers::header_value};
 use http::{HeaderName, HeaderValue};
-use pin_project_lite::pin_project;
 use std::{
     borrow::Cow,
     fmt,
-    future::Future,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Instant,
 };
 use tierway_services::{
@@ -125,12 +123,6 @@ struct Settings {
     keys: bool,
     memory: Memory,
     clock: Clock,
-}
-
-pin_project! {
-    /// Response future of [`CacheBreakpoint`].
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> { #[pin] future: F, says: Option<HeaderValue> }
 }
 
 // === impl Ttl ===
@@ -251,26 +243,7 @@ where
 
     fn call(&mut self, mut req: chat::Request) -> Self::Future {
         let says = self.settings.mark(&mut req);
-        ResponseFuture {
-            future: self.inner.call(req),
-            says,
-        }
-    }
-}
-
-impl<F, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<chat::Response, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut res = ready!(this.future.poll(cx))?;
-        if let Some(says) = this.says.take() {
-            res.headers_mut().insert(HEADER, says);
-        }
-        Poll::Ready(Ok(res))
+        ResponseFuture::new(self.inner.call(req), HEADER, says)
     }
 }
 

@@ -60,16 +60,14 @@ pub use self::table::original;
 
 use self::places::Found;
 use crate::headers::header_value;
+pub use crate::saying::ResponseFuture;
 use http::{HeaderName, HeaderValue};
-use pin_project_lite::pin_project;
 use std::{
     borrow::Cow,
     collections::HashMap,
     fmt::{self, Write},
-    future::Future,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tierway_services::chat::{self, EarlyHead, Edit, Holdout, Journal, Operation, Prompt};
 use tower_layer::Layer;
@@ -115,12 +113,6 @@ pub struct Compress<S> {
 struct Settings {
     off: Vec<Transformation>,
     hear: Option<OnSaved>,
-}
-
-pin_project! {
-    /// Response future of [`Compress`].
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> { #[pin] future: F, says: Option<HeaderValue> }
 }
 
 // === impl Transformation ===
@@ -215,26 +207,7 @@ where
 
     fn call(&mut self, mut req: chat::Request) -> Self::Future {
         let says = self.settings.compress(&mut req);
-        ResponseFuture {
-            future: self.inner.call(req),
-            says,
-        }
-    }
-}
-
-impl<F, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<chat::Response, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut res = ready!(this.future.poll(cx))?;
-        if let Some(says) = this.says.take() {
-            res.headers_mut().insert(HEADER, says);
-        }
-        Poll::Ready(Ok(res))
+        ResponseFuture::new(self.inner.call(req), HEADER, says)
     }
 }
 
