@@ -334,7 +334,7 @@ step_deny() {
 }
 step_build() { unset TIERWAY_BIN; need_binary; "$TIERWAY_BIN" --version; }
 step_upstream() { need_python; need_claude; need_codex; TIERWAY_DIRECT=1 pytest tests/clients && "$VENV/bin/python" tests/clients/vendor.py --direct; }
-step_sdk() { need_python; need_binary; pytest tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py --ignore tests/clients/test_wrap.py --ignore tests/clients/test_claude_sign_in.py; }
+step_sdk() { need_python; need_binary; pytest -n 4 tests/clients --ignore tests/clients/test_claude_code.py --ignore tests/clients/test_frameworks.py --ignore tests/clients/test_codex.py --ignore tests/clients/test_wrap.py --ignore tests/clients/test_claude_sign_in.py; }
 step_claude() { need_python; need_claude; need_binary; pytest -n 2 tests/clients/test_claude_code.py tests/clients/test_claude_sign_in.py; }
 step_codex() { need_python; need_codex; need_binary; pytest -n 2 tests/clients/test_codex.py; }
 step_wrap() { need_python; need_claude; need_codex; need_binary; pytest -n 2 tests/clients/test_wrap.py; }

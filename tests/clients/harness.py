@@ -1,6 +1,7 @@
 """Starts what the tests talk to: the gateway's binary with a configuration, on free loopback ports."""
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -39,10 +40,22 @@ def direct():
     return bool(os.environ.get("TIERWAY_DIRECT"))
 
 
+HANDED_OUT = set()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, and never the same twice. Below those that the system picks for connections, lest one takes it first."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in HANDED_OUT:
+            HANDED_OUT.add(port)
+            return port
 
 
 def clean_environment(**more):

@@ -13,8 +13,9 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent.parent / folder) for folder in ("clients", "conformance", "shared", "ledger")]
 import grammar  # noqa: E402
 
-# Steps of a script beside bytes and pauses (seconds).
-CLOSE, RESET, HANG, UNREAD = "close", "reset", "hang", "unread"
+# Steps of a script beside bytes and pauses (seconds). UNREAD stands first: the request is not read to its end before the other steps; DRAIN reads
+# what comes, until the other side hangs up.
+CLOSE, RESET, HANG, UNREAD, DRAIN = "close", "reset", "hang", "unread", "drain"
 TEXT = "Grüße, 世界: all is well."
 
 
@@ -151,6 +152,11 @@ class Upstream:
     async def step(self, step, reader, writer, model):
         if step == UNREAD:
             return True
+        if step == DRAIN:
+            async with asyncio.timeout(30):
+                while await reader.read(1 << 20):
+                    pass
+            return False
         if step == CLOSE:
             return False
         if step == RESET:
