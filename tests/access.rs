@@ -201,6 +201,52 @@ async fn a_key_has_its_own_tiers_models_and_limits() {
 }
 
 #[tokio::test]
+async fn a_key_gets_other_terms_and_keeps_its_secret() {
+    let (up, folder) = (Upstream::start().await, tempfile::tempdir().unwrap());
+    let gw = Gateway::start(&two_formats(&up, &settings(folder.path(), ""))).await;
+    let terms = json!({"tenant": "t", "models": ["o:*"], "tags": ["x"], "limits": {"requests_per_minute": 1, "usd_total": 9}});
+    let (id, key) = made(&gw, terms).await;
+    let path = format!("/v1/keys/{id}");
+    let set = async |patch: Value| admin(&gw, Method::PATCH, &path, ADMIN, patch).await;
+    let status = async || said(&gw, &key, "a:text-x").await.status.as_u16();
+    assert_eq!(status().await, 403);
+    let (code, told) = set(json!({"models": null, "limits": {"requests_per_minute": 100}})).await;
+    assert_eq!(code, 200, "{told}");
+    assert_eq!(
+        (&told["limits"], &told["tags"], &told["models"]),
+        (
+            &json!({"requests_per_minute": 100, "usd_total": 9.0}),
+            &json!(["x"]),
+            &Value::Null
+        )
+    );
+    // What was spent of the old rate comes back at the pace of the new one.
+    eventually("the rate is higher", async || status().await == 200).await;
+    set(json!({"limits": {"requests_per_minute": 1}})).await;
+    assert_eq!(status().await, 429);
+    let (code, told) = set(json!({"limits": null, "expires_in": 0})).await;
+    assert!(code == 200 && told["expires"].is_number(), "{told}");
+    assert_eq!(status().await, 401);
+    let (_, told) = set(json!({"expires": null})).await;
+    assert!(
+        told["expires"].is_null() && told["limits"] == json!({}),
+        "{told}"
+    );
+    assert_eq!(status().await, 200);
+    for wrong in [
+        json!({"tenant": "u"}),
+        json!({"tiers": []}),
+        json!({"limits": {"concurrent": -1}}),
+        json!({"budget": 1}),
+        json!([1]),
+    ] {
+        assert_eq!(set(wrong).await.0, 400);
+    }
+    admin(&gw, Method::DELETE, &path, ADMIN, Value::Null).await;
+    assert_eq!(set(json!({"name": "late"})).await.0, 404);
+}
+
+#[tokio::test]
 async fn another_gateway_heeds_what_this_one_changes() {
     let (up, folder) = (Upstream::start().await, tempfile::tempdir().unwrap());
     let toml = two_formats(

@@ -4,6 +4,7 @@
 //! for a disk. A change by `tierway keys` or by another node is seen within a second (`watch`); where nodes share a Redis, within a
 //! quarter of one. What a key may use rides with its calls: limits for [`limit`](tierway_layers::limit), tiers and models for
 //! [`tenants`](tierway_layers::tenants).
+mod amend;
 mod attempts;
 mod fetch;
 mod jwt;
@@ -15,6 +16,7 @@ mod terms;
 mod watch;
 
 pub(crate) use self::{
+    amend::{Amendment, amend},
     attempts::Attempts,
     fetch::{may_ask, post},
     jwt::{IdTokens, Tokens, discover},

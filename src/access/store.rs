@@ -156,6 +156,26 @@ impl Store {
         self.change(change).await
     }
 
+    /// Exchanges a key's terms, unless they are no longer `before` or it was revoked; whether they were.
+    pub(super) async fn amend(
+        &self,
+        id: &str,
+        before: &Terms,
+        terms: &Terms,
+        expires: Option<i64>,
+    ) -> sqlx::Result<bool> {
+        let text = |terms| serde_json::to_string(terms).map_err(|e| sqlx::Error::Encode(e.into()));
+        let change = sqlx::query::<Any>(
+            "UPDATE access_keys SET terms = $1, expires = $2 WHERE id = $3 AND revoked IS NULL AND terms = $4",
+        );
+        let change = change
+            .bind(text(terms)?)
+            .bind(expires)
+            .bind(id)
+            .bind(text(before)?);
+        self.change(change).await
+    }
+
     /// Ends a key for ever. `false` where there is no such key; one that was revoked stays as it was.
     pub(crate) async fn revoke(&self, id: &str) -> sqlx::Result<bool> {
         let change = sqlx::query::<Any>(

@@ -5,17 +5,18 @@
 //! | `GET /v1/keys` | all keys, without their secrets |
 //! | `POST /v1/keys` | makes one; the answer is the only one that shows it |
 //! | `GET /v1/keys/ID` | one key |
+//! | `PATCH /v1/keys/ID` | changes what it may use: what is absent stays, what is null is limited no more (RFC 7396) |
 //! | `POST /v1/keys/ID/rotate` | gives it another secret, shown once; `{"grace_seconds": 3600}` lets the old one admit that long |
 //! | `DELETE /v1/keys/ID` | revokes it |
 //!
 //! They need the admin port's credential to be set: who can make keys can spend money.
 use super::respond;
-use crate::access::{self, Access, Terms};
+use crate::access::{self, Access, Amendment, Terms};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tierway_services::BoxError;
@@ -28,15 +29,33 @@ const MOST_GRACE: u64 = 30 * 24 * 60 * 60;
 type Answer = Response<Full<Bytes>>;
 type Told = Result<(StatusCode, Value), (StatusCode, String)>;
 
-/// What a key is made of: its terms, and until when.
+/// What a key is made of, or what of it is to be otherwise: its terms, and until when.
 #[derive(Debug, Deserialize)]
 struct Wanted {
-    /// When it stops to admit, in milliseconds since 1970.
-    expires: Option<i64>,
+    /// When it stops to admit, in milliseconds since 1970; null for never.
+    #[serde(default, deserialize_with = "given")]
+    expires: Option<Option<i64>>,
     /// Or so many seconds from now.
     expires_in: Option<u64>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,
+}
+
+/// Tells null from absent.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Wanted {
+    /// When it stops to admit, where that was said.
+    fn expires(&self) -> Option<Option<i64>> {
+        let later = |seconds: u64| {
+            let ms = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+            access::now().saturating_add(ms)
+        };
+        self.expires
+            .or_else(|| self.expires_in.map(|seconds| Some(later(seconds))))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,12 +124,8 @@ async fn act(access: &Access, head: &Parts, body: &[u8]) -> Told {
         (&Method::POST, "", _) => {
             json_wanted(body)?;
             let wanted: Wanted = serde_json::from_slice(body).map_err(wrong)?;
+            let expires = wanted.expires().flatten();
             let terms: Terms = serde_json::from_value(Value::Object(wanted.rest)).map_err(wrong)?;
-            let later = wanted.expires_in.map(|seconds| {
-                let ms = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
-                access::now().saturating_add(ms)
-            });
-            let expires = wanted.expires.or(later);
             let fresh = access::create(store, access.ring().pepper(), &terms, expires)
                 .await
                 .map_err(|message| (StatusCode::BAD_REQUEST, message))?;
@@ -123,6 +138,23 @@ async fn act(access: &Access, head: &Parts, body: &[u8]) -> Told {
             Some(record) => Ok((StatusCode::OK, json!(record))),
             None => Err(nobody(id)),
         },
+        (&Method::PATCH, id, None) if !id.is_empty() => {
+            json_wanted(body)?;
+            let wanted: Wanted = serde_json::from_slice(body).map_err(wrong)?;
+            let expires = wanted.expires();
+            let with = Amendment {
+                terms: wanted.rest,
+                expires,
+            };
+            let done = access::amend(store, id, &with).await;
+            if !done.map_err(|message| (StatusCode::BAD_REQUEST, message))? {
+                return Err(nobody(id));
+            }
+            access.changed().await.map_err(away)?;
+            let record = store.get(id).await.map_err(away)?;
+            tracing::info!(id, "a key was changed");
+            Ok((StatusCode::OK, json!(record)))
+        }
         (&Method::POST, _, Some(id)) => {
             json_wanted(body)?;
             let told = match body {
@@ -150,7 +182,8 @@ async fn act(access: &Access, head: &Parts, body: &[u8]) -> Told {
         }
         _ => Err((
             StatusCode::METHOD_NOT_ALLOWED,
-            "GET or POST /v1/keys, GET or DELETE /v1/keys/ID, POST /v1/keys/ID/rotate".to_owned(),
+            "GET or POST /v1/keys, GET, PATCH or DELETE /v1/keys/ID, POST /v1/keys/ID/rotate"
+                .to_owned(),
         )),
     }
 }

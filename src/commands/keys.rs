@@ -1,18 +1,22 @@
-//! `tierway keys`: makes, lists, rotates and revokes virtual keys, beside a running gateway or without one.
+//! `tierway keys`: makes, lists, changes, rotates and revokes virtual keys, beside a running gateway or without one.
 use super::{WRONG, configuration};
 use crate::{
-    access::{self, Pepper, Quota, Record, Store, Terms},
+    access::{self, Amendment, Pepper, Quota, Record, Store, Terms},
     config::{Config, Strings},
     ledger::Place,
     stack,
 };
 use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
 use std::{
     io::{self, Read, Write},
     path::PathBuf,
     process::ExitCode,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+/// What lifts a limit.
+const NONE: &str = "none";
 
 /// Options of `keys`.
 #[derive(Args, Clone, Debug)]
@@ -40,6 +44,8 @@ pub enum What {
         /// Its name, as `list` shows it
         id: String,
     },
+    /// Change what a key may use; its secret stays, and what is not named
+    Set(Box<SetArgs>),
     /// Exchange a key's secret for another one, and print that
     Rotate {
         /// Its name, as `list` shows it
@@ -93,6 +99,46 @@ pub struct CreateArgs {
     /// A word for the ledger, such as team:web; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub tag: Vec<String>,
+    /// When it stops to admit: an age such as 90d, or a day such as 2027-01-31
+    #[arg(long, value_name = "WHEN")]
+    pub expires: Option<String>,
+}
+
+/// Options of `keys set`. Each takes `none` for what is to be limited no more.
+#[derive(Args, Clone, Debug)]
+pub struct SetArgs {
+    /// Its name, as `list` shows it
+    pub id: String,
+    /// For people to recognise it by
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// The tiers that it may use, with commas between, or none for all
+    #[arg(long, value_name = "TIERS")]
+    pub tiers: Option<String>,
+    /// The models that it may use, as patterns with commas between, or none for all
+    #[arg(long, value_name = "PATTERNS")]
+    pub models: Option<String>,
+    /// The most requests within any minute
+    #[arg(long, value_name = "N")]
+    pub requests_per_minute: Option<String>,
+    /// The most tokens within any minute
+    #[arg(long, value_name = "N")]
+    pub tokens_per_minute: Option<String>,
+    /// The most requests at a time
+    #[arg(long, value_name = "N")]
+    pub concurrent: Option<String>,
+    /// The most US dollars a day (UTC)
+    #[arg(long, value_name = "USD")]
+    pub usd_per_day: Option<String>,
+    /// The most a month (UTC)
+    #[arg(long, value_name = "USD")]
+    pub usd_per_month: Option<String>,
+    /// The most in all
+    #[arg(long, value_name = "USD")]
+    pub usd_total: Option<String>,
+    /// Words for the ledger, with commas between
+    #[arg(long, value_name = "TEXTS")]
+    pub tags: Option<String>,
     /// When it stops to admit: an age such as 90d, or a day such as 2027-01-31
     #[arg(long, value_name = "WHEN")]
     pub expires: Option<String>,
@@ -163,6 +209,14 @@ async fn act(args: &KeysArgs, config: &Config) -> Told {
             let fresh = fresh.ok_or_else(|| nobody(id))?;
             let record = store.get(id).await.map_err(away)?;
             once(args, &fresh.key, record, config)
+        }
+        What::Set(wanted) => {
+            let with = wanted.amendment()?;
+            if !access::amend(&store, &wanted.id, &with).await? {
+                return Err(nobody(&wanted.id));
+            }
+            let record = store.get(&wanted.id).await.map_err(away)?;
+            (pretty(&record)?, String::new())
         }
         What::Revoke { id } => {
             if !store.revoke(id).await.map_err(away)? {
@@ -302,6 +356,61 @@ impl CreateArgs {
             },
             tags: self.tag.clone(),
         }
+    }
+}
+
+impl SetArgs {
+    fn amendment(&self) -> Result<Amendment, String> {
+        let number =
+            |text: &str| serde_json::from_str::<serde_json::Number>(text).map(Value::Number);
+        let list = |text: &str| Value::from_iter(text.split(',').map(str::trim));
+        let (mut terms, mut limits) = (Map::new(), Map::new());
+        if let Some(name) = &self.name {
+            terms.insert("name".to_owned(), or_none(name, |text| text.into()));
+        }
+        for (name, given) in [
+            ("tiers", &self.tiers),
+            ("models", &self.models),
+            ("tags", &self.tags),
+        ] {
+            if let Some(given) = given {
+                terms.insert(name.to_owned(), or_none(given, list));
+            }
+        }
+        for (name, given) in [
+            ("requests_per_minute", &self.requests_per_minute),
+            ("tokens_per_minute", &self.tokens_per_minute),
+            ("concurrent", &self.concurrent),
+            ("usd_per_day", &self.usd_per_day),
+            ("usd_per_month", &self.usd_per_month),
+            ("usd_total", &self.usd_total),
+        ] {
+            let Some(given) = given else { continue };
+            let value = match given.as_str() {
+                NONE => Value::Null,
+                text => number(text).map_err(|_| format!("{text} is no number, nor none"))?,
+            };
+            limits.insert(name.to_owned(), value);
+        }
+        if !limits.is_empty() {
+            terms.insert("limits".to_owned(), limits.into());
+        }
+        let expires = match self.expires.as_deref() {
+            None => None,
+            Some(NONE) => Some(None),
+            Some(text) => Some(Some(later(text)?)),
+        };
+        if terms.is_empty() && expires.is_none() {
+            return Err("nothing to change: see tierway keys set --help".to_owned());
+        }
+        Ok(Amendment { terms, expires })
+    }
+}
+
+fn or_none(text: &str, value: impl FnOnce(&str) -> Value) -> Value {
+    match text {
+        NONE => Value::Null,
+        text => value(text),
     }
 }
 

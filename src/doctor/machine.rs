@@ -32,8 +32,8 @@ pub(super) fn configuration(loaded: &Loaded) -> Section {
     if !config.server.admin.ip().is_loopback() {
         findings.push(Finding::doubtful(
             "admin",
-            format!("metrics are open to the network at {}", config.server.admin),
-            "set server.admin to an address that only operators reach",
+            format!("{} is open to the network and speaks plain, so its credential travels in clear", config.server.admin),
+            "set server.admin to an address that only operators reach, or to loopback behind something that speaks TLS",
         ));
     }
     Section {
