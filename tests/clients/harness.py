@@ -58,6 +58,14 @@ def free_port():
             return port
 
 
+def until(holds, seconds=10, what="it did not come about", pause=0.02):
+    """Waits until this holds; an assertion fails where it does not in that time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(pause)
+
+
 def clean_environment(**more):
     """This process's environment without what could steer a client or the gateway elsewhere, and with `more`."""
     unwanted = re.compile(r"KEY|TOKEN|ENDPOINT|^TIER_|^TIERWAY_|PROXY|^ANTHROPIC|^OPENAI|^CLAUDE", re.I)

@@ -67,9 +67,9 @@ password_hash = '{hashed}'
             key = keys(a, postgres.url, "create", "--tenant", "web")
             took = [until(200, node, key) for node in (a, b)]
             name = key.split("-")[2]
-            told = keys(a, postgres.url, "set", name, "--name", "build", "--usd-total", "5", "--tags", "a, b", "--concurrent", "none", "--expires", "90d")
+            told = json.loads(keys(a, postgres.url, "set", name, "--name", "build", "--usd-total", "5", "--tags", "a, b", "--concurrent", "none", "--expires", "90d"))
             assert (told["name"], told["limits"], told["tags"], told["tenant"]) == ("build", {"usd_total": 5.0}, ["a", "b"], "web") and told["expires"]
-            told = keys(a, postgres.url, "set", name, "--usd-total", "none", "--tags", "none", "--expires", "none")
+            told = json.loads(keys(a, postgres.url, "set", name, "--usd-total", "none", "--tags", "none", "--expires", "none"))
             assert (told["name"], told["limits"], told["expires"]) == ("build", {}, None) and "tags" not in told
             keys(a, postgres.url, "revoke", name)
             took += [until(401, node, key) for node in (a, b)]

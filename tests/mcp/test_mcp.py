@@ -14,7 +14,7 @@ import claude
 import codex
 import openai
 import pytest
-from harness import CACHE, KEY, Gateway
+from harness import CACHE, KEY, Gateway, until
 from model import Model, text, tool
 
 HERE = Path(__file__).parent
@@ -81,7 +81,7 @@ def scripted():
 @pytest.fixture(scope="module")
 def gateway(scripted, folder):
     with Gateway(configuration(scripted, folder), GIVEN="given", SECRET_OF_OURS="hidden") as gateway:
-        wait_for(lambda: {"time__convert_time", "files__write_file", "everything__get-env", "faulty__who"} <= set(listed(gateway)))
+        until(lambda: {"time__convert_time", "files__write_file", "everything__get-env", "faulty__who"} <= set(listed(gateway)), 30)
         yield gateway
         assert "panicked" not in gateway.log, gateway.log[-3000:]
 
@@ -90,13 +90,6 @@ def gateway(scripted, folder):
 def fresh(scripted):
     scripted.turns.clear()
     scripted.asked.clear()
-
-
-def wait_for(true, seconds=30):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.1)
 
 
 def sdk(gateway, key=KEY, **headers):
@@ -157,7 +150,7 @@ def ledger(gateway, query):
             rows[:] = base.execute(query).fetchall()
         return bool(rows)
 
-    wait_for(there, 5)
+    until(there, 5)
     return rows
 
 
@@ -252,6 +245,18 @@ def test_everything_is_in_the_ledger(gateway, scripted):
     assert gateway.total("tierway_tool_runs_total", server="time", outcome="ok") >= 1
 
 
+def test_a_stream_shows_signs_of_life_while_a_tool_runs(scripted, folder):
+    with Gateway(configuration(scripted, folder, '[server]\nkeep_alive = "300ms"'), GIVEN="given") as gateway:
+        until(lambda: "everything__trigger-long-running-operation" in listed(gateway), 30)
+        scripted.turns[:] = [[text("Let me see."), tool("mcp__everything__trigger-long-running-operation", duration=2, steps=1)], [text("Done.")]]
+        with sdk(gateway, **{"x-tierway-mcp": "on"}).messages.with_streaming_response.create(model="auto", max_tokens=500, stream=True, messages=[{"role": "user", "content": "Wait."}]) as answer:
+            events = [line[7:] for line in answer.iter_lines() if line.startswith("event: ")]
+        assert "completed" in scripted.results()["t1"]
+    first, last = (n for n, name in enumerate(events) if name == "content_block_delta")
+    # Two seconds are six pauses; a busy machine may show fewer.
+    assert events[first:last].count("ping") >= 3 and events.count("message_start") == events.count("message_stop") == 1, events
+
+
 # === faults
 
 def test_a_server_that_dies_comes_back(gateway, scripted):
@@ -261,7 +266,7 @@ def test_a_server_that_dies_comes_back(gateway, scripted):
     scripted.turns[:] = [[tool("mcp__faulty__who")], [text("Good.")]]
     ask(gateway)
     assert scripted.results()["t1"].isdigit(), scripted.results()
-    wait_for(lambda: "its last words: I am dying" in gateway.log)
+    until(lambda: "its last words: I am dying" in gateway.log, 30)
 
 
 def test_a_server_that_hangs_floods_or_babbles(gateway, scripted):
@@ -289,16 +294,16 @@ def resident(gateway):
 def test_a_list_that_changes_is_followed(gateway, scripted):
     scripted.turns[:] = [[tool("mcp__faulty__grow")], [text("More.")]]
     ask(gateway)
-    wait_for(lambda: "faulty__more_0" in listed(gateway), 5)
+    until(lambda: "faulty__more_0" in listed(gateway), 5)
 
 
 def test_programs_end_with_the_gateway(scripted, folder):
     with Gateway(configuration(scripted, folder), GIVEN="x") as gateway:
-        wait_for(lambda: "faulty__who" in listed(gateway))
+        until(lambda: "faulty__who" in listed(gateway), 30)
         child = int(called(gateway, "faulty__who")["result"]["content"][0]["text"])
         began = time.monotonic()
         assert gateway.stop() == 0 and time.monotonic() - began < 5
-    wait_for(lambda: not Path(f"/proc/{child}").exists(), 5)
+    until(lambda: not Path(f"/proc/{child}").exists(), 5)
 
 
 # === /mcp

@@ -7,18 +7,11 @@ import threading
 import time
 import urllib.parse
 
-from harness import KEY, UPSTREAM_KEY, Gateway, call, configuration
+from harness import KEY, UPSTREAM_KEY, Gateway, call, configuration, until
 
 HI = {"model": "auto", "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
 HEADERS = {"anthropic-version": "2023-06-01", "x-api-key": KEY}
 NO_CACHE = "[cache]\nenabled = false\n"
-
-
-def until(true, seconds=10, what=""):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, what or "it does not come about"
-        time.sleep(0.02)
 
 
 def write(path, text):

@@ -2,7 +2,7 @@
 import time
 
 import pytest
-from harness import UPSTREAM_KEY, Gateway, call, configuration, free_port
+from harness import UPSTREAM_KEY, Gateway, call, configuration, free_port, until
 from test_redis import PASSWORD, Redis
 from upstream import Upstream
 
@@ -31,13 +31,6 @@ def said(node, model="tierway/complex"):
     return call(node.url, "/v1/messages", body, {"authorization": "Bearer sk-test-alice-0001"})
 
 
-def eventually(holds, seconds=10):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def test_a_model_that_fails_at_one_is_given_one_chance_at_the_other(redis):
     url = f"redis://:{PASSWORD}@127.0.0.1:{redis.port}/0"
     with Upstream(key=UPSTREAM_KEY) as upstream:
@@ -47,7 +40,7 @@ def test_a_model_that_fails_at_one_is_given_one_chance_at_the_other(redis):
             for _ in range(10):
                 assert said(a).headers["x-tierway-model"] == "text-second"
             assert bad() == 5
-            eventually(lambda: "e500-first" in redis.ask("HGETALL tierway:breakers"))
+            until(lambda: "e500-first" in redis.ask("HGETALL tierway:breakers"))
             time.sleep(1.5)
             for _ in range(10):
                 assert said(b).headers["x-tierway-model"] == "text-second"
@@ -75,16 +68,16 @@ def test_what_one_has_learned_the_other_uses_and_after_a_restart_too(redis, tmp_
         with Gateway(toml("a"), CACHE_URL=url) as a, Gateway(toml("b"), CACHE_URL=url) as b:
             assert revision(a) == revision(b) == 0
             learn("a", 7)
-            eventually(lambda: revision(a) == 7 and revision(b) == 7)
+            until(lambda: revision(a) == 7 and revision(b) == 7)
             assert b.total("tierway_cascade_certified", family="prose") == 1
             learn("b", 8)
-            eventually(lambda: revision(a) == 8)
+            until(lambda: revision(a) == 8)
             # An older one is nobody's.
             learn("a", 3)
             time.sleep(5)
             assert revision(a) == revision(b) == 8
         with Gateway(toml("c"), CACHE_URL=url) as c:
-            eventually(lambda: revision(c) == 8)
+            until(lambda: revision(c) == 8)
             redis.kill()
             time.sleep(3)
             assert revision(c) == 8 and said(c).status == 200
