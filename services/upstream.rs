@@ -9,6 +9,7 @@
 //! to replace, so the request goes out on another. What was sent is never sent twice; but an error tells whether it was sent on a connection
 //! that had served another call before, so that whoever may send again knows.
 mod kept;
+mod stream;
 
 pub(crate) use kept::was_kept;
 
@@ -17,10 +18,10 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioTimer},
 };
 use kept::Kept;
 use rustls::pki_types::{
@@ -35,10 +36,8 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    net::TcpStream,
-    runtime::{Handle, Id},
-};
+use stream::Stream;
+use tokio::runtime::{Handle, Id};
 use tower_service::Service;
 
 /// Idle connections kept per provider. Bursts above it open more and let them go.
@@ -244,7 +243,7 @@ impl fmt::Display for ConnectTimeout {
 impl std::error::Error for ConnectTimeout {}
 
 impl Service<Uri> for Connector {
-    type Response = Kept<MaybeHttpsStream<TokioIo<TcpStream>>>;
+    type Response = Kept<Stream>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
@@ -255,7 +254,7 @@ impl Service<Uri> for Connector {
         let limit = self.limit;
         Box::pin(async move {
             match tokio::time::timeout(limit, connecting).await {
-                Ok(connected) => connected.map(Kept::new),
+                Ok(connected) => connected.map(|stream| Kept::new(stream.into())),
                 Err(_) => Err(ConnectTimeout(()).into()),
             }
         })

@@ -3,6 +3,7 @@
 //! On shutdown the listener closes first, so that no new connection is taken; connections that are idle close, connections with a call in
 //! flight finish it, streams included, until the drain deadline; then what is left is dropped.
 mod addresses;
+mod connection;
 mod patient;
 mod peer;
 mod reads;
@@ -16,32 +17,19 @@ pub use peer::Peer;
 
 use addresses::Addresses;
 use bytes::Bytes;
+use connection::Serving;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
-    service::TowerToHyperService,
-};
-use patient::Patient;
-use reads::SmallReads;
 use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
 use tierway_services::BoxError;
 use tls::Acceptor;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::timeout,
+    sync::{Semaphore, watch},
 };
 use tower::Service;
 
-/// What hyper takes at least.
-const MIN_HEAD: usize = 8 * 1024;
 /// How long to wait when the process is out of file descriptors before accepting again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -149,20 +137,10 @@ async fn accept<S: Answers>(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<usize> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .max_buf_size(limits.head.max(MIN_HEAD))
-        .header_read_timeout(limits.head_timeout);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
-        .keep_alive_interval(Some(Duration::from_secs(30)));
+    let serving = Arc::new(Serving::new(limits, tls));
+    let (stop, _) = watch::channel(());
     let connections = Arc::new(Semaphore::new(limits.connections));
     let addresses = Addresses::new(limits.per_ip);
-    let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let permit = tokio::select! {
@@ -185,24 +163,13 @@ async fn accept<S: Answers>(
         };
         // Small frames are what a token stream is made of: without this each would wait for the last one's acknowledgement.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(peer::WithPeer {
+        let service = peer::WithPeer {
             inner: service.clone(),
             peer,
-        });
-        let (builder, watcher, tls) = (builder.clone(), graceful.watcher(), tls.clone());
+        };
+        let (serving, mut stopping) = (serving.clone(), stop.subscribe());
         let serve = move |stream| async move {
-            let ended = match tls {
-                None => attend(stream, builder, service, watcher, limits).await,
-                Some(acceptor) => {
-                    // Within the task, so that nobody else waits for a slow handshake.
-                    let agreed = timeout(limits.head_timeout, acceptor.accept(stream)).await;
-                    match agreed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                        Ok(stream) => attend(stream, builder, service, watcher, limits).await,
-                        Err(error) => Err(error.into()),
-                    }
-                }
-            };
-            if let Err(error) = ended {
+            if let Err(error) = serving.serve(stream, service, &mut stopping).await {
                 tracing::debug!(error, "connection ended early");
             }
             drop((permit, place));
@@ -222,33 +189,17 @@ async fn accept<S: Answers>(
         }
     }
     drop(listener);
-    let open = graceful.count();
+    let open = stop.receiver_count();
     if open > 0 {
         tracing::info!(connections = open, deadline = ?limits.drain, "draining");
     }
     let dropped = Arc::clone(&connections);
-    match tokio::time::timeout(limits.drain, graceful.shutdown()).await {
+    // Told to those that are open now; each is gone when it has dropped its receiver.
+    let _ = stop.send(());
+    match tokio::time::timeout(limits.drain, stop.closed()).await {
         Ok(()) => Ok(0),
         Err(_) => Ok(limits.connections - dropped.available_permits()),
     }
-}
-
-/// Serves one connection to its end.
-async fn attend<IO, S>(
-    io: IO,
-    builder: auto::Builder<TokioExecutor>,
-    service: TowerToHyperService<S>,
-    watcher: Watcher,
-    limits: Limits,
-) -> Result<(), BoxError>
-where
-    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Answers,
-{
-    // On the heap, for its timer must stay where it is.
-    let io = Box::pin(Patient::new(SmallReads::new(io), limits.write_timeout));
-    let connection = builder.serve_connection(TokioIo::new(io), service);
-    watcher.watch(connection.into_owned()).await
 }
 
 /// Resolves at the first SIGTERM or SIGINT.

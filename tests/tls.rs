@@ -1,8 +1,9 @@
 //! TLS on both sides: with callers, and with providers that want a certificate of ours.
 use crate::support::{Gateway, Upstream, two_formats};
-use http::{Method, Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::{Method, Request, Response, Version};
+use http_body_util::{Empty, Full};
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -114,6 +115,16 @@ async fn callers_are_spoken_to_in_tls_and_a_new_certificate_is_shown_without_a_r
         .await
         .unwrap();
     assert_eq!(both.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(both))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let ask = Request::get("https://g/").body(Empty::<bytes::Bytes>::new());
+    let told = send.send_request(ask.unwrap()).await.unwrap();
+    assert_eq!(
+        (told.status().as_u16(), told.version()),
+        (200, Version::HTTP_2)
+    );
     // Who speaks plain is no caller, and holds nobody up.
     let mut plain = TcpStream::connect(gw.address).await.unwrap();
     plain

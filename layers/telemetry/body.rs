@@ -28,6 +28,9 @@ impl<B: Body> ResponseBody<B> {
         if let Some(call) = &mut call {
             call.status = Some(head.status);
             call.streams = crate::wire::is_event_stream(&head.headers);
+            if call.streams {
+                call.stand_alone();
+            }
             // A server does not poll a body that is empty at birth.
             if inner.is_end_stream() {
                 call.end = End::Ended;

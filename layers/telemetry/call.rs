@@ -182,6 +182,14 @@ impl Call {
         }
     }
 
+    /// Lets go of the request, which would last as long as the answer: a header's value is a piece of the whole buffer that the server read
+    /// the request into.
+    pub(super) fn stand_alone(&mut self) {
+        let own = self.request_id.as_ref();
+        let own = own.and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok());
+        self.request_id = own.or_else(|| self.request_id.take());
+    }
+
     /// A piece of the body has come.
     pub(super) fn seen(&mut self) {
         if self.first_byte.is_none() {

@@ -2,6 +2,7 @@
 //!
 //! hyper reads into a buffer that doubles whenever a read fills it, up to the largest head that is allowed, and keeps it as long as the
 //! connection: what a caller once sent fast would be held through the whole of a stream that may take an hour.
+use bytes::Bytes;
 use std::{
     io,
     pin::Pin,
@@ -12,13 +13,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 /// The most that one read gives: just too little for hyper's buffer, of 8 KiB at first, to grow.
 const MOST: u64 = 8 * 1024 - 1;
 
-/// `S`, read in small pieces.
+/// `S`, read in small pieces, and before it what was read of it already.
 #[derive(Debug)]
-pub(super) struct SmallReads<S>(Take<S>);
+pub(super) struct SmallReads<S> {
+    before: Bytes,
+    inner: Take<S>,
+}
 
 impl<S: AsyncRead + Unpin> SmallReads<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self(inner.take(MOST))
+    pub(super) fn new(before: Bytes, inner: S) -> Self {
+        Self {
+            before,
+            inner: inner.take(MOST),
+        }
     }
 }
 
@@ -28,9 +35,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for SmallReads<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let length = self.before.len().min(buf.remaining());
+            buf.put_slice(&self.before.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         // Of each read, not of all of them.
-        self.0.set_limit(MOST);
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        self.inner.set_limit(MOST);
+        Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
@@ -40,23 +52,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SmallReads<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.get_mut()).poll_write(cx, buf)
+        Pin::new(self.inner.get_mut()).poll_write(cx, buf)
     }
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(self.0.get_mut()).poll_write_vectored(cx, bufs)
+        Pin::new(self.inner.get_mut()).poll_write_vectored(cx, bufs)
     }
     fn is_write_vectored(&self) -> bool {
-        self.0.get_ref().is_write_vectored()
+        self.inner.get_ref().is_write_vectored()
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.get_mut()).poll_flush(cx)
+        Pin::new(self.inner.get_mut()).poll_flush(cx)
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.0.get_mut()).poll_shutdown(cx)
+        Pin::new(self.inner.get_mut()).poll_shutdown(cx)
     }
 }
 
@@ -70,7 +82,7 @@ mod tests {
         let (mut here, there) = tokio::io::duplex(1 << 20);
         here.write_all(&[7; 100_000]).await.unwrap();
         drop(here);
-        let mut reads = SmallReads::new(there);
+        let mut reads = SmallReads::new(Bytes::from_static(b"before"), there);
         let (mut buffer, mut all) = (vec![0; 1 << 20], 0);
         loop {
             let read = reads.read(&mut buffer).await.unwrap();
@@ -78,8 +90,11 @@ mod tests {
             if read == 0 {
                 break;
             }
+            if all == 0 {
+                assert_eq!(buffer[..read], *b"before");
+            }
             all += read;
         }
-        assert_eq!(all, 100_000);
+        assert_eq!(all, 100_006);
     }
 }

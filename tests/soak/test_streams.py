@@ -148,8 +148,8 @@ async def soak(gateway):
     print(f"files {files} before, {most_files} with all, {left_files} after; tasks {tasks:.0f}, {most_tasks:.0f}, {left_tasks:.0f}; in flight after {await admin('tierway_requests_in_flight'):.0f}")
     assert last - first < 2 * KIB * KIB + first * 0.05, "memory grows"
     assert left_files <= files + 2 and left_tasks <= tasks + 2 and await admin("tierway_requests_in_flight") == 0, "something is left"
-    # Two connections with the buffers that hyper gives each, of which most is never touched; few streams bear more of what all share.
-    assert each < (48 if STREAMS >= 1000 else 100) * KIB, "a stream costs too much"
+    # Two connections with the buffers that hyper gives each, of which most is never touched; what all share is there before the first.
+    assert each < 40 * KIB, "a stream costs too much"
 
 
 async def settle(process, admin, tasks):
