@@ -307,7 +307,12 @@ impl<'a> Call<'a> {
         }
         let passage = self.entry.provider.kind().passage();
         let (model, headers) = (&*self.target.model, &self.head.headers);
-        let names = (self.house(), model);
+        // Thoughts are signed in one dialect alone.
+        let house = match dialect {
+            Dialect::Messages => self.house(),
+            _ => "",
+        };
+        let names = (house, model);
         let (mut edits, told) =
             passage::edits(self.prompt, passage, names, self.signatures, headers);
         let capabilities = self.entry.provider.capabilities(model);
