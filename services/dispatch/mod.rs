@@ -168,8 +168,9 @@ async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Resul
     };
     match prompt.facts().operation {
         Operation::Generate => call.generate().await,
-        Operation::CountTokens => call.count_tokens().await,
-        Operation::Embed | Operation::Complete => call.pass().await,
+        // In boxes, so that the future of what is asked most is no larger for them.
+        Operation::CountTokens => Box::pin(call.count_tokens()).await,
+        Operation::Embed | Operation::Complete => Box::pin(call.pass()).await,
     }
 }
 

@@ -6,6 +6,7 @@
 use futures_util::future::Either;
 use std::{
     fmt,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -52,7 +53,8 @@ impl<S: Clone> Inside<S> {
 impl<S: Service<Req> + Clone, Req> Service<Req> for Reused<S> {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Either<S::Future, Oneshot<S, Req>>;
+    /// The box is for what is rare, and as large as the stack itself.
+    type Future = Either<S::Future, Pin<Box<Oneshot<S, Req>>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
@@ -67,7 +69,7 @@ impl<S: Service<Req> + Clone, Req> Service<Req> for Reused<S> {
             return Either::Left(future);
         }
         // It has perhaps begun to wait for something: nobody else gets it.
-        Either::Right(instance.oneshot(req))
+        Either::Right(Box::pin(instance.oneshot(req)))
     }
 }
 
