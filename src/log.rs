@@ -1,14 +1,16 @@
 //! What is logged: one line per call, for people on a terminal and as JSON otherwise.
+mod gather;
 mod line;
 
 use crate::{
     config::{self, LogFormat},
     reload::Outcome,
 };
-use line::Sink;
+use gather::{Gather, Out};
 use std::{
     fs::{self, OpenOptions},
     io::{self, IsTerminal},
+    panic,
     path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -23,30 +25,30 @@ use tierway_services::{
 use tracing_subscriber::EnvFilter;
 
 /// Where lines of calls go, where they are JSON.
-static JSON: OnceLock<Sink> = OnceLock::new();
+static JSON: OnceLock<Arc<Gather>> = OnceLock::new();
 
 /// Starts logging to standard error.
 ///
 /// # Errors
 /// Where the level is no valid filter, or logging has been started already.
 pub fn init(log: &config::Log) -> Result<(), BoxError> {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter(log)?)
-        .with_writer(io::stderr)
-        .with_target(false);
     let terminal = io::stderr().is_terminal();
     let json = match log.format {
         LogFormat::Json => true,
         LogFormat::Auto => !terminal,
         LogFormat::Human => false,
     };
-    if !json {
-        let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        return builder.with_ansi(color).try_init();
+    if json {
+        // On a terminal somebody waits for each line.
+        return init_json(log, Out::Stderr, !terminal);
     }
-    builder.json().flatten_event(true).try_init()?;
-    let _ = JSON.set(Sink::Terminal);
-    Ok(())
+    let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter(log)?)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(color)
+        .try_init()
 }
 
 /// Starts logging as JSON to the end of `file`: for whoever leaves the terminal to another program.
@@ -57,16 +59,38 @@ pub fn init_file(log: &config::Log, file: &Path) -> Result<(), BoxError> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let file = Arc::new(OpenOptions::new().create(true).append(true).open(file)?);
+    let file = OpenOptions::new().create(true).append(true).open(file)?;
+    init_json(log, Out::File(Arc::new(file)), true)
+}
+
+fn init_json(log: &config::Log, out: Out, gathered: bool) -> Result<(), BoxError> {
+    let lines = Gather::new(out.clone(), gathered);
+    let before = lines.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter(log)?)
         .with_target(false)
-        .with_writer(file.clone())
+        // Other events are rare. Each is written at once, and what came before it stands before it.
+        .with_writer(move || {
+            before.flush();
+            out.clone()
+        })
         .json()
         .flatten_event(true)
         .try_init()?;
-    let _ = JSON.set(Sink::File(file));
+    let _ = JSON.set(lines.clone());
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        lines.try_flush();
+        hook(panic);
+    }));
     Ok(())
+}
+
+/// Writes the lines that wait for others; from now on none does. To be called before the process ends.
+pub fn close() {
+    if let Some(lines) = JSON.get() {
+        lines.close();
+    }
 }
 
 /// `RUST_LOG`, where it says something; else the configured level.
@@ -80,9 +104,9 @@ fn filter(log: &config::Log) -> Result<EnvFilter, BoxError> {
 
 /// One line per call: who answered, what it cost, what it saved. Never a word of the prompt, never a key.
 pub fn call(record: &CallRecord<'_>) {
-    if let Some(sink) = JSON.get() {
+    if let Some(lines) = JSON.get() {
         if tracing::enabled!(tracing::Level::INFO) {
-            line::write(sink, record);
+            line::write(lines, record);
         }
         return;
     }

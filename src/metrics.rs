@@ -52,8 +52,8 @@ const BUCKETS: [(&str, &[f64]); 7] = [
     (names::SERVER_PER_TOKEN_SECONDS, &EACH_TOKEN),
     (names::CACHE_AGE_SECONDS, &AGES),
 ];
-/// How often histograms are drained into their buckets; without it they grow between scrapes.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// How often histograms are drained into their buckets; without it they grow between scrapes. Often, so that it never takes long.
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// Of the process, beside the layers' own.
 const OF_THE_PROCESS: [Metric; 13] = [

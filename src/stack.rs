@@ -12,12 +12,14 @@ mod ids;
 mod limits;
 mod observed;
 mod prefixes;
+mod reused;
 mod semantic;
 mod sessions;
 mod tools;
 mod upstreams;
 
 use carried::{Carried, Parts};
+use reused::ReuseLayer;
 pub(crate) use sessions::redis;
 pub(crate) use upstreams::{bindings, names, prices, providers};
 
@@ -152,6 +154,8 @@ impl Stack {
             ServiceBuilder::new()
                 // The only door from bytes to a Prompt: limit and parse once, and refuse before anything is spent.
                 .layer(decode(&config.server))
+                // Called once the body is here, and so not by whoever found it ready: it costs that one no clone of all that is below.
+                .layer(ReuseLayer)
                 // What a call goes on from is part of what it asks, so above whatever judges it.
                 .layer(responses.clone())
                 // Cache key and cascade depend on the tier.
@@ -205,6 +209,8 @@ impl Stack {
                 .service(arm);
 
         let gateway = ServiceBuilder::new()
+            // Each connection has a clone, and each call.
+            .layer(ReuseLayer)
             // Sees everything: a panic below becomes an answer, not a broken connection.
             .layer(CatchPanicLayer::custom(internal_error))
             // The path that everybody below knows.

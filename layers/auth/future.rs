@@ -27,7 +27,8 @@ pin_project! {
     enum State<S, B, F> {
         Admitted { #[pin] future: F },
         Refused { refusal: Refusal, dialect: Dialect },
-        Asking { asked: Asked, held: Option<Held<S, B>> },
+        // The box is for what is rare, so that the future of every other call is no larger for it.
+        Asking { asked: Asked, held: Option<Box<Held<S, B>>> },
     }
 }
 
@@ -54,7 +55,7 @@ impl<S, B, F> ResponseFuture<S, B, F> {
         Self {
             state: State::Asking {
                 asked,
-                held: Some(held),
+                held: Some(Box::new(held)),
             },
         }
     }
@@ -103,13 +104,14 @@ where
                         Verdict::Refused(why) => Some(refusal(why)),
                         Verdict::Unknown | Verdict::Later(_) => Some(refusal(UNKNOWN)),
                     };
+                    let Held { mut inner, req, .. } = *held;
                     match why {
                         None => State::Admitted {
-                            future: held.inner.call(held.req),
+                            future: inner.call(req),
                         },
                         Some(refusal) => State::Refused {
                             refusal,
-                            dialect: Dialect::of(held.req.uri(), held.req.headers()),
+                            dialect: Dialect::of(req.uri(), req.headers()),
                         },
                     }
                 }

@@ -20,6 +20,9 @@ const PARTS: usize = 8;
 /// and so many bytes of a part from either end, beside its length. What it costs is bounded by that, however long the body is.
 const EDGE: usize = 256;
 
+/// A header or a field that is longer enters by its hash, so that no caller has it copied.
+const LONG: usize = 4096;
+
 /// Claude Code begins with a block that changes from call to call; as JSON.
 const BILLING: &[u8] = b"\"x-anthropic-billing-header:";
 
@@ -72,20 +75,30 @@ pub fn session(req: &chat::Request) -> Option<Session> {
     begun.then(|| name.finish())
 }
 
-/// The name of a conversation in the making. What it is made of is framed, so that no two makings give one name.
-struct Name(blake3::Hasher);
+/// What the name of a conversation is made of, framed so that no two makings give one name. It is hashed as a whole, which costs half of what
+/// many pieces do. The hash must be one in which nobody finds a collision, for a name is known outside this process: to other gateways, to the
+/// ledger, to whoever asks for a session's costs; so there is no key that would keep a faster one from being forged for another tenant.
+struct Name(Vec<u8>);
 
 impl Name {
     fn new(tenant: Option<&Tenant>) -> Self {
-        let mut name = Self(blake3::Hasher::new());
+        let mut name = Self(Vec::with_capacity(1024));
         name.add(b"tenant", tenant.map_or("", Tenant::as_str).as_bytes());
         name
     }
 
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
     fn add(&mut self, what: &[u8], value: &[u8]) {
         for bytes in [what, value] {
-            self.0.update(&(bytes.len() as u64).to_le_bytes());
-            self.0.update(bytes);
+            self.put(&(bytes.len() as u64).to_le_bytes());
+            if bytes.len() > LONG {
+                self.put(blake3::hash(bytes).as_bytes());
+            } else {
+                self.put(bytes);
+            }
         }
     }
 
@@ -93,29 +106,35 @@ impl Name {
     fn add_edges(&mut self, what: &[u8], value: &[u8]) {
         let tail = value.len().saturating_sub(EDGE).max(EDGE);
         self.add(what, value.get(..EDGE).unwrap_or(value));
-        self.0.update(&(value.len() as u64).to_le_bytes());
-        self.0.update(value.get(tail..).unwrap_or_default());
+        self.put(&(value.len() as u64).to_le_bytes());
+        self.put(value.get(tail..).unwrap_or_default());
     }
 
     fn finish(self) -> Session {
+        let hash = blake3::hash(&self.0);
         let mut session = [0; 16];
-        self.0.finalize_xof().fill(&mut session);
+        session.copy_from_slice(&hash.as_bytes()[..16]);
         Session(session)
     }
 }
 
 fn header(req: &chat::Request, name: &mut Name) -> bool {
     let headers = req.headers();
-    let set = HEADERS.iter().find(|set| {
-        let present = |header: &&str| headers.get(*header).is_some_and(|v| !v.is_empty());
-        set.iter().any(present)
-    });
+    // Callers send few headers, and fewer with a value that is one of these: so those that are there are gone through, not those that may be.
+    let told = headers.iter().filter(|(_, value)| !value.is_empty());
+    let set = told.filter_map(|(name, _)| set_of(name.as_str())).min();
+    let set = set.and_then(|set| HEADERS.get(set));
     for header in set.into_iter().flat_map(|set| set.iter()) {
         if let Some(value) = headers.get(*header) {
             name.add(header.as_bytes(), value.as_bytes());
         }
     }
     set.is_some()
+}
+
+/// Which of [`HEADERS`] a header is of.
+fn set_of(name: &str) -> Option<usize> {
+    HEADERS.iter().position(|set| set.contains(&name))
 }
 
 #[derive(Default, Deserialize)]

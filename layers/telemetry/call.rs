@@ -6,7 +6,7 @@ use super::{
     outcome::{self, End},
     series::{self, InFlight, Series},
 };
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
 use std::{
     fmt,
     sync::Arc,
@@ -16,6 +16,8 @@ use tierway_services::{
     chat::{Attempt, Journal, JournalEntries, Operation, Target, Tier, TraceContext, Usage, Usd},
     dialect::Dialect,
 };
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A call that has ended, as [`TelemetryLayer::on_end`](super::TelemetryLayer::on_end) is shown it. It holds no word of prompt or answer.
 #[derive(Clone, Copy, Debug)]
@@ -170,7 +172,7 @@ impl Call {
             journal,
             dialect,
             operation,
-            request_id: req.headers().get("x-request-id").cloned(),
+            request_id: req.headers().get(REQUEST_ID).cloned(),
             began: SystemTime::now(),
             started: Instant::now(),
             first_byte: None,

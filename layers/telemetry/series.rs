@@ -6,6 +6,7 @@ use super::{
     gen_ai::GenAi,
     names::{self, TokenKind},
 };
+use foldhash::fast::RandomState;
 use metrics::{Counter, Gauge, Histogram};
 use std::{
     borrow::Borrow,
@@ -31,9 +32,11 @@ const MOST: usize = 256;
 pub(super) struct Series {
     in_flight: OnceLock<Gauge>,
     providers: Cached<Arc<str>, Arc<Provider>>,
-    baseline: OnceLock<Arc<Money>>,
-    saved: Cached<Saved, Arc<Money>>,
-    extra: Cached<Extra, Arc<Money>>,
+    baseline: OnceLock<Money>,
+    /// In the order of [`Saved::ALL`],
+    saved: [OnceLock<Money>; Saved::ALL.len()],
+    /// and of [`Extra::ALL`].
+    extra: [OnceLock<Money>; Extra::ALL.len()],
     affinity: Cached<AffinityStatus, Counter>,
     cache: Cached<CacheStatus, Counter>,
     breakpoints: Cached<BreakpointStatus, Counter>,
@@ -65,8 +68,8 @@ struct Money {
     gauge: Gauge,
 }
 
-/// Values made once for each key.
-pub(super) struct Cached<K, V>(RwLock<HashMap<K, V>>);
+/// Values made once for each key. Keys are few and bounded in number, so that nobody gains by making them collide.
+pub(super) struct Cached<K, V>(RwLock<HashMap<K, V, RandomState>>);
 
 /// Holds the number of calls in flight up by one.
 pub(super) struct InFlight(Gauge);
@@ -95,8 +98,8 @@ impl Default for Series {
             in_flight: OnceLock::new(),
             providers: Cached::default(),
             baseline: OnceLock::new(),
-            saved: Cached::default(),
-            extra: Cached::default(),
+            saved: Default::default(),
+            extra: Default::default(),
             affinity: Cached::default(),
             cache: Cached::default(),
             breakpoints: Cached::default(),
@@ -226,7 +229,9 @@ impl Series {
         match cost {
             Some(cost) => provider
                 .cost
-                .get(role, |role| Money::new(names::cost(&provider.name, *role)))
+                .get(role, |role| {
+                    Arc::new(Money::new(names::cost(&provider.name, *role)))
+                })
                 .add(cost),
             None => provider
                 .unpriced
@@ -243,7 +248,7 @@ impl Series {
                 provider
                     .cache
                     .get(name, |name| {
-                        Money::new(names::provider_cache(name, &provider.name))
+                        Arc::new(Money::new(names::provider_cache(name, &provider.name)))
                     })
                     .add(amount);
             }
@@ -255,14 +260,12 @@ impl Series {
         self.baseline
             .get_or_init(|| Money::new(names::baseline()))
             .add(bill.baseline_or_cost());
-        for cause in Saved::ALL {
-            self.saved
-                .get(cause, |cause| Money::new(names::saved(*cause)))
+        for (cause, sum) in Saved::ALL.into_iter().zip(&self.saved) {
+            sum.get_or_init(|| Money::new(names::saved(cause)))
                 .add(bill.saved(cause));
         }
-        for cause in Extra::ALL {
-            self.extra
-                .get(cause, |cause| Money::new(names::extra_cost(*cause)))
+        for (cause, sum) in Extra::ALL.into_iter().zip(&self.extra) {
+            sum.get_or_init(|| Money::new(names::extra_cost(cause)))
                 .add(bill.extra(cause));
         }
     }
@@ -271,7 +274,7 @@ impl Series {
     pub(super) fn holdout(&self, side: Option<Holdout>, bill: &Bill) {
         if let Some(side) = side.filter(|_| bill.is_priced()) {
             let make = |side: &Holdout| {
-                let cost = Money::new(names::holdout_cost(*side));
+                let cost = Arc::new(Money::new(names::holdout_cost(*side)));
                 (names::holdout_calls(*side), cost)
             };
             let (calls, cost) = self.holdout.get(side, make);
@@ -288,7 +291,7 @@ impl Series {
             let role = Role::default();
             provider
                 .cost
-                .get(role, |role| Money::new(names::cost(&name, *role)));
+                .get(role, |role| Arc::new(Money::new(names::cost(&name, *role))));
             provider
                 .unpriced
                 .get_or_init(|| names::unpriced_tokens(&name));
@@ -320,13 +323,16 @@ impl fmt::Debug for Series {
 // === impl Money ===
 
 impl Money {
-    fn new(gauge: Gauge) -> Arc<Self> {
-        Arc::new(Self {
+    fn new(gauge: Gauge) -> Self {
+        Self {
             sum: Mutex::new(Usd::ZERO),
             gauge,
-        })
+        }
     }
     fn add(&self, amount: Usd) {
+        if amount == Usd::ZERO {
+            return;
+        }
         let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
         *sum += amount;
         // Under the lock, lest an older sum overwrite a newer one.

@@ -135,6 +135,11 @@ impl Tenant {
     pub fn of<B>(req: &http::Request<B>) -> Option<&Self> {
         req.extensions().get()
     }
+    /// The name, to be kept.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
+    }
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -155,6 +160,11 @@ impl KeyId {
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<&Self> {
         req.extensions().get()
+    }
+    /// The name, to be kept.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
     }
     /// The name.
     #[must_use]
@@ -185,7 +195,7 @@ pub struct Aside;
 // In hexadecimal, as logs show it.
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 

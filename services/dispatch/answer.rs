@@ -91,6 +91,9 @@ impl Answering<'_> {
             ));
         }
         let called = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if called == Some(b"application/json".as_slice()) {
+            return Ok(Shape::Json);
+        }
         let called = called.unwrap_or_default().split(|b| *b == b';').next();
         let called = String::from_utf8_lossy(called.unwrap_or_default()).to_ascii_lowercase();
         match called.trim() {
@@ -322,11 +325,16 @@ fn packed(headers: &HeaderMap) -> Option<&HeaderValue> {
         .filter(|e| !e.is_empty() && *e != "identity")
 }
 
+/// So many headers an answer has, with those that layers above the leaf add: room for them from the start.
+const HEADERS: usize = 12;
+
 fn json(headers: &mut HeaderMap) {
+    headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
 }
 
 fn event_stream(headers: &mut HeaderMap) {
+    headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, headers::EVENT_STREAM);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
 }

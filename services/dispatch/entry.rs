@@ -112,7 +112,8 @@ impl Entry {
             Presence::Found => match said {
                 Some(said) => said,
                 None => {
-                    let ask = || self.probe(native.dialect, headers);
+                    // In a box: calls that ask nothing have no room for it in their futures.
+                    let ask = || Box::pin(self.probe(native.dialect, headers));
                     let finding = match native.dialect {
                         Dialect::Responses => &self.responses,
                         _ => &self.messages,

@@ -134,11 +134,12 @@ fn credentials(
         }
     }
     let auth = provider.auth();
-    if let Some(key) = provider.key().filter(|_| !passed)
+    if !passed
+        && provider.key().is_some()
         && let Some(header) = auth.header()
     {
-        let value = key
-            .header(auth.prefix())
+        let value = provider
+            .key_header()
             .ok_or("api_key holds characters that no header can carry")?;
         out.insert(header, value);
     }
@@ -156,7 +157,14 @@ pub(super) fn dropped(what: &[String], out: &mut HeaderMap) {
 
 /// Takes over what comes back from the upstream, and says who answered.
 pub(super) fn down(target: &Target, upstream: &HeaderMap, out: &mut HeaderMap) {
+    // The place of an id's name among `IDS`, and the id.
+    let mut told: Option<(usize, &HeaderValue)> = None;
     for (name, value) in upstream {
+        if let Some(at) = IDS.iter().position(|id| *id == name.as_str())
+            && told.is_none_or(|(before, _)| before < at)
+        {
+            told = Some((at, value));
+        }
         let travels = BACK.contains(&name.as_str())
             || BACK_PREFIXES
                 .iter()
@@ -166,7 +174,7 @@ pub(super) fn down(target: &Target, upstream: &HeaderMap, out: &mut HeaderMap) {
         }
     }
     // The plain name is for the id that this gateway gives.
-    for id in IDS.iter().filter_map(|name| upstream.get(*name)) {
+    if let Some((_, id)) = told {
         out.insert(UPSTREAM_REQUEST_ID, id.clone());
     }
     answers(target, out);

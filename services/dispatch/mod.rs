@@ -168,8 +168,9 @@ async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Resul
     };
     match prompt.facts().operation {
         Operation::Generate => call.generate().await,
-        Operation::CountTokens => call.count_tokens().await,
-        Operation::Embed | Operation::Complete => call.pass().await,
+        // In boxes, so that the future of what is asked most is no larger for them.
+        Operation::CountTokens => Box::pin(call.count_tokens()).await,
+        Operation::Embed | Operation::Complete => Box::pin(call.pass()).await,
     }
 }
 
@@ -307,7 +308,12 @@ impl<'a> Call<'a> {
         }
         let passage = self.entry.provider.kind().passage();
         let (model, headers) = (&*self.target.model, &self.head.headers);
-        let names = (self.house(), model);
+        // Thoughts are signed in one dialect alone.
+        let house = match dialect {
+            Dialect::Messages => self.house(),
+            _ => "",
+        };
+        let names = (house, model);
         let (mut edits, told) =
             passage::edits(self.prompt, passage, names, self.signatures, headers);
         let capabilities = self.entry.provider.capabilities(model);

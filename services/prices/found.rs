@@ -1,6 +1,7 @@
 //! Prices that were looked up before.
 use super::Price;
 use crate::chat::Target;
+use foldhash::fast::RandomState;
 use std::{
     collections::HashMap,
     sync::{PoisonError, RwLock},
@@ -8,7 +9,7 @@ use std::{
 
 /// What was asked for before: each call asks several times for the same few targets.
 #[derive(Debug, Default)]
-pub(super) struct Found(RwLock<HashMap<Target, Option<Price>>>);
+pub(super) struct Found(RwLock<HashMap<Target, Option<Price>, RandomState>>);
 
 /// More targets than anybody configures; prices of what comes beyond are looked up each time.
 const MOST_FOUND: usize = 512;

@@ -111,7 +111,8 @@ impl Provider {
     /// Why there is none, without a secret in it.
     pub(crate) async fn told_key(&self) -> Option<Result<Secret, String>> {
         let command = self.command.as_ref()?;
-        Some(self.token().get(|| command.ask()).await)
+        // In a box, so that calls for which no program is asked have no room for that in their futures.
+        Some(self.token().get(|| Box::pin(command.ask())).await)
     }
 }
 

@@ -37,6 +37,7 @@ mod passage;
 mod prefix_cache;
 mod presets;
 mod provider;
+mod ready;
 mod secret;
 mod settings;
 mod spec;

@@ -5,6 +5,7 @@ use super::{
     Abilities, AuthStyle, KeyCommand, Kind, Secret, Setting, Settings, Tls,
     address::Address,
     google,
+    ready::Ready,
     spec::{Ask, Auth, Native, Path, Spec},
     token::Token,
 };
@@ -72,6 +73,7 @@ pub struct Provider {
     pub(super) tls: Tls,
     /// Fetched where there is no key to send; clones share it.
     token: Arc<Token>,
+    ready: Ready,
 }
 
 impl Provider {
@@ -97,6 +99,7 @@ impl Provider {
             command: None,
             tls: Tls::default(),
             token: Arc::default(),
+            ready: Ready::default(),
         }
     }
     /// What its kind wants to know besides. To be told before an address: in another region its kind may listen elsewhere.
@@ -107,6 +110,7 @@ impl Provider {
             self.address = url.and_then(|url| Address::parse(&url).ok());
         }
         self.settings = settings;
+        self.ready = Ready::default();
         self
     }
     /// What the models whose names fit `pattern` (in which `*` stands for anything) can and cannot. Of several that fit, the last told wins.
@@ -123,6 +127,7 @@ impl Provider {
         match Address::parse(url) {
             Ok(address) => {
                 self.address = Some(address);
+                self.ready = Ready::default();
                 Ok(self)
             }
             Err(why) => Err(self.error(format!("base_url: {why}"))),
@@ -132,6 +137,7 @@ impl Provider {
     #[must_use]
     pub fn api_key(mut self, key: Secret) -> Self {
         self.key = Some(key).filter(|k| !k.is_empty());
+        self.ready = Ready::default();
         self
     }
     /// Whether the caller's own `authorization` and `x-api-key` go to it instead of our key. Off by default; needed where callers sign in
@@ -331,6 +337,11 @@ impl Provider {
     pub(crate) const fn key(&self) -> Option<&Secret> {
         self.key.as_ref()
     }
+    /// The value of the header that bears its key, where it can be sent.
+    pub(crate) fn key_header(&self) -> Option<HeaderValue> {
+        let made = || self.key.as_ref()?.header(self.auth().prefix());
+        self.ready.key(made)
+    }
     #[cfg(feature = "bedrock")]
     pub(super) fn credentials(&self) -> &bedrock::Credentials {
         &self.credentials
@@ -367,10 +378,12 @@ impl Provider {
     }
     fn at(&self, path: Path, ask: &Ask<'_>, query: Option<&str>) -> Result<Uri, ProviderError> {
         self.check_address()?;
-        let uri = self.address.as_ref().and_then(|address| match path {
-            Path::Fixed(path) => address.uri(path, query).ok(),
-            Path::Rooted(path) => address.rooted(&path(ask), query).ok(),
-        });
+        let address = self.address.as_ref();
+        let uri = match (path, query) {
+            (Path::Fixed(path), None) => self.ready.uri(path, || address?.uri(path, None).ok()),
+            (Path::Fixed(path), _) => address.and_then(|at| at.uri(path, query).ok()),
+            (Path::Rooted(path), _) => address.and_then(|at| at.rooted(&path(ask), query).ok()),
+        };
         uri.ok_or_else(|| self.error("base_url: no URL can be made of it".into()))
     }
 

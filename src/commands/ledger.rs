@@ -184,7 +184,7 @@ async fn export(
     while written.is_ok() {
         let rows = reader.next(filter, PIECE, &after).await?;
         let Some(last) = rows.last() else { break };
-        after.clone_from(&last.call.id);
+        after = last.call.id.to_string();
         written = rows.iter().try_for_each(|row| put(row, args, columns, out));
     }
     Ok(written.and_then(|()| out.flush()))

@@ -15,7 +15,10 @@ pub mod statusline;
 pub mod usage;
 pub mod wrap;
 
-use crate::config::{Config, Flags, Loaded, Process, Strings, load};
+use crate::{
+    config::{Config, Flags, Loaded, Process, Strings, load},
+    log,
+};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::{
     ffi::OsString,
@@ -293,6 +296,7 @@ pub fn run() -> ExitCode {
         Command::Keys(args) => keys::run(&args, &environment),
         Command::Ledger(args) => ledger::run(&args, &environment),
     };
+    log::close();
     done.unwrap_or_else(|error| {
         // A reader that has closed our output (`| head`) wants no complaint about it.
         if error.kind() != io::ErrorKind::BrokenPipe {

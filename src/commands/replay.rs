@@ -83,7 +83,7 @@ async fn read(reader: &Reader, filter: &Filter, mut replay: Replay) -> sqlx::Res
         let Some(last) = rows.last() else {
             return Ok(replay);
         };
-        after.clone_from(&last.call.id);
+        after = last.call.id.to_string();
         rows.iter().for_each(|row| replay.add(row));
     }
 }

@@ -117,7 +117,7 @@ async fn ask(reader: &Reader, sessions: &[String]) -> sqlx::Result<Known> {
             let last = reader.calls(&filter, 1, None).await?;
             known.last = last.first().map(|Row { call, .. }| {
                 let model = format!("{}:{}", call.provider, call.model);
-                (call.tier.clone(), model)
+                (call.tier.to_string(), model)
             });
             known.session = Some(sums);
             break;

@@ -19,6 +19,7 @@ mod spill;
 mod store;
 mod sums;
 mod tallies;
+mod text;
 mod writer;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use self::{
     store::Place,
     sums::{Group, Point},
     tallies::{BINS, Bin, Drafts, ProviderTally, TierCount},
+    text::Text,
 };
 
 use crate::config;

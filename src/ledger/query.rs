@@ -218,21 +218,21 @@ impl Reader {
             );
             let mut question = sqlx::query::<Any>(&text).persistent(false);
             for row in some {
-                question = question.bind(row.call.id.clone());
+                question = question.bind(&*row.call.id);
             }
             for row in &question.fetch_all(&self.pool).await? {
                 let attempt = Attempt::read(row)?;
-                let of = attempts.entry(attempt.call_id.clone()).or_default();
+                let of = attempts.entry(attempt.call_id.to_string()).or_default();
                 of.insert(attempt.nth, attempt);
             }
             for run in self.tool_runs(some).await? {
-                runs.entry(run.call_id.clone()).or_default().push(run);
+                runs.entry(run.call_id.to_string()).or_default().push(run);
             }
         }
         for row in &mut rows {
-            let made = attempts.remove(&row.call.id).unwrap_or_default();
+            let made = attempts.remove(&*row.call.id).unwrap_or_default();
             row.attempts = made.into_values().collect();
-            row.tool_runs = runs.remove(&row.call.id).unwrap_or_default();
+            row.tool_runs = runs.remove(&*row.call.id).unwrap_or_default();
         }
         Ok(rows)
     }
@@ -247,7 +247,7 @@ impl Reader {
         );
         let mut question = sqlx::query::<Any>(&text).persistent(false);
         for row in rows {
-            question = question.bind(row.call.id.clone());
+            question = question.bind(&*row.call.id);
         }
         let found = question.fetch_all(&self.pool).await?;
         found.iter().map(ToolRun::read).collect()

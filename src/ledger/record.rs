@@ -1,15 +1,25 @@
 //! From what telemetry shows of a call to the ledger's row.
-use super::row::{Attempt, Call, Row, ToolRun, pico};
+use super::{
+    row::{Attempt, Call, Row, ToolRun, pico},
+    text::Text,
+};
 use std::{
+    borrow::Cow,
     collections::hash_map::RandomState,
     hash::BuildHasher,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tierway_layers::telemetry::{BesideRecord, Bill, CallRecord, Extra, Saved};
 use tierway_services::chat::{
     self, AttemptEnd, CascadeStatus, JournalEntries, Role, Target, Tier, Usage, Usd,
 };
+
+/// So many characters of a caller's text are kept.
+const MOST_SHOWN: usize = 200;
 
 /// Names rows. Two processes give the same name with a chance that nobody will live to see.
 #[derive(Debug)]
@@ -29,9 +39,10 @@ impl Default for Ids {
 }
 
 impl Ids {
-    fn next(&self, at: i64) -> String {
+    fn next(&self, at: i64) -> Text {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("{at:011x}-{:016x}-{n:x}", self.process)
+        // The rows of upstream calls have it too.
+        Arc::<str>::from(format!("{at:011x}-{:016x}-{n:x}", self.process)).into()
     }
     /// What tells this process from others.
     pub(super) fn process(&self) -> String {
@@ -47,21 +58,21 @@ pub(super) fn call(ids: &Ids, record: &CallRecord<'_>) -> Row {
     let attempts = attempts(&id, at, entries, record.costs, record.served);
     let target = record.target;
     let mut call = Call {
-        kind: "call".to_owned(),
+        kind: "call".into(),
         request_id: record
             .request_id
-            .and_then(|id| Some(id.to_str().ok()?.to_owned())),
-        dialect: record.dialect.as_str().to_owned(),
-        operation: operation(record.operation).to_owned(),
+            .and_then(|id| Some(id.to_str().ok()?.to_owned().into())),
+        dialect: record.dialect.as_str().into(),
+        operation: operation(record.operation).into(),
         tier: match record.tier {
             Some(tier) => tier.as_str(),
             None if entries.target.is_some() => "direct",
             None => "none",
         }
-        .to_owned(),
-        provider: target.map_or("", |t| &t.provider).to_owned(),
-        model: target.map_or("", |t| &t.model).to_owned(),
-        outcome: record.outcome.as_str().to_owned(),
+        .into(),
+        provider: target.map(|t| (&t.provider).into()).unwrap_or_default(),
+        model: target.map(|t| (&t.model).into()).unwrap_or_default(),
+        outcome: record.outcome.as_str().into(),
         status: record.status.map(|s| i64::from(s.as_u16())),
         total_us: micros(record.total),
         first_byte_us: record.first_byte.map(micros),
@@ -85,12 +96,12 @@ pub(super) fn beside(ids: &Ids, record: &BesideRecord<'_>) -> Row {
     let last = entries.attempts.last();
     let target = last.map(|attempt| &attempt.target);
     let call = Call {
-        kind: "shadow".to_owned(),
-        operation: "compare".to_owned(),
-        tier: entries.tier.map_or("none", Tier::as_str).to_owned(),
-        provider: target.map_or("", |t| &t.provider).to_owned(),
-        model: target.map_or("", |t| &t.model).to_owned(),
-        outcome: last.map_or("cancelled", |a| a.end.as_str()).to_owned(),
+        kind: "shadow".into(),
+        operation: "compare".into(),
+        tier: entries.tier.map_or("none", Tier::as_str).into(),
+        provider: target.map(|t| (&t.provider).into()).unwrap_or_default(),
+        model: target.map(|t| (&t.model).into()).unwrap_or_default(),
+        outcome: last.map_or("cancelled", |a| a.end.as_str()).into(),
         total_us: entries.attempts.iter().map(|a| micros(a.total)).sum(),
         ..common(id, at, entries, &record.bill, &attempts)
     };
@@ -106,13 +117,13 @@ pub(super) fn tool(ids: &Ids, tenant: &str, client: Option<&str>, run: &chat::To
     let at = millis(run.started);
     let id = ids.next(at);
     let call = Call {
-        kind: "mcp".to_owned(),
-        tenant: tenant.to_owned(),
+        kind: "mcp".into(),
+        tenant: tenant.to_owned().into(),
         client: client.map(shown),
-        dialect: "mcp".to_owned(),
-        operation: "call_tool".to_owned(),
-        tier: "none".to_owned(),
-        outcome: run.outcome.to_owned(),
+        dialect: "mcp".into(),
+        operation: "call_tool".into(),
+        tier: "none".into(),
+        outcome: run.outcome.into(),
         priced: 1,
         total_us: micros(run.took),
         ..Call::default()
@@ -124,16 +135,16 @@ pub(super) fn tool(ids: &Ids, tenant: &str, client: Option<&str>, run: &chat::To
     }
 }
 
-fn tool_runs(id: &str, at: i64, runs: &[chat::ToolRun]) -> Vec<ToolRun> {
+fn tool_runs(id: &Text, at: i64, runs: &[chat::ToolRun]) -> Vec<ToolRun> {
     let runs = runs.iter().enumerate();
     runs.map(|(nth, run)| ToolRun {
-        call_id: id.to_owned(),
+        call_id: id.clone(),
         nth: count(nth as u64),
         // The call's own, so that both are forgotten together.
         at,
-        server: run.server.to_string(),
-        tool: run.tool.to_string(),
-        outcome: run.outcome.to_owned(),
+        server: run.server.to_string().into(),
+        tool: run.tool.to_string().into(),
+        outcome: run.outcome.into(),
         sent: count(run.sent),
         got: count(run.got),
         total_us: micros(run.took),
@@ -141,13 +152,7 @@ fn tool_runs(id: &str, at: i64, runs: &[chat::ToolRun]) -> Vec<ToolRun> {
     .collect()
 }
 
-fn common(
-    id: String,
-    at: i64,
-    entries: &JournalEntries,
-    bill: &Bill,
-    attempts: &[Attempt],
-) -> Call {
+fn common(id: Text, at: i64, entries: &JournalEntries, bill: &Bill, attempts: &[Attempt]) -> Call {
     let cascade = entries.cascade.as_ref();
     let planned = entries.target.as_ref();
     let sum = |of: fn(&Attempt) -> i64| attempts.iter().map(of).sum();
@@ -155,33 +160,36 @@ fn common(
         Some(_) => 0,
         None => a.input + a.output + a.cache_read + a.cache_write + a.cache_write_1h,
     };
-    let text = |text: &str| Some(text.to_owned());
+    let word = |word: &'static str| Text::from(word);
     Call {
         id,
         at,
         tenant: entries
             .tenant
             .as_ref()
-            .map_or("", |t| t.as_str())
-            .to_owned(),
-        key_id: entries.key.as_ref().and_then(|key| text(key.as_str())),
-        tags: entries.tags.as_deref().and_then(text),
-        client: entries.client.and_then(text),
-        class: entries.class.and_then(text),
-        session: entries.session.map(|session| session.to_string()),
+            .map(|tenant| tenant.shared().into())
+            .unwrap_or_default(),
+        key_id: entries.key.as_ref().map(|key| key.shared().into()),
+        tags: entries.tags.as_ref().map(Text::from),
+        client: entries.client.map(word),
+        class: entries.class.map(word),
+        session: entries.session.map(|session| session.to_string().into()),
         stream: i64::from(entries.stream),
         requested_model: entries.requested_model.as_deref().map(shown),
-        reason: entries.tier_reason.as_deref().map(shown),
-        planned_provider: planned.map(|t: &Target| t.provider.to_string()),
-        planned_model: planned.map(|t| t.model.to_string()),
-        cache: entries.cache.and_then(|c| text(c.as_str())),
-        breakpoints: entries.breakpoints.and_then(|b| text(b.as_str())),
-        affinity: entries.affinity.and_then(|a| text(a.as_str())),
-        cascade: cascade.and_then(|c| text(c.outcome())),
-        cascade_reason: cascade.and_then(|c| text(c.reason)),
+        reason: entries.tier_reason.as_ref().map(|reason| match reason {
+            Cow::Borrowed(reason) => word(reason),
+            Cow::Owned(reason) => shown(reason),
+        }),
+        planned_provider: planned.map(|t: &Target| (&t.provider).into()),
+        planned_model: planned.map(|t| (&t.model).into()),
+        cache: entries.cache.map(|c| word(c.as_str())),
+        breakpoints: entries.breakpoints.map(|b| word(b.as_str())),
+        affinity: entries.affinity.map(|a| word(a.as_str())),
+        cascade: cascade.map(|c| word(c.outcome())),
+        cascade_reason: cascade.map(|c| word(c.reason)),
         confidence_ppm: cascade.and_then(|c| c.confidence).map(ppm),
         threshold_ppm: cascade.map(|c: &CascadeStatus| ppm(c.threshold)),
-        holdout: entries.holdout.and_then(|side| text(side.as_str())),
+        holdout: entries.holdout.map(|side| word(side.as_str())),
         input: sum(|a| a.input),
         output: sum(|a| a.output),
         reasoning: sum(|a| a.reasoning),
@@ -203,7 +211,7 @@ fn common(
         extra_deferral: pico(bill.extra(Extra::Deferral)),
         extra_shadow: pico(bill.extra(Extra::Shadow)),
         extra_provider_cache: pico(bill.extra(Extra::ProviderCache)),
-        ask: entries.ask.clone(),
+        ask: entries.ask.clone().map(Text::from),
         ..Call::default()
     }
 }
@@ -218,7 +226,7 @@ fn answer(call: &mut Call, usage: &Usage) {
 }
 
 fn attempts(
-    id: &str,
+    id: &Text,
     at: i64,
     entries: &JournalEntries,
     costs: &[Option<Usd>],
@@ -228,14 +236,14 @@ fn attempts(
     made.map(|(nth, attempt)| {
         let usage = attempt.usage.unwrap_or_default();
         Attempt {
-            call_id: id.to_owned(),
+            call_id: id.clone(),
             nth: count(nth as u64),
             at,
-            role: attempt.role.as_str().to_owned(),
-            part: part(entries, nth, attempt, served).to_owned(),
-            provider: attempt.target.provider.to_string(),
-            model: attempt.target.model.to_string(),
-            ended: attempt.end.as_str().to_owned(),
+            role: attempt.role.as_str().into(),
+            part: part(entries, nth, attempt, served).into(),
+            provider: (&attempt.target.provider).into(),
+            model: (&attempt.target.model).into(),
+            ended: attempt.end.as_str().into(),
             status: match attempt.end {
                 AttemptEnd::Status(status) => Some(i64::from(status)),
                 _ => None,
@@ -295,8 +303,11 @@ const fn operation(operation: chat::Operation) -> &'static str {
 }
 
 /// Some of this is the caller's text: kept, but not at any length.
-fn shown(text: &str) -> String {
-    text.chars().take(200).collect()
+fn shown(text: &str) -> Text {
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned().into(),
+        None => text.to_owned().into(),
+    }
 }
 
 fn count(n: u64) -> i64 {

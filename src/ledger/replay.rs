@@ -158,7 +158,7 @@ impl Replay {
         };
         let was = Usd::from_picodollars(call.cost.into()).as_dollars();
         let name = call.session.as_ref().unwrap_or(&call.id);
-        let unit = self.units.entry(name.clone()).or_default();
+        let unit = self.units.entry(name.to_string()).or_default();
         unit.was += was;
         unit.fixed += fixed;
         if let Some(slot) = unit.open.get_mut(place) {
@@ -370,16 +370,16 @@ mod tests {
         };
         Row {
             call: Call {
-                id: n.to_string(),
+                id: n.to_string().into(),
                 kind: "call".into(),
-                session: Some(format!("s{}", n / 4)),
-                tier: tier.into(),
+                session: Some(format!("s{}", n / 4).into()),
+                tier: tier.to_owned().into(),
                 outcome: "ok".into(),
                 answer_input: 1000,
                 answer_output: 1000,
                 cost: 100_000_000_000,
                 priced: 1,
-                cascade: cascade.map(|(what, _)| what.to_owned()),
+                cascade: cascade.map(|(what, _)| what.to_owned().into()),
                 confidence_ppm: cascade.map(|(_, sure)| (sure * 1e6) as i64),
                 threshold_ppm: cascade.map(|_| 800_000),
                 ..Call::default()

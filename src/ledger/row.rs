@@ -2,12 +2,54 @@
 //!
 //! Money is in picodollars (10^-12 USD), times of day in milliseconds since 1970, times taken in microseconds, shares in millionths: whole
 //! numbers all, which both databases hold exactly.
+use super::text::Text;
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row as _, any::AnyArguments, any::AnyRow, query::Query};
 use tierway_services::chat::{Usage, Usd};
 
 /// A statement of any database, with what is bound to it.
 pub(super) type Statement<'q> = Query<'q, Any, AnyArguments<'q>>;
+
+/// What a column can hold.
+trait Column: Sized {
+    /// Binds it, by reference where that saves a copy.
+    fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q>;
+    fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self>;
+}
+
+impl Column for i64 {
+    fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
+        statement.bind(*self)
+    }
+    fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
+        row.try_get(column)
+    }
+}
+impl Column for Option<i64> {
+    fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
+        statement.bind(*self)
+    }
+    fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
+        row.try_get(column)
+    }
+}
+impl Column for Text {
+    fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
+        statement.bind(&**self)
+    }
+    fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
+        Ok(row.try_get::<String, _>(column)?.into())
+    }
+}
+impl Column for Option<Text> {
+    fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
+        statement.bind(self.as_deref())
+    }
+    fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
+        let text: Option<String> = row.try_get(column)?;
+        Ok(text.map(Text::from))
+    }
+}
 
 macro_rules! record {
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $type:ty,)* }) => {
@@ -20,13 +62,13 @@ macro_rules! record {
             /// The names of its columns, in order.
             pub const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
 
-            pub(super) fn bind<'q>(&self, statement: Statement<'q>) -> Statement<'q> {
-                $(let statement = statement.bind(self.$field.clone());)*
+            pub(super) fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
+                $(let statement = self.$field.bind(statement);)*
                 statement
             }
 
             pub(super) fn read(row: &AnyRow) -> sqlx::Result<Self> {
-                Ok(Self { $($field: row.try_get(stringify!($field))?,)* })
+                Ok(Self { $($field: Column::read(row, stringify!($field))?,)* })
             }
         }
     };
@@ -36,65 +78,65 @@ record! {
     /// A call.
     Call {
         /// Its name here.
-        id: String,
+        id: Text,
         /// `call`; `shadow` for what was done beside calls; `mcp` for a tool that a caller ran at `/mcp`.
-        kind: String,
+        kind: Text,
         /// When it began.
         at: i64,
         /// Its `x-request-id`.
-        request_id: Option<String>,
+        request_id: Option<Text>,
         /// For whom it was made; empty where no key told.
-        tenant: String,
+        tenant: Text,
         /// The name of the key by which it came, where one told.
-        key_id: Option<String>,
+        key_id: Option<Text>,
         /// The words that the key's owner wants to find here, separated by commas.
-        tags: Option<String>,
+        tags: Option<Text>,
         /// Who called, where the client is known.
-        client: Option<String>,
+        client: Option<Text>,
         /// What it was for: `main`, `side`, `compaction`, `sub-agent`, ...
-        class: Option<String>,
+        class: Option<Text>,
         /// The conversation that it belongs to.
-        session: Option<String>,
+        session: Option<Text>,
         /// The caller's dialect.
-        dialect: String,
+        dialect: Text,
         /// What the caller wanted of it.
-        operation: String,
+        operation: Text,
         /// 1 where a stream was asked for.
         stream: i64,
         /// The model that the caller named.
-        requested_model: Option<String>,
+        requested_model: Option<Text>,
         /// The tier; `direct` where the caller chose the model, `none` where the call did not come that far.
-        tier: String,
+        tier: Text,
         /// Why that tier.
-        reason: Option<String>,
+        reason: Option<Text>,
         /// The provider that the tier is bound to,
-        planned_provider: Option<String>,
+        planned_provider: Option<Text>,
         /// and the model.
-        planned_model: Option<String>,
+        planned_model: Option<Text>,
         /// The provider that answered, or should have; empty where the call did not come that far.
-        provider: String,
+        provider: Text,
         /// The model that answered.
-        model: String,
+        model: Text,
         /// What became of it: `ok`, `cancelled`, ...
-        outcome: String,
+        outcome: Text,
         /// The answer's status.
         status: Option<i64>,
         /// What the prompt cache did.
-        cache: Option<String>,
+        cache: Option<Text>,
         /// Whether the gateway marked what the provider is to cache.
-        breakpoints: Option<String>,
+        breakpoints: Option<Text>,
         /// What became of the conversation's model.
-        affinity: Option<String>,
+        affinity: Option<Text>,
         /// What the cascade did: `accepted`, `deferred`, `skipped`.
-        cascade: Option<String>,
+        cascade: Option<Text>,
         /// Why.
-        cascade_reason: Option<String>,
+        cascade_reason: Option<Text>,
         /// How sure it was of the draft.
         confidence_ppm: Option<i64>,
         /// How sure it had to be.
         threshold_ppm: Option<i64>,
         /// The side of the hold-out: `gateway`, `baseline`.
-        holdout: Option<String>,
+        holdout: Option<Text>,
         /// Tokens of the answer that the caller got, whoever was paid for them and when: input that no cache served or stored,
         answer_input: i64,
         /// output, reasoning included,
@@ -154,7 +196,7 @@ record! {
         /// From the call to the first piece of its answer's body.
         first_byte_us: Option<i64>,
         /// The user's own words, where they are kept.
-        ask: Option<String>,
+        ask: Option<Text>,
     }
 }
 
@@ -162,21 +204,21 @@ record! {
     /// An upstream call.
     Attempt {
         /// The call for which it was made.
-        call_id: String,
+        call_id: Text,
         /// Its place among the upstream calls of that one, from 0, in the order in which they ended.
         nth: i64,
         /// When that one began.
         at: i64,
         /// Who was asked: `only`, `small`, `big`, `judge`, `shadow`.
-        role: String,
+        role: Text,
         /// What came of it: `answer`, `rejected_draft`, `verification`, `shadow`, `retried`, `tool_round`, `hedge_loser`, `cancelled`, `failed`.
-        part: String,
+        part: Text,
         /// The provider.
-        provider: String,
+        provider: Text,
         /// The model.
-        model: String,
+        model: Text,
         /// How it ended: `complete`, `status`, `failed`, `cancelled`.
-        ended: String,
+        ended: Text,
         /// With which status, where that was an error.
         status: Option<i64>,
         /// Input that no cache served or stored.
@@ -208,17 +250,17 @@ record! {
     /// A tool that was run, or was not.
     ToolRun {
         /// The call for which it was run.
-        call_id: String,
+        call_id: Text,
         /// Its place among the tools that were run for that one, from 0.
         nth: i64,
         /// When it began.
         at: i64,
         /// Whose tool it is.
-        server: String,
+        server: Text,
         /// The tool.
-        tool: String,
+        tool: Text,
         /// What became of it: `ok`, `error`, `unconfirmed`, `abandoned`.
-        outcome: String,
+        outcome: Text,
         /// The bytes of its arguments,
         sent: i64,
         /// and of its answer.

@@ -85,11 +85,11 @@ mod tests {
         let (day, _) = begins(SystemTime::now());
         let call = |n: i64, at: i64, key: Option<&str>, cost: i64| Row {
             call: Call {
-                id: format!("{n}"),
-                kind: "call".to_owned(),
+                id: format!("{n}").into(),
+                kind: "call".into(),
                 at,
-                tenant: "team".to_owned(),
-                key_id: key.map(str::to_owned),
+                tenant: "team".into(),
+                key_id: key.map(|key| key.to_owned().into()),
                 cost,
                 ..Call::default()
             },

@@ -147,7 +147,7 @@ mod tests {
     fn row(id: &str) -> Row {
         Row {
             call: Call {
-                id: id.to_owned(),
+                id: id.to_owned().into(),
                 ..Call::default()
             },
             ..Row::default()

@@ -5,15 +5,15 @@ use tierway_services::chat::Usd;
 const MINUTE: i64 = 60_000;
 
 fn row(n: i64, tier: &str, model: &str, cost: i64) -> Row {
-    let id = format!("{n:011x}-0-0");
+    let id = Text::from(format!("{n:011x}-0-0"));
     let attempt = Attempt {
         call_id: id.clone(),
         at: n * MINUTE,
-        role: "only".to_owned(),
-        part: "answer".to_owned(),
-        provider: "p".to_owned(),
-        model: model.to_owned(),
-        ended: "complete".to_owned(),
+        role: "only".into(),
+        part: "answer".into(),
+        provider: "p".into(),
+        model: model.to_owned().into(),
+        ended: "complete".into(),
         input: 100,
         output: 10,
         cost: Some(cost),
@@ -21,13 +21,13 @@ fn row(n: i64, tier: &str, model: &str, cost: i64) -> Row {
     };
     let call = Call {
         id,
-        kind: "call".to_owned(),
+        kind: "call".into(),
         at: n * MINUTE,
-        session: Some(format!("s{}", n % 2)),
-        tier: tier.to_owned(),
-        provider: "p".to_owned(),
-        model: model.to_owned(),
-        outcome: "ok".to_owned(),
+        session: Some(format!("s{}", n % 2).into()),
+        tier: tier.to_owned().into(),
+        provider: "p".into(),
+        model: model.to_owned().into(),
+        outcome: "ok".into(),
         input: 100,
         output: 10,
         cost,
@@ -54,19 +54,19 @@ async fn does_its_work(place: &Place) {
     let first = rows[0].attempts[0].clone();
     rows[0].attempts.push(Attempt {
         nth: 1,
-        model: "other".to_owned(),
+        model: "other".into(),
         cost: None,
         ..first
     });
     let id = rows[0].call.id.clone();
     rows[0].tool_runs.push(ToolRun {
         call_id: id,
-        server: "time".to_owned(),
-        tool: "now".to_owned(),
-        outcome: "ok".to_owned(),
+        server: "time".into(),
+        tool: "now".into(),
+        outcome: "ok".into(),
         ..ToolRun::default()
     });
-    rows[7].call.ask = Some("what".to_owned());
+    rows[7].call.ask = Some("what".into());
     store::insert(&pool, &rows).await.unwrap();
     store::insert(&pool, &rows[..10]).await.unwrap();
 
