@@ -12,10 +12,8 @@ mod kept;
 
 pub(crate) use kept::was_kept;
 
-use crate::{BoxError, providers::Tls};
-use bytes::Bytes;
+use crate::{BoxError, chat::Pieces, providers::Tls};
 use http::{Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
@@ -63,7 +61,7 @@ pub struct Client {
     connect: Duration,
 }
 
-type Pool = legacy::Client<Connector, Full<Bytes>>;
+type Pool = legacy::Client<Connector, Pieces>;
 
 impl Client {
     /// A client that trusts the system's certificates, or Mozilla's where the system has none.
@@ -100,7 +98,7 @@ impl Client {
     /// Where the provider cannot be reached, or hangs up before it answers.
     pub fn request(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Pieces>,
     ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
         let sent = self.pool().request(request);
         async move {
