@@ -12,6 +12,7 @@
 //! | `tokens` | [`tokens::count`]: a real tokenizer for counts that no provider gives |
 pub mod chat;
 pub mod dialect;
+pub mod json;
 pub mod ndjson;
 pub mod prices;
 pub mod sse;

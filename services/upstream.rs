@@ -13,10 +13,8 @@ mod stream;
 
 pub(crate) use kept::was_kept;
 
-use crate::{BoxError, providers::Tls};
-use bytes::Bytes;
+use crate::{BoxError, chat::Pieces, providers::Tls};
 use http::{Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -62,7 +60,7 @@ pub struct Client {
     connect: Duration,
 }
 
-type Pool = legacy::Client<Connector, Full<Bytes>>;
+type Pool = legacy::Client<Connector, Pieces>;
 
 impl Client {
     /// A client that trusts the system's certificates, or Mozilla's where the system has none.
@@ -99,7 +97,7 @@ impl Client {
     /// Where the provider cannot be reached, or hangs up before it answers.
     pub fn request(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Pieces>,
     ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
         let sent = self.pool().request(request);
         async move {

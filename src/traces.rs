@@ -4,7 +4,7 @@
 //! in them. Attributes have the names of OpenTelemetry's conventions for generative AI; what those do not know is called `tierway.*`.
 use crate::config;
 use async_trait::async_trait;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceId,
     trace::{SpanContext, SpanKind, Status, TraceFlags, TraceState},
@@ -25,7 +25,7 @@ use std::{
 };
 use tierway_layers::telemetry::{CallRecord, Outcome, error_of, operation_name};
 use tierway_services::{
-    chat::{Attempt, Target, TraceContext, Usage, Usd},
+    chat::{Attempt, Pieces, Target, TraceContext, Usage, Usd},
     upstream::Client,
 };
 use tokio::runtime::Handle;
@@ -326,7 +326,7 @@ impl HttpClient for Sender {
     ) -> Result<http::Response<Bytes>, HttpError> {
         let client = self.client.clone();
         let sent = async move {
-            let answer = client.request(request.map(Full::new)).await?;
+            let answer = client.request(request.map(Pieces::from)).await?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
             Ok(http::Response::from_parts(head, body))

@@ -36,7 +36,7 @@ pub(super) fn misfit(prompt: &Prompt, ask: &Features) -> Option<f32> {
     if facts.tool_count == 0 || facts.tool_count > MOST_TOOLS || span.len() > MOST_BYTES {
         return None;
     }
-    let tools: Vec<Tool<'_>> = serde_json::from_str(prompt.json(span)).ok()?;
+    let tools: Vec<Tool<'_>> = tierway_services::json::from_str(prompt.json(span)).ok()?;
     let names = tools
         .iter()
         .filter_map(|t| t.name.as_deref().or(t.function.as_ref()?.name.as_deref()));

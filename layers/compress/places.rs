@@ -72,7 +72,7 @@ pub(super) fn results(prompt: &Prompt) -> Vec<Found<'_>> {
     if !facts.turns.iter().any(|t| t.has(PartKind::ToolResult)) {
         return Vec::new();
     }
-    let Ok(body) = serde_json::from_slice::<Body<'_>>(prompt.raw()) else {
+    let Ok(body) = tierway_services::json::from_slice::<Body<'_>>(prompt.raw()) else {
         return Vec::new();
     };
     let mut finder = Finder {

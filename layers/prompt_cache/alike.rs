@@ -2,7 +2,7 @@
 //!
 //! Texts by turns under a system prompt, and the few parameters that all dialects have, are the same question whichever way they are asked. What
 //! goes beyond has no exact counterpart elsewhere, and so is the same only within its dialect.
-use super::canonical::{Tape, count, framed};
+use super::{canonical::Tape, feed::Feed};
 use tierway_services::dialect::Dialect;
 
 /// The parts of a plain conversation, as places in its text.
@@ -91,33 +91,29 @@ impl Plain {
         Some(())
     }
 
-    pub(super) fn hash(&self, tape: &Tape<'_>, hasher: &mut blake3::Hasher) {
+    pub(super) fn feed(&self, tape: &Tape<'_>, feed: &mut Feed) {
         match self.system {
-            Some(text) => framed(hasher, b's', &tape.string_value(text)),
-            None => count(hasher, b'S', 0),
+            Some(text) => feed.string(b's', tape.text(text)),
+            None => feed.count(b'S', 0),
         }
-        count(hasher, b'[', self.turns.len());
+        feed.count(b'[', self.turns.len());
         for (model, text) in &self.turns {
-            framed(
-                hasher,
-                if *model { b'a' } else { b'u' },
-                &tape.string_value(*text),
-            );
+            feed.string(if *model { b'a' } else { b'u' }, tape.text(*text));
         }
         for number in self.numbers {
             match number {
-                Some(number) => framed(hasher, b'#', tape.text(number)),
-                None => count(hasher, b'N', 0),
+                Some(number) => feed.framed(b'#', tape.text(number)),
+                None => feed.count(b'N', 0),
             }
         }
         match &self.stop {
             Some(words) => {
-                count(hasher, b'[', words.len());
+                feed.count(b'[', words.len());
                 for word in words {
-                    framed(hasher, b'"', &tape.string_value(*word));
+                    feed.string(b'"', tape.text(*word));
                 }
             }
-            None => count(hasher, b'N', 0),
+            None => feed.count(b'N', 0),
         }
     }
 }

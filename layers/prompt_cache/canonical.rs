@@ -5,7 +5,9 @@
 //!
 //! One pass finds where each value begins and ends, a second hashes; both take linear time, and depth and number of values are bounded, so
 //! that no body makes this dear.
+use super::feed::Feed;
 use std::borrow::Cow;
+use tierway_services::json;
 
 /// The deepest nesting; what is deeper is not cached.
 const MAX_DEPTH: u32 = 128;
@@ -38,17 +40,17 @@ impl<'a> Tape<'a> {
         (tape.blank(end) == raw.len()).then_some(tape)
     }
 
-    /// Hashes the whole text, top-level members for which `skip` holds aside.
-    pub(super) fn hash(&self, hasher: &mut blake3::Hasher, skip: impl Fn(&str) -> bool) {
+    /// Feeds the whole text, top-level members for which `skip` holds aside.
+    pub(super) fn feed_all(&self, feed: &mut Feed, skip: impl Fn(&str) -> bool) {
         let mut members = self.members(0);
         members.retain(|(key, _)| !std::str::from_utf8(key).is_ok_and(&skip));
-        count(hasher, b'{', members.len());
+        feed.count(b'{', members.len());
         for (key, value) in &members {
-            framed(hasher, b'"', key);
+            feed.framed(b'"', key);
             if **key == *b"system" && self.text(*value).first() == Some(&b'[') {
-                self.feed_array(hasher, *value, |block| !self.is_billing(block));
+                self.feed_array(feed, *value, |block| !self.is_billing(block));
             } else {
-                self.feed(hasher, *value);
+                self.feed(feed, *value);
             }
         }
     }
@@ -79,7 +81,7 @@ impl<'a> Tape<'a> {
             next: node,
         });
         let end = match self.byte(start)? {
-            b'"' => self.string_end(start)?,
+            b'"' => json::string_end(self.raw, start + 1)?,
             b'{' => self.items(start, b'}', depth)?,
             b'[' => self.items(start, b']', depth)?,
             _ => {
@@ -125,17 +127,6 @@ impl<'a> Tape<'a> {
                 b if b == close => return Some(at + 1),
                 _ => return None,
             }
-        }
-    }
-
-    fn string_end(&self, open: usize) -> Option<usize> {
-        let mut at = open + 1;
-        loop {
-            at += memchr::memchr2(b'"', b'\\', self.raw.get(at..)?)?;
-            if self.byte(at)? == b'"' {
-                return Some(at + 1);
-            }
-            at += 2;
         }
     }
 
@@ -213,28 +204,28 @@ impl<'a> Tape<'a> {
 
     // === feeding ===
 
-    fn feed_object(&self, hasher: &mut blake3::Hasher, members: &[(Cow<'_, [u8]>, usize)]) {
-        count(hasher, b'{', members.len());
+    fn feed_object(&self, feed: &mut Feed, members: &[(Cow<'_, [u8]>, usize)]) {
+        feed.count(b'{', members.len());
         for (key, value) in members {
-            framed(hasher, b'"', key);
-            self.feed(hasher, *value);
+            feed.framed(b'"', key);
+            self.feed(feed, *value);
         }
     }
 
     /// Feeds the elements for which `keep` holds; the others do not count, nor are they counted.
-    fn feed_array(&self, hasher: &mut blake3::Hasher, i: usize, keep: impl Fn(usize) -> bool) {
-        count(hasher, b'[', self.elements(i).filter(|e| keep(*e)).count());
+    fn feed_array(&self, feed: &mut Feed, i: usize, keep: impl Fn(usize) -> bool) {
+        feed.count(b'[', self.elements(i).filter(|e| keep(*e)).count());
         for element in self.elements(i).filter(|e| keep(*e)) {
-            self.feed(hasher, element);
+            self.feed(feed, element);
         }
     }
 
-    fn feed(&self, hasher: &mut blake3::Hasher, i: usize) {
+    fn feed(&self, feed: &mut Feed, i: usize) {
         match self.text(i).first() {
-            Some(b'{') => self.feed_object(hasher, &self.members(i)),
-            Some(b'[') => self.feed_array(hasher, i, |_| true),
-            Some(b'"') => framed(hasher, b'"', &self.string_value(i)),
-            _ => framed(hasher, b'#', self.text(i)),
+            Some(b'{') => self.feed_object(feed, &self.members(i)),
+            Some(b'[') => self.feed_array(feed, i, |_| true),
+            Some(b'"') => feed.string(b'"', self.text(i)),
+            _ => feed.framed(b'#', self.text(i)),
         }
     }
 
@@ -247,15 +238,4 @@ impl<'a> Tape<'a> {
                 **key == *b"text" && self.string_value(*value).starts_with(PREFIX)
             })
     }
-}
-
-/// Feeds bytes with their length, so that what follows cannot be taken for part of them.
-pub(super) fn framed(hasher: &mut blake3::Hasher, kind: u8, bytes: &[u8]) {
-    count(hasher, kind, bytes.len());
-    hasher.update(bytes);
-}
-
-pub(super) fn count(hasher: &mut blake3::Hasher, kind: u8, n: usize) {
-    hasher.update(&[kind]);
-    hasher.update(&(n as u64).to_le_bytes());
 }

@@ -1,8 +1,5 @@
 //! What makes two calls the same call.
-use super::{
-    alike::Plain,
-    canonical::{Tape, framed},
-};
+use super::{alike::Plain, canonical::Tape, feed::Feed};
 use http::{HeaderName, header::AUTHORIZATION};
 use std::fmt;
 use tierway_services::chat::{self, Target, Tenant, Tier};
@@ -34,10 +31,10 @@ impl Key {
     #[must_use]
     pub fn of(req: &chat::Request) -> Option<Self> {
         let tape = Tape::of(req.body().raw())?;
-        let mut hasher = blake3::Hasher::new_derive_key("tierway prompt cache key");
+        let mut feed = Feed::new("tierway prompt cache key", req.body().raw().len());
         let mut field = |kind: u8, value: Option<&[u8]>| match value {
-            Some(value) => framed(&mut hasher, kind, value),
-            None => framed(&mut hasher, kind.to_ascii_uppercase(), b""),
+            Some(value) => feed.framed(kind, value),
+            None => feed.framed(kind.to_ascii_uppercase(), b""),
         };
         let tenant = Tenant::of(req);
         field(b'w', tenant.map(|t| t.as_str().as_bytes()));
@@ -79,10 +76,10 @@ impl Key {
             }
         }
         match plain {
-            Some(plain) => plain.hash(&tape, &mut hasher),
-            None => tape.hash(&mut hasher, skip),
+            Some(plain) => plain.feed(&tape, &mut feed),
+            None => tape.feed_all(&mut feed, skip),
         }
-        Some(Self(*hasher.finalize().as_bytes()))
+        Some(Self(feed.finish()))
     }
 
     /// The key of the same call to an upstream that is `identity` (an address, say), where the provider's name alone does not tell for good.

@@ -54,6 +54,7 @@ mod coding;
 #[cfg(feature = "cache-disk")]
 mod disk;
 mod eligible;
+mod feed;
 mod flight;
 mod key;
 mod memory;

@@ -241,7 +241,7 @@ impl Wanted {
             return None;
         }
         let raw = prompt.raw();
-        let body: Body<'_> = serde_json::from_slice(raw).ok()?;
+        let body: Body<'_> = tierway_services::json::from_slice(raw).ok()?;
         let span = |json: &RawValue| {
             let from = json.get().as_ptr() as usize - raw.as_ptr() as usize;
             let to = from + json.get().len();

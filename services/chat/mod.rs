@@ -32,6 +32,7 @@ mod journal;
 mod logprobs;
 mod money;
 mod pattern;
+mod pieces;
 mod prompt;
 mod refusal;
 mod reply;
@@ -53,6 +54,7 @@ pub use journal::{
 pub use logprobs::Logprobs;
 pub use money::Usd;
 pub use pattern::fits;
+pub use pieces::Pieces;
 pub use prompt::{Edit, Prompt};
 pub use refusal::{Kind, Refusal};
 pub use reply::Reply;

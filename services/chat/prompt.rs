@@ -1,5 +1,5 @@
 //! The body of a chat request.
-use super::{Facts, Operation, Part, Refusal};
+use super::{Facts, Operation, Part, Pieces, Refusal};
 use crate::dialect::Dialect;
 use bytes::{Bytes, BytesMut};
 use std::{borrow::Cow, ops::Range, sync::Arc};
@@ -72,10 +72,36 @@ impl Prompt {
     /// stream could not be billed). Everything else stays byte for byte the same; where nothing changes, these are the very same bytes.
     #[must_use]
     pub fn with_model(&self, model: &str, ask_usage: bool) -> Bytes {
+        match self.naming(model, ask_usage) {
+            edits if edits.is_empty() => self.raw.clone(),
+            edits => self.edited(edits),
+        }
+    }
+    /// The body of [`with_model`](Self::with_model) to be sent: a long one is not copied, but sent in pieces around what is exchanged.
+    #[must_use]
+    pub fn sent_to_model(&self, model: &str, ask_usage: bool) -> Pieces {
+        let mut edits = self.naming(model, ask_usage);
+        if edits.is_empty() || self.raw.len() < IN_PIECES {
+            return self.with_model(model, ask_usage).into();
+        }
+        edits.sort_by_key(|e| e.span.start);
+        let mut pieces = Vec::with_capacity(2 * edits.len() + 1);
+        let mut from = 0;
+        for edit in edits {
+            let until = (edit.span.start as usize).clamp(from, self.raw.len());
+            pieces.push(self.raw.slice(from..until));
+            pieces.push(edit.with.into_owned().into());
+            from = (edit.span.end as usize).clamp(until, self.raw.len());
+        }
+        pieces.push(self.raw.slice(from..));
+        pieces.into_iter().collect()
+    }
+    /// What is to be exchanged in the body so that it names another model.
+    fn naming(&self, model: &str, ask_usage: bool) -> Vec<Edit<'static>> {
         let facts = &*self.facts;
         let ask = ask_usage && facts.stream && !matches!(facts.stream_options, Some((_, true)));
         if model == facts.model && !ask {
-            return self.raw.clone();
+            return Vec::new();
         }
         let mut name = quote(model);
         let mut edits = Vec::with_capacity(2);
@@ -91,7 +117,7 @@ impl Prompt {
             span: facts.model_span.clone(),
             with: name.into(),
         });
-        self.edited(edits)
+        edits
     }
     /// The body with some spans replaced and everything else byte for byte the same.
     #[must_use]
@@ -113,6 +139,9 @@ impl Prompt {
         out.freeze()
     }
 }
+
+/// Bodies of this size and more are sent in pieces. Of shorter ones a copy costs less than the pieces do.
+const IN_PIECES: usize = 32 * 1024;
 
 /// `text` as a JSON string literal.
 fn quote(text: &str) -> String {
@@ -156,6 +185,34 @@ mod tests {
     fn the_same_model_costs_no_copy() {
         let p = chat(r#"{"model":"ab","messages":[]}"#);
         assert_eq!(p.with_model("ab", true).as_ptr(), p.raw().as_ptr());
+    }
+
+    #[test]
+    fn a_long_body_is_sent_in_pieces_of_itself() {
+        for text in ["hi", &"long ".repeat(IN_PIECES)] {
+            for options in ["", r#","stream_options":{"x":1}"#] {
+                for first in [true, false] {
+                    let (a, b) = (r#""model":"ab""#, format!(r#""stream":true{options}"#));
+                    let (a, b) = if first { (a, &*b) } else { (&*b, a) };
+                    let body =
+                        format!(r#"{{{a},"messages":[{{"role":"user","content":"{text}"}}],{b}}}"#);
+                    let p =
+                        Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into());
+                    let p = p.unwrap();
+                    for (model, ask) in [
+                        ("ab", false),
+                        ("ab", true),
+                        ("other", false),
+                        ("other", true),
+                    ] {
+                        assert_eq!(
+                            p.sent_to_model(model, ask).whole(),
+                            p.with_model(model, ask)
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

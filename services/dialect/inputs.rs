@@ -34,7 +34,7 @@ pub(super) fn read_facts(
     operation: Operation,
     raw: &[u8],
 ) -> Result<Facts, Refusal> {
-    let body: Body<'_> = serde_json::from_slice(raw).map_err(|e| malformed(&e))?;
+    let body: Body<'_> = crate::json::from_slice(raw).map_err(|e| malformed(&e))?;
     let place = Place::of(raw)?;
     let model_json = body.model.ok_or_else(|| missing("model"))?;
     let (parts, stream) = if operation == Operation::Embed {

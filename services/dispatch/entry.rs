@@ -3,7 +3,7 @@ use super::{
     buffer::Buffer, error::Error, finding::Finding, headers, logprobs::Memory, models::ModelCache,
 };
 use crate::{
-    chat::{Operation, Prompt},
+    chat::{Operation, Pieces, Prompt},
     dialect::Dialect,
     providers::{Ask, Auth, Native, Presence, Provider},
     translate::is_particular,
@@ -11,7 +11,6 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header::AUTHORIZATION};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -43,7 +42,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) stream: bool,
     pub(super) headers: &'a HeaderMap,
     pub(super) query: Option<&'a str>,
-    pub(super) body: Bytes,
+    pub(super) body: Pieces,
 }
 
 impl Entry {
@@ -136,7 +135,7 @@ impl Entry {
                 stream: false,
                 headers,
                 query: None,
-                body: Bytes::from_static(b"{}"),
+                body: Bytes::from_static(b"{}").into(),
             })
             .ok()?;
         let found = timeout(PROBE, async {
@@ -174,7 +173,7 @@ impl Entry {
         found
     }
 
-    pub(super) fn request(&self, call: Outgoing<'_>) -> Result<Request<Bytes>, Error> {
+    pub(super) fn request(&self, call: Outgoing<'_>) -> Result<Request<Pieces>, Error> {
         let provider = &self.provider;
         let Some(native) = provider.spec().native(call.dialect) else {
             let what = format!("it does not speak {}", call.dialect.as_str());
@@ -202,24 +201,25 @@ impl Entry {
     }
 
     /// The request with what proves who calls, where that takes a step of its own.
-    async fn proven(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
+    async fn proven(&self, request: Request<Pieces>) -> Result<Request<Pieces>, Error> {
         let fault = |what: String| Error::misconfigured(&self.provider, &what);
         let auth = self.provider.auth();
-        let request = match auth {
-            Auth::Step(step) => step(&self.provider, &self.client, request)
-                .await
-                .map_err(fault)?,
-            _ => self.keyed(auth, request).await.map_err(fault)?,
-        };
-        Ok(request.map(Full::new))
+        match auth {
+            Auth::Step(step) => {
+                let request = request.map(|body| body.whole());
+                let proven = step(&self.provider, &self.client, request).await;
+                Ok(proven.map_err(fault)?.map(Pieces::from))
+            }
+            _ => self.keyed(auth, request).await.map_err(fault),
+        }
     }
 
     /// The request with the key that a program tells, unless it bears the caller's own credentials.
     async fn keyed(
         &self,
         auth: Auth,
-        mut request: Request<Bytes>,
-    ) -> Result<Request<Bytes>, String> {
+        mut request: Request<Pieces>,
+    ) -> Result<Request<Pieces>, String> {
         let headers = request.headers_mut();
         let Some(name) = auth.header() else {
             return Ok(request);
@@ -244,7 +244,7 @@ impl Entry {
     /// Sends it, and waits for the head of the answer until `until`.
     pub(super) async fn send(
         &self,
-        request: Request<Bytes>,
+        request: Request<Pieces>,
         until: Instant,
     ) -> Result<Response<Incoming>, Error> {
         let sent = async {

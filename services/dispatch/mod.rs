@@ -40,8 +40,8 @@ pub use models::{Listing, Model, Unlisted, probe};
 
 use crate::{
     chat::{
-        self, AttemptEnd, EarlyHead, Journal, KeptUpstream, Kind, Logprobs, Operation, Prompt,
-        Refusal, Response, Role, Target,
+        self, AttemptEnd, EarlyHead, Journal, KeptUpstream, Kind, Logprobs, Operation, Pieces,
+        Prompt, Refusal, Response, Role, Target,
     },
     dialect::Dialect,
     providers::{Native, Provider},
@@ -50,7 +50,6 @@ use crate::{
 };
 use answer::Answering;
 use buffer::Buffer;
-use bytes::Bytes;
 use entry::{Entry, Outgoing};
 use http::request;
 use logprobs::Tap;
@@ -225,7 +224,7 @@ impl<'a> Call<'a> {
 
     /// Asks for log-probabilities beyond what the caller wants, where somebody wants them and the model is not known to tell none. Nothing
     /// fails for the sake of them: what is refused goes again as it is.
-    async fn ask_logprobs(self, dialect: Dialect, body: &Bytes) -> Result<WithLogprobs, Error> {
+    async fn ask_logprobs(self, dialect: Dialect, body: &Pieces) -> Result<WithLogprobs, Error> {
         let model = &*self.target.model;
         let Some(wish) = self.head.extensions.get::<Logprobs>() else {
             return Ok(WithLogprobs::NotAsked);
@@ -235,10 +234,10 @@ impl<'a> Call<'a> {
         if !tells || translate::logprobs::asks(self.prompt) {
             return Ok(WithLogprobs::NotAsked);
         }
-        let Some(body) = translate::logprobs::wanted(dialect, body) else {
+        let Some(body) = translate::logprobs::wanted(dialect, &body.whole()) else {
             return Ok(WithLogprobs::NotAsked);
         };
-        let (mut answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
+        let (mut answering, upstream) = self.send(self.outgoing(dialect, body.into())).await?;
         if matches!(upstream.status().as_u16(), 400 | 404 | 422 | 501) {
             let refusal = answering.refusal(upstream).await;
             return Ok(refusal.map_or(WithLogprobs::Refused, WithLogprobs::Answered));
@@ -352,13 +351,13 @@ impl<'a> Call<'a> {
         }
         let provider = &self.entry.provider;
         let ask_usage = provider.capabilities(&self.target.model).streaming_usage;
-        let body = self.prompt.with_model(&self.target.model, ask_usage);
+        let body = self.prompt.sent_to_model(&self.target.model, ask_usage);
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
         answering.answer(upstream).await
     }
 
     /// The body for the provider, in this dialect, and by name what the caller asked for and this provider would refuse.
-    fn body(self, dialect: Dialect) -> Result<(Bytes, Vec<String>), Refusal> {
+    fn body(self, dialect: Dialect) -> Result<(Pieces, Vec<String>), Refusal> {
         let (provider, model) = (&self.entry.provider, &*self.target.model);
         let same = dialect == self.prompt.facts().dialect;
         if !(same && provider.kind().passage().threads) {
@@ -384,14 +383,20 @@ impl<'a> Call<'a> {
             };
             let adapted = adapt(&asked, &headers, model);
             dropped.extend(adapted.dropped);
-            return Ok((adapted.body, dropped));
+            return Ok((adapted.body.into(), dropped));
         }
-        let body = translate::request(&fitted, dialect, model, &capabilities)?;
-        let body = match said.and_then(|said| said.max_tokens_field) {
-            Some(field) if dialect == Dialect::ChatCompletions => {
-                translate::with_limit_as(body, field)
+        let field = said.and_then(|said| said.max_tokens_field);
+        let field = field.filter(|_| dialect == Dialect::ChatCompletions);
+        let body = match field {
+            None if same => {
+                let asks = dialect == Dialect::ChatCompletions && capabilities.streaming_usage;
+                fitted.sent_to_model(model, asks)
             }
-            _ => body,
+            None => translate::request(&fitted, dialect, model, &capabilities)?.into(),
+            Some(field) => {
+                let body = translate::request(&fitted, dialect, model, &capabilities)?;
+                translate::with_limit_as(body, field).into()
+            }
         };
         Ok((body, dropped))
     }
@@ -435,14 +440,14 @@ impl<'a> Call<'a> {
             Err(_) => return Ok(None),
         };
         let body = match provider.kind().hooks().count {
-            Some(ask) => ask(dialect, self.prompt, body, model),
+            Some(ask) => ask(dialect, self.prompt, body.whole(), model).into(),
             None => body,
         };
         let (answering, upstream) = self.send(self.outgoing(dialect, body)).await?;
         Ok(answering.count(presence, upstream).await)
     }
 
-    fn outgoing(self, dialect: Dialect, body: Bytes) -> Outgoing<'a> {
+    fn outgoing(self, dialect: Dialect, body: Pieces) -> Outgoing<'a> {
         let facts = self.prompt.facts();
         Outgoing {
             dialect,

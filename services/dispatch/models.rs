@@ -8,11 +8,10 @@ use super::{
     headers,
 };
 use crate::{
-    chat::Target,
+    chat::{Pieces, Target},
     providers::{Kind, Provider},
     upstream::Client,
 };
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
 use std::{
@@ -131,7 +130,7 @@ impl Entry {
     async fn ask_models(&self, date: &mut Option<HeaderValue>) -> Result<Vec<Model>, Unlisted> {
         let provider = &self.provider;
         let native = provider.spec().dialects.first().ok_or(Unlisted::NoList)?;
-        let mut request = Request::new(Bytes::new());
+        let mut request = Request::new(Pieces::default());
         *request.uri_mut() = provider.models_uri().ok_or(Unlisted::NoList)?;
         *request.headers_mut() = headers::up(provider, native, "", &HeaderMap::new(), false, false)
             .map_err(|what| Unlisted::Failed(Error::misconfigured(provider, what)))?;

@@ -90,7 +90,7 @@ pub(super) fn shapes<'p>(
     }
     let tools = facts.tools_span.as_ref().map(|span| prompt.json(span));
     if let Some(tools) = tools.filter(|tools| holds(tools, "\"input_schema\"")) {
-        let tools: Vec<&RawValue> = serde_json::from_str(tools).unwrap_or_default();
+        let tools: Vec<&RawValue> = crate::json::from_str(tools).unwrap_or_default();
         edits.extend(tools.into_iter().filter_map(|tool| {
             let with = translate::chat_tool(tool.get())?.into();
             let span = span(prompt, tool);
@@ -104,7 +104,7 @@ pub(super) fn shapes<'p>(
     let fields = Fields::read(prompt);
     let messages = fields.as_ref().and_then(|f| f.fields.get("messages"));
     let messages: Vec<&RawValue> = messages
-        .and_then(|json| serde_json::from_str(json.get()).ok())
+        .and_then(|json| crate::json::from_str(json.get()).ok())
         .unwrap_or_default();
     // A message is a turn.
     for (message, turn) in messages.into_iter().zip(&facts.turns) {
@@ -134,7 +134,7 @@ fn is_shaped(prompt: &Prompt, turn: &Turn) -> bool {
     parts.any(|part| {
         let json = prompt.json(&part.span);
         holds(json, name)
-            && serde_json::from_str::<Typed<'_>>(json)
+            && crate::json::from_str::<Typed<'_>>(json)
                 .is_ok_and(|part| part.r#type.as_deref() == Some(name))
     })
 }
@@ -156,7 +156,7 @@ struct Thought<'a> {
 
 impl<'a> Thought<'a> {
     fn read(prompt: &'a Prompt, span: &Span) -> Option<Self> {
-        serde_json::from_str(prompt.json(span)).ok()
+        crate::json::from_str(prompt.json(span)).ok()
     }
     /// What only its house can read bears no signature.
     fn redacted(&self) -> bool {
@@ -264,7 +264,7 @@ impl<'p> Cuts<'p> {
         if asked.fields.is_empty() {
             return;
         }
-        let Ok(body) = serde_json::from_slice::<&RawValue>(prompt.raw()) else {
+        let Ok(body) = crate::json::from_slice::<&RawValue>(prompt.raw()) else {
             return;
         };
         for field in asked.fields {
@@ -325,7 +325,7 @@ impl<'p> Fields<'p> {
     fn read(prompt: &'p Prompt) -> Option<Self> {
         Some(Self {
             prompt,
-            fields: serde_json::from_slice(prompt.raw()).ok()?,
+            fields: crate::json::from_slice(prompt.raw()).ok()?,
         })
     }
     /// Where a field's value stands, if it is such.

@@ -1,13 +1,13 @@
 //! The SDK's streamable HTTP over the gateway's own HTTP client.
 use super::oauth::Authority;
-use crate::{BoxError, providers::Secret, upstream::Client};
+use crate::{BoxError, chat::Pieces, providers::Secret, upstream::Client};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use rmcp::{
     model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
@@ -148,7 +148,7 @@ impl Remote {
         asked: &Asked<'_>,
         more: &[(HeaderName, &str)],
     ) -> Result<Response<Incoming>, Error> {
-        let mut req = Request::new(Full::new(asked.body.clone()));
+        let mut req = Request::new(Pieces::from(asked.body.clone()));
         *req.method_mut() = asked.method.clone();
         *req.uri_mut() = asked.uri.parse().map_err(failed)?;
         let sent = req.headers_mut();

@@ -1,10 +1,10 @@
 //! Tokens that are fetched: kept while they are good, and fetched once however many ask.
 use super::Secret;
-use crate::upstream::Client;
+use crate::{chat::Pieces, upstream::Client};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use std::{
     fmt::Write,
@@ -143,7 +143,7 @@ pub(crate) async fn fetch(
     form: &[(&str, &str)],
     basic: Option<(&str, &Secret)>,
 ) -> Result<Fetched, String> {
-    let mut request = Request::new(Full::new(encode(form)));
+    let mut request = Request::new(Pieces::from(encode(form)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = url
         .parse()

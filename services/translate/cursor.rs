@@ -48,7 +48,8 @@ fn is_responses(raw: &[u8]) -> bool {
         #[serde(borrow)]
         messages: Option<&'a RawValue>,
     }
-    serde_json::from_slice::<Body<'_>>(raw).is_ok_and(|b| b.input.is_some() && b.messages.is_none())
+    crate::json::from_slice::<Body<'_>>(raw)
+        .is_ok_and(|b| b.input.is_some() && b.messages.is_none())
 }
 
 fn retold(raw: Bytes) -> Result<Bytes, Refusal> {

@@ -26,7 +26,7 @@ const LONGEST: usize = 2048;
 pub fn error(from: Dialect, status: StatusCode, body: &[u8]) -> Refusal {
     let body = String::from_utf8_lossy(body);
     let body = body.trim();
-    if let Some(told) = serde_json::from_str(body).ok().and_then(Told::read) {
+    if let Some(told) = crate::json::from_str(body).ok().and_then(Told::read) {
         return told.refusal(from, status);
     }
     let message = if body.is_empty() {

@@ -182,7 +182,7 @@ impl<'a> Arguments<'a> {
         if matches!(trimmed, "" | "null") {
             Self::Object(Cow::Borrowed("{}"))
         } else if trimmed.starts_with('{')
-            && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok()
+            && crate::json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok()
         {
             Self::Object(Cow::Owned(trimmed.to_owned()))
         } else {

@@ -75,7 +75,7 @@ impl Renamed {
         let Some(span) = prompt.facts().tools_span.clone() else {
             return Self::default();
         };
-        let tools = serde_json::from_str::<Json<'_>>(prompt.json(&span))
+        let tools = crate::json::from_str::<Json<'_>>(prompt.json(&span))
             .ok()
             .and_then(elements)
             .unwrap_or_default();

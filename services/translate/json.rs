@@ -20,7 +20,7 @@ pub(crate) struct Fields<'a>(pub(crate) Vec<(Cow<'a, str>, Json<'a>)>);
 
 impl<'a> Fields<'a> {
     pub(crate) fn parse(json: &'a str) -> Option<Self> {
-        serde_json::from_str(json).ok()
+        crate::json::from_str(json).ok()
     }
     /// The fields of the object at `at`.
     pub(crate) fn read(json: Json<'a>, at: &At<'_>) -> Result<Self, Refusal> {
@@ -83,7 +83,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
 /// The elements of an array; `None` where the value is something else.
 pub(crate) fn elements(json: Json<'_>) -> Option<Vec<Json<'_>>> {
-    serde_json::from_str(json.get()).ok()
+    crate::json::from_str(json.get()).ok()
 }
 
 /// Where in a body something stands, for error messages.

@@ -78,6 +78,7 @@ mod observe;
 mod ollama;
 mod parts;
 mod read;
+mod repeat;
 mod replay;
 mod responses;
 pub mod rounds;
@@ -201,7 +202,7 @@ pub fn answer(
 
 /// Whether this is JSON from its first byte to its last.
 fn is_json(body: &[u8]) -> bool {
-    std::str::from_utf8(body).is_ok_and(|body| serde_json::from_str::<IgnoredAny>(body).is_ok())
+    std::str::from_utf8(body).is_ok_and(|body| crate::json::from_str::<IgnoredAny>(body).is_ok())
 }
 
 fn read_whole(dialect: Dialect, body: &str) -> Option<form::Whole<'_>> {

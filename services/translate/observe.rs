@@ -1,6 +1,6 @@
 //! Watching a stream that passes in its own dialect. Almost every event is looked at with a few substring searches and forwarded; only
 //! those that tell something about the answer are parsed.
-use super::{Summary, completions, error, messages, responses};
+use super::{Summary, completions, error, messages, repeat::Repeat, responses};
 use crate::{
     chat::{Prompt, Usd},
     dialect::{Dialect, literal::literal_len},
@@ -16,6 +16,7 @@ pub(super) struct Observer {
     /// Usage was asked for by us, not by the caller, so the caller is not to see it.
     hide_usage: bool,
     seen: bool,
+    repeat: Repeat,
     /// What the answer cost, as far as it was told.
     pub(super) cost: Option<Usd>,
 }
@@ -26,6 +27,7 @@ impl Observer {
             dialect,
             hide_usage: dialect == Dialect::ChatCompletions && !super::wants_usage(prompt),
             seen: false,
+            repeat: Repeat::default(),
             cost: None,
         }
     }
@@ -37,6 +39,10 @@ impl Observer {
         summary: &mut Summary,
         out: &mut Vec<Bytes>,
     ) -> usize {
+        if let Some(brought) = self.repeat.fits(&event) {
+            out.push(event);
+            return brought;
+        }
         // A line that was cut off is looked at closely, and found out.
         let closed = event.trim_ascii_end().ends_with(b"}");
         let plain = closed
@@ -68,6 +74,9 @@ impl Observer {
             return 0;
         }
         let brought = output(self.dialect, &event);
+        if plain && let Some(at) = text_at(self.dialect, &event) {
+            self.repeat.take(&event, at, brought);
+        }
         if forward {
             let whole = event.ends_with(b"\n\n") || event.ends_with(b"\n\r\n");
             out.push(event);
@@ -171,9 +180,73 @@ fn output(dialect: Dialect, event: &[u8]) -> usize {
     }
 }
 
+/// Where in a plain event the text stands in which those that follow are likely to differ. What tells that the event is plain must stand before
+/// it or behind it.
+fn text_at(dialect: Dialect, event: &[u8]) -> Option<usize> {
+    let keys = match dialect {
+        Dialect::Messages => &KEYS.of_messages[..],
+        Dialect::Responses => &KEYS.of_responses[..],
+        _ => &KEYS.of_completions[..],
+    };
+    let mut values = keys.iter().filter_map(|key| value_of(event, key));
+    let at = event.len() - values.find(|value| value.starts_with(b"\""))?.len();
+    let before = event.get(..at)?;
+    let told = match dialect {
+        Dialect::Messages => is_block_delta(before),
+        Dialect::Responses => is_delta(before),
+        _ => true,
+    };
+    told.then_some(at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Operation;
+    use proptest::prelude::*;
+
+    /// What is said of each event, by one observer of all or by a new one for each.
+    fn told(dialect: Dialect, events: &[String], anew: bool) -> Vec<(usize, Vec<Bytes>, Summary)> {
+        let body = r#"{"model":"m","max_tokens":9,"stream":true,"messages":[]}"#;
+        let prompt = Prompt::parse(dialect, Operation::Generate, body.into()).unwrap();
+        let mut observer = Observer::new(dialect, &prompt);
+        let each = events.iter().map(|event| {
+            if anew {
+                observer = Observer::new(dialect, &prompt);
+            }
+            observer.seen = true;
+            let (mut summary, mut out) = (Summary::default(), Vec::new());
+            let brought = observer.push(event.clone().into(), &mut summary, &mut out);
+            (brought, out, summary)
+        });
+        each.collect()
+    }
+
+    proptest! {
+        #[test]
+        fn events_like_those_before_are_told_as_if_they_were_the_first(
+            parts in prop::collection::vec((0..8_usize, 0..9_usize), 1..12)
+        ) {
+            const TEXTS: [&str; 9] = [
+                "", "hi", "\\\"usage\\\":{", "usage", "error", "a\\\\", "\u{e9}", "\",\"usage\":{\"prompt_tokens\":1},\"x\":\"", "content_block_delta",
+            ];
+            for dialect in [Dialect::ChatCompletions, Dialect::Messages] {
+                let events: Vec<String> = parts.iter().map(|(shape, text)| {
+                    let text = TEXTS[*text];
+                    match (dialect, shape) {
+                        (_, 0) => format!("data: {text}\n\n"),
+                        (Dialect::Messages, 1..6) => format!("event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{text}\"}}}}\n\n"),
+                        (Dialect::Messages, 6) => format!("data: {{\"text\":\"{text}\",\"type\":\"content_block_delta\"}}\n\n"),
+                        (_, 1..5) => format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":null}}]}}\n\n"),
+                        (_, 5) => format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":\"stop\"}}]}}\n\n"),
+                        (_, 6) => format!("data: {{\"choices\":[{{\"delta\":{{\"reasoning\":\"ab\",\"content\":\"{text}\"}}}}],\"usage\":null}}\n"),
+                        _ => format!("data: {{\"error\":{{\"message\":\"{text}\"}}}}\n\n"),
+                    }
+                }).collect();
+                prop_assert_eq!(told(dialect, &events, false), told(dialect, &events, true), "{:?}", events);
+            }
+        }
+    }
 
     #[test]
     fn output_is_measured_without_parsing() {

@@ -2,10 +2,10 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{Request, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 use std::time::Duration;
-use tierway_services::{providers::Secret, upstream::Client};
+use tierway_services::{chat::Pieces, providers::Secret, upstream::Client};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// More than any issuer's keys or configuration take.
@@ -17,7 +17,7 @@ const LARGEST: usize = 256 << 10;
 /// Why it cannot be had; never what was sent.
 pub(crate) async fn get(client: &Client, url: &str) -> Result<Value, String> {
     let request = Request::get(url).header(header::ACCEPT, "application/json");
-    json(client, request.body(Full::default())).await
+    json(client, request.body(Pieces::default())).await
 }
 
 /// What `url` answers to a form, sent with a name and a password where it wants them.
@@ -43,13 +43,10 @@ pub(crate) async fn post(
             format!("Basic {}", BASE64_STANDARD.encode(pair)),
         );
     }
-    json(client, request.body(Full::new(Bytes::from(form)))).await
+    json(client, request.body(Pieces::from(Bytes::from(form)))).await
 }
 
-async fn json(
-    client: &Client,
-    request: http::Result<Request<Full<Bytes>>>,
-) -> Result<Value, String> {
+async fn json(client: &Client, request: http::Result<Request<Pieces>>) -> Result<Value, String> {
     let request = request.map_err(|error| error.to_string())?;
     let asked = async {
         let res = client.request(request).await;

@@ -5,15 +5,15 @@ use crate::{
     config::{Config, Loaded, Provider},
     demo,
 };
-use bytes::Bytes;
 use http::{Request, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 use tierway_services::{
+    chat::Pieces,
     providers::{Kind, Secret},
     upstream::Client,
 };
@@ -145,7 +145,7 @@ async fn get(address: SocketAddr, path: &str, token: Option<&Secret>) -> Option<
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
     }
-    let request = request.body(Full::new(Bytes::new())).ok()?;
+    let request = request.body(Pieces::default()).ok()?;
     let response = Client::new().request(request).await.ok()?;
     if !response.status().is_success() {
         return None;

@@ -8,7 +8,7 @@ pub(in crate::dialect) fn read<'a, T: Deserialize<'a>>(
     expected: &str,
     json: &'a RawValue,
 ) -> Result<T, Refusal> {
-    serde_json::from_str(json.get()).map_err(|_| wrong(name, expected))
+    crate::json::from_str(json.get()).map_err(|_| wrong(name, expected))
 }
 
 pub(in crate::dialect) fn optional<'a, T: Deserialize<'a>>(

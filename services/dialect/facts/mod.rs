@@ -22,7 +22,7 @@ impl Dialect {
             return super::inputs::read_facts(self, operation, raw);
         }
         let mut body: Body<'_, Vec<Message<'_>>> =
-            serde_json::from_slice(raw).map_err(|error| explain(raw, &error))?;
+            crate::json::from_slice(raw).map_err(|error| explain(raw, &error))?;
         let place = Place::of(raw)?;
         let model_json = body.model.ok_or_else(|| missing("model"))?;
         let model: String = read("model", "a string", model_json)?;

@@ -1,5 +1,5 @@
 //! Where Amazon's tools look for credentials: the environment, profiles, a web identity, the container, the machine.
-use crate::upstream::Client;
+use crate::{chat::Pieces, upstream::Client};
 use aws_config::{
     Region, default_provider::credentials::DefaultCredentialsChain, provider_config::ProviderConfig,
 };
@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use std::{error::Error, time::Duration};
 use tokio::time::timeout;
 
@@ -89,7 +89,7 @@ async fn send(client: Client, request: HttpRequest) -> Result<HttpResponse, Conn
         .map_err(|e| ConnectorError::user(e.into()))?;
     let request = request.map(|body| {
         let body = body.bytes().map(Bytes::copy_from_slice);
-        Full::new(body.unwrap_or_default())
+        Pieces::from(body.unwrap_or_default())
     });
     let answer = client
         .request(request)

@@ -153,7 +153,7 @@ impl Reader {
             self.words(Key::Text, json, sink)?;
         }
         if let Some(json) = delta.tool_calls {
-            let calls: Vec<CallDelta<'_>> = serde_json::from_str(json.get())
+            let calls: Vec<CallDelta<'_>> = crate::json::from_str(json.get())
                 .map_err(|_| error::nonsense("the upstream sent a malformed tool call"))?;
             for call in calls {
                 let index = call.index.and_then(|i| i.get().parse().ok());
@@ -162,7 +162,7 @@ impl Reader {
             }
         }
         if let Some(json) = delta.function_call {
-            let function: FunctionDelta<'_> = serde_json::from_str(json.get())
+            let function: FunctionDelta<'_> = crate::json::from_str(json.get())
                 .map_err(|_| error::nonsense("the upstream sent a malformed function call"))?;
             self.call(Some(0), "", Some(&function), sink)?;
         }

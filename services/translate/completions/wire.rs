@@ -27,7 +27,7 @@ pub(super) struct Chunk<'a> {
 
 impl<'a> Chunk<'a> {
     pub(super) fn parse(data: &'a str) -> Option<Self> {
-        serde_json::from_str(data).ok()
+        crate::json::from_str(data).ok()
     }
     pub(super) fn choice(&self) -> Option<&Choice<'a>> {
         self.choices.as_ref()?.0.as_ref()

@@ -78,7 +78,7 @@ impl Reader {
         if self.finished {
             return;
         }
-        let Ok(event) = serde_json::from_str::<Wire<'_>>(data) else {
+        let Ok(event) = crate::json::from_str::<Wire<'_>>(data) else {
             return self.fail(error::garbage(), sink);
         };
         if let Some(DeltaEvent { delta: Some(delta) }) = &event.content_block_delta {

@@ -90,7 +90,7 @@ struct Feedback<'a> {
 
 impl<'a> Response<'a> {
     pub(super) fn parse(data: &'a str) -> Option<Self> {
-        serde_json::from_str(data).ok()
+        crate::json::from_str(data).ok()
     }
     pub(super) fn candidate(&self) -> Option<&Candidate<'a>> {
         self.candidates.as_ref()?.0.as_ref()

@@ -47,7 +47,7 @@ const fn stop_word(stop: StopReason) -> &'static str {
 
 /// What a whole answer says about itself.
 pub(super) fn summary(body: &str) -> Summary {
-    let Ok(head) = serde_json::from_str::<Head<'_>>(body) else {
+    let Ok(head) = crate::json::from_str::<Head<'_>>(body) else {
         return Summary::default();
     };
     let is_message = head.r#type.is_some_and(|t| t.get() == "\"message\"");
@@ -77,7 +77,7 @@ pub(super) fn observe(data: &str, summary: &mut Summary) {
     };
     match event.kind() {
         "\"message_start\"" => {
-            if let Some(Ok(head)) = event.message.map(|m| serde_json::from_str(m.get())) {
+            if let Some(Ok(head)) = event.message.map(|m| crate::json::from_str(m.get())) {
                 look_at(&head, summary);
             }
         }

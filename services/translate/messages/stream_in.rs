@@ -119,7 +119,7 @@ impl Reader {
         if std::mem::replace(&mut self.started, true) {
             return;
         }
-        let head: Option<Head<'_>> = message.and_then(|m| serde_json::from_str(m.get()).ok());
+        let head: Option<Head<'_>> = message.and_then(|m| crate::json::from_str(m.get()).ok());
         let told = head.as_ref().and_then(|h| h.usage);
         self.usage = told.and_then(|u| usage::read(u, None));
         sink(Event::Start(Start {

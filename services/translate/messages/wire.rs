@@ -22,7 +22,7 @@ pub(super) struct Event<'a> {
 
 impl<'a> Event<'a> {
     pub(super) fn parse(data: &'a str) -> Option<Self> {
-        serde_json::from_str(data).ok()
+        crate::json::from_str(data).ok()
     }
     /// The type with its quotes: no type holds a character that needs an escape.
     pub(super) fn kind(&self) -> &'a str {
@@ -51,7 +51,7 @@ impl<'a> Delta<'a> {
     pub(super) fn of(event: &Event<'a>) -> Self {
         event
             .delta
-            .and_then(|json: Json<'a>| serde_json::from_str(json.get()).ok())
+            .and_then(|json: Json<'a>| crate::json::from_str(json.get()).ok())
             .unwrap_or_default()
     }
 }

@@ -48,7 +48,7 @@ pub(super) struct Call<'a> {
 
 impl<'a> Line<'a> {
     pub(super) fn parse(data: &'a str) -> Option<Self> {
-        serde_json::from_str(data).ok()
+        crate::json::from_str(data).ok()
     }
     /// The tokens, where they are told. A prompt that was evaluated before has no count in older versions.
     pub(super) fn usage(&self) -> Option<Usage> {
