@@ -51,7 +51,7 @@ impl<S, B, F> ResponseFuture<S, B, F> {
             state: State::Refused { refusal, dialect },
         }
     }
-    pub(super) const fn asking(asked: Asked, held: Held<S, B>) -> Self {
+    pub(super) fn asking(asked: Asked, held: Held<S, B>) -> Self {
         Self {
             state: State::Asking {
                 asked,
