@@ -160,7 +160,9 @@ impl Metadata<'_> {
         let user = self.user_id.as_deref().unwrap_or_default();
         // Claude Code before it wrote JSON here: user_..._account_..._session_...
         let of_old = user.rsplit_once("_session_").map(|(_, id)| id);
-        let written = serde_json::from_str::<Metadata<'_>>(user).unwrap_or_default();
+        let is_json = user.starts_with('{');
+        let written = is_json.then(|| serde_json::from_str::<Metadata<'_>>(user));
+        let written = written.and_then(Result::ok).unwrap_or_default();
         let session = written.session_id.as_deref().or(of_old);
         let named = self.session_id.as_deref();
         let session = session.or(named).or(self.conversation_id.as_deref());

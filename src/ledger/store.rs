@@ -15,8 +15,9 @@ use std::{
 };
 use tierway_services::providers::Secret;
 
-/// So many rows go into one statement: SQLite takes 32,766 values, PostgreSQL twice as many.
-const ROWS: usize = 100;
+/// So many rows go into one statement: SQLite takes 32,766 values, PostgreSQL twice as many. Of a few kinds only, so that each is prepared
+/// once and kept; to prepare one costs three times what its rows do.
+const ROWS: [usize; 4] = [100, 20, 4, 1];
 /// How long a connection may take, or the answer to a question.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -183,34 +184,43 @@ pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     // SQLite's driver looks the name of each value up among all of them, so there they have none.
     let named = transaction.backend_name() != "SQLite";
-    for some in rows.chunks(ROWS) {
+    for some in pieces(rows) {
         let text = statement("calls", Call::COLUMNS, some.len(), named);
-        // Kept prepared where it comes again.
-        let mut query = sqlx::query::<Any>(&text).persistent(some.len() == ROWS);
+        let mut query = sqlx::query::<Any>(&text);
         for row in some {
             query = row.call.bind(query);
         }
         query.execute(&mut *transaction).await?;
     }
     let attempts: Vec<&Attempt> = rows.iter().flat_map(|row| &row.attempts).collect();
-    for some in attempts.chunks(ROWS) {
+    for some in pieces(&attempts) {
         let text = statement("attempts", Attempt::COLUMNS, some.len(), named);
-        let mut query = sqlx::query::<Any>(&text).persistent(some.len() == ROWS);
+        let mut query = sqlx::query::<Any>(&text);
         for attempt in some {
             query = attempt.bind(query);
         }
         query.execute(&mut *transaction).await?;
     }
     let runs: Vec<&ToolRun> = rows.iter().flat_map(|row| &row.tool_runs).collect();
-    for some in runs.chunks(ROWS) {
+    for some in pieces(&runs) {
         let text = statement("tool_runs", ToolRun::COLUMNS, some.len(), named);
-        let mut query = sqlx::query::<Any>(&text).persistent(false);
+        let mut query = sqlx::query::<Any>(&text);
         for run in some {
             query = run.bind(query);
         }
         query.execute(&mut *transaction).await?;
     }
     transaction.commit().await
+}
+
+/// The rows in pieces of [`ROWS`], the largest first.
+fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = ROWS.into_iter().find(|size| *size <= rows.len())?;
+        let (piece, rest) = rows.split_at(size);
+        rows = rest;
+        Some(piece)
+    })
 }
 
 fn statement(table: &str, columns: &[&str], rows: usize, named: bool) -> String {
@@ -264,4 +274,18 @@ pub(super) async fn forget(
         query.bind(before).execute(pool).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_rows_are_in_pieces_of_few_sizes() {
+        let rows: Vec<usize> = (0..246).collect();
+        let sizes: Vec<usize> = pieces(&rows).map(<[usize]>::len).collect();
+        assert_eq!(sizes, [100, 100, 20, 20, 4, 1, 1]);
+        assert_eq!(pieces(&rows).flatten().copied().collect::<Vec<_>>(), rows);
+        assert!(pieces::<u8>(&[]).next().is_none());
+    }
 }
