@@ -105,8 +105,8 @@ impl StreamTranslator {
                 tools: ids::Renamed::of(prompt),
                 started: false,
                 half: String::new(),
-                // Blocks of this size are allocated as the stream goes, not one for each event.
-                buffer: BytesMut::with_capacity(2048),
+                // Blocks of this size are allocated as the stream goes, not one for each event; one is held while nothing comes.
+                buffer: BytesMut::with_capacity(1024),
             }))
         };
         Self {
