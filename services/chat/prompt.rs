@@ -81,8 +81,11 @@ impl Prompt {
     #[must_use]
     pub fn sent_to_model(&self, model: &str, ask_usage: bool) -> Pieces {
         let mut edits = self.naming(model, ask_usage);
-        if edits.is_empty() || self.raw.len() < IN_PIECES {
-            return self.with_model(model, ask_usage).into();
+        if edits.is_empty() {
+            return self.raw.clone().into();
+        }
+        if self.raw.len() < IN_PIECES {
+            return self.edited(edits).into();
         }
         edits.sort_by_key(|e| e.span.start);
         let mut pieces = Vec::with_capacity(2 * edits.len() + 1);

@@ -81,14 +81,26 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at)
     }
 
+    /// Passes over a string that begins here.
+    fn skip_string(&mut self) -> Option<()> {
+        self.at = string_end(self.text.as_bytes(), self.at + 1)?.0;
+        Some(())
+    }
+
+    fn skip_key(&mut self) -> Option<()> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        self.skip_string()?;
+        self.expect(b':')
+    }
+
     fn skip(&mut self) -> Option<()> {
         // What is open, the innermost in the lowest bit: 1 for an object.
         let (mut open, mut depth) = (0_u128, 0);
         loop {
             match self.peek()? {
-                b'"' => {
-                    self.string()?;
-                }
+                b'"' => self.skip_string()?,
                 bracket @ (b'{' | b'[') => {
                     self.at += 1;
                     let object = bracket == b'{';
@@ -99,7 +111,7 @@ impl<'a> Scanner<'a> {
                         depth += 1;
                         open = open << 1 | u128::from(object);
                         if object {
-                            self.key()?;
+                            self.skip_key()?;
                         }
                         continue;
                     }
@@ -116,7 +128,7 @@ impl<'a> Scanner<'a> {
                     b',' => {
                         self.at += 1;
                         if object {
-                            self.key()?;
+                            self.skip_key()?;
                         }
                         break;
                     }
@@ -178,8 +190,9 @@ impl<'a> Scanner<'a> {
 // === strings ===
 
 /// Where the string ends that has begun before `from`, its quote included, and whether it has a backslash in it.
+#[inline]
 pub(super) fn string_end(json: &[u8], from: usize) -> Option<(usize, bool)> {
-    let (mut base, mut escaped) = (from, false);
+    let mut base = from;
     // Keys and the like are over before a block would pay.
     for _ in 0..2 {
         let Some(word) = json.get(base..)?.first_chunk::<8>() else {
@@ -191,6 +204,12 @@ pub(super) fn string_end(json: &[u8], from: usize) -> Option<(usize, bool)> {
             _ => break,
         }
     }
+    long_string_end(json, base)
+}
+
+/// The same, by blocks.
+fn long_string_end(json: &[u8], mut base: usize) -> Option<(usize, bool)> {
+    let mut escaped = false;
     loop {
         let mut next = base + 64;
         let last;
@@ -205,16 +224,20 @@ pub(super) fn string_end(json: &[u8], from: usize) -> Option<(usize, bool)> {
         };
         let mut marks = marks(block);
         while marks != 0 {
-            let mark = base + marks.trailing_zeros() as usize;
-            match json.get(mark)? {
-                b'"' => return Some((mark + 1, escaped)),
+            let at = marks.trailing_zeros() as usize;
+            // The mask changes nothing, but tells the compiler that this is within the block.
+            match block[at & 63] {
+                b'"' => return Some((base + at + 1, escaped)),
                 b'\\' => escaped = true,
                 _ => return None,
             }
             // What an escape passes over ends nothing, be it in this block or in the next.
-            let end = escape_end(json, mark + 1)?;
-            next = next.max(end);
-            marks &= u64::MAX.checked_shl((end - base) as u32).unwrap_or(0);
+            let end = escape_end(json, base + at + 1)?;
+            if end - base >= 64 {
+                next = end;
+                break;
+            }
+            marks &= u64::MAX << (end - base);
         }
         base = next;
     }

@@ -10,7 +10,7 @@ use super::Dialect;
 use crate::chat::{Facts, Operation, PartKind, Refusal, Turn};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Deref};
 
 impl Dialect {
     /// Reads the facts of a request body in this dialect.
@@ -126,11 +126,22 @@ struct Body<'a, M> {
     prompt_cache_key: Option<&'a RawValue>,
 }
 
+/// A string that is borrowed where it can be. An optional `Cow` of its own would always be a copy: serde borrows no deeper than the field.
+#[derive(Deserialize)]
+struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Word<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(expecting = "an object")]
 struct Message<'a> {
     #[serde(borrow)]
-    role: Option<Cow<'a, str>>,
+    role: Option<Word<'a>>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -141,9 +152,9 @@ struct Message<'a> {
 #[serde(expecting = "an object")]
 struct Item<'a> {
     #[serde(borrow)]
-    r#type: Option<Cow<'a, str>>,
+    r#type: Option<Word<'a>>,
     #[serde(borrow)]
-    role: Option<Cow<'a, str>>,
+    role: Option<Word<'a>>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
 }
@@ -152,7 +163,7 @@ struct Item<'a> {
 #[serde(expecting = "an object with a type")]
 struct Block<'a> {
     #[serde(borrow)]
-    r#type: Option<Cow<'a, str>>,
+    r#type: Option<Word<'a>>,
     #[serde(borrow)]
     text: Option<&'a RawValue>,
 }
@@ -160,7 +171,7 @@ struct Block<'a> {
 #[derive(Deserialize)]
 struct Typed<'a> {
     #[serde(borrow)]
-    r#type: Option<Cow<'a, str>>,
+    r#type: Option<Word<'a>>,
 }
 
 fn tools(tools: Option<&RawValue>) -> Result<usize, Refusal> {
