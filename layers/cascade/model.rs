@@ -240,7 +240,7 @@ impl Model {
 }
 
 /// Moves with whatever changes what a number or a bucket means.
-const VERSION: &str = "tierway-cascade-model 2";
+const VERSION: &str = "tierway-cascade-model 3";
 const NEXT: &str = "\n--\n";
 /// Before the model of beginnings.
 const EARLY: &str = "\n==\n";
@@ -316,7 +316,7 @@ mod tests {
         for wrong in [
             "",
             "tierway-cascade-model 1 5",
-            "tierway-cascade-model 2 5\n--\nweight 1\n--\nintercept 0",
+            "tierway-cascade-model 3 5\n--\nweight 1\n--\nintercept 0",
         ] {
             assert!(Model::from_text(wrong).is_none(), "{wrong}");
         }

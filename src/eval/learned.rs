@@ -63,11 +63,12 @@ impl Learned {
 impl Scorer for Learned {
     fn fit(&mut self, train: &[&Row]) {
         // Rows come in their order in the file, which may be by subject.
-        let step = self
+        let limit = self
             .limit
-            .map_or(1, |limit| train.len().div_ceil(limit.max(1)))
-            .max(1);
-        let train: Vec<&Row> = train.iter().copied().step_by(step).collect();
+            .unwrap_or(train.len())
+            .clamp(1, train.len().max(1));
+        let evenly = (0..limit).filter_map(|i| train.get(i * train.len() / limit));
+        let train: Vec<&Row> = evenly.copied().collect();
         let seen: Vec<Arc<Seen>> = train.iter().map(|row| self.learn_from(row)).collect();
         let route: Vec<Labelled> = seen.iter().map(|s| s.route.clone()).collect();
         self.route = Some(Model::learn(&route));

@@ -61,7 +61,7 @@ def test_what_one_has_learned_the_other_uses_and_after_a_restart_too(redis, tmp_
 
     def learn(name, number):
         """As `tierway calibrate --write` does: a model that keeps drafts of prose from 0.5 on."""
-        (tmp_path / "new").write_text(f"tierway-cascade-model 2 100 {number}\n--\nkeep prose 0.5 0.05 0.1")
+        (tmp_path / "new").write_text(f"tierway-cascade-model 3 100 {number}\n--\nkeep prose 0.5 0.05 0.1")
         (tmp_path / "new").rename(tmp_path / name)
 
     with Upstream(key=UPSTREAM_KEY) as upstream:

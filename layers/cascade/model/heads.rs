@@ -6,6 +6,11 @@ use crate::learn::{Example, Fit, Head, Vector};
 /// every set on which that was tried worse; 5 to 15 are about the same on all, less dilutes a strong sign, more learns little from 200 labels.
 const PENALTY: f64 = 10.0;
 
+/// The same where no sign was known beforehand that more labels could dilute, as for a question alone: so much times the square root of
+/// how many labels there are, 20 from 1,000. A penalty that grows so is what the theory of ridge regression asks for where nothing is
+/// known of the target (Caponnetto and De Vito, *Optimal Rates for the Regularized Least-Squares Algorithm*, 2007).
+const PENALTY_UNKNOWN: f64 = 0.625;
+
 /// Into how many parts labels are divided to find out which way ranks better.
 const PARTS: usize = 5;
 
@@ -49,6 +54,13 @@ impl Heads {
     }
 
     fn fit(labels: &[&Labelled], weights: [f64; WAYS.len()]) -> Self {
+        let penalty = if varies(labels) {
+            PENALTY
+        } else {
+            #[expect(clippy::cast_precision_loss, reason = "thousands")]
+            let count = labels.len() as f64;
+            PENALTY_UNKNOWN * count.sqrt()
+        };
         let head = |positive: fn(&Labelled) -> f32, offset: fn(&Labelled) -> f32| {
             let example = |label: &&Labelled| Example {
                 vector: label.vector.clone(),
@@ -59,7 +71,7 @@ impl Heads {
                 offset: offset(label),
             };
             let examples: Vec<Example> = labels.iter().map(example).collect();
-            Fit::default().penalty(PENALTY).fit(&examples).head(0)
+            Fit::default().penalty(penalty).fit(&examples).head(0)
         };
         let mut heads = Self {
             small: head(|l| l.small, |l| l.prior),
@@ -85,12 +97,8 @@ impl Heads {
     /// told apart the simplest (the one-standard-error rule of Breiman and others, *Classification and Regression Trees*, 1984). Else what
     /// was learned does, one way against the other by 2.7 to 1 for each standard error.
     fn weigh(labels: &[Labelled]) -> [f64; WAYS.len()] {
-        let varies = labels.windows(2).any(|pair| match pair {
-            [a, b] => (a.prior - b.prior).abs() > f32::EPSILON,
-            _ => false,
-        });
         // Without a sign that was known before there is none to keep undiluted.
-        if !varies {
+        if !varies(&labels.iter().collect::<Vec<_>>()) {
             return [1.0, 0.0, 0.0];
         }
         if labels.len() < ENOUGH {
@@ -178,6 +186,14 @@ impl Heads {
         };
         sections.next().is_none().then_some(heads)
     }
+}
+
+/// Whether something was believed beforehand that tells these drafts apart.
+fn varies(labels: &[&Labelled]) -> bool {
+    labels.windows(2).any(|pair| match pair {
+        [a, b] => (a.prior - b.prior).abs() > f32::EPSILON,
+        _ => false,
+    })
 }
 
 /// The logistic function. In 64 bits: in 32, all log-odds above 17 are one.

@@ -4,6 +4,7 @@
 //! far better than a coin; which of them carry it differs from one kind of task to the next, so all are given and unknown ones are NaN.
 mod arithmetic;
 mod calls;
+mod ending;
 mod logprobs;
 mod prior;
 mod text;
@@ -48,6 +49,9 @@ pub fn see(draft: &Draft<'_>, told: &Told) -> Vector {
         share(told.agreement),
         share(told.likeness),
     ]);
+    vector
+        .numbers
+        .push(broken(draft).map_or(f32::NAN, |broken| f32::from(u8::from(broken))));
     vector.grams.extend(grams);
     vector
 }
@@ -62,8 +66,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
         calls::NAMES,
         logprobs::NAMES,
         TOLD,
+        ending::NAMES,
     ];
     lists.into_iter().flatten().copied()
+}
+
+/// Whether it breaks off; of a beginning, which always does, and of calls nothing is known.
+fn broken(draft: &Draft<'_>) -> Option<bool> {
+    let whole = draft.is_complete() && draft.tool_calls().is_empty();
+    whole.then(|| ending::breaks_off(&draft.answer().text))
 }
 
 /// The log-odds of a probability, kept within what 32 bits tell apart.
@@ -106,5 +117,23 @@ mod tests {
         assert_eq!(vector.numbers.len(), names().count());
         assert_eq!(names().collect::<HashSet<_>>().len(), names().count());
         assert!(vector.numbers.iter().all(|n| !n.is_infinite()));
+    }
+
+    #[test]
+    fn a_draft_that_breaks_off_counts_as_cut_and_a_beginning_does_not() {
+        let request = ask("m", "How many are 15 and 25?");
+        let look = |text: &str, whole: bool| {
+            let mut answer = Answer::default();
+            answer.text = text.to_owned();
+            let draft = Draft::new(&answer, &request, std::time::Duration::ZERO);
+            let draft = if whole { draft } else { draft.partial() };
+            let seen = see(&draft, &Told::default()).numbers.last().copied();
+            (seen.unwrap_or_default(), evidence(&draft, &Told::default()))
+        };
+        let (whole, broken) = (look("Together 40", true), look("Together <<15+2", true));
+        assert_eq!((whole.0, broken.0), (0.0, 1.0));
+        assert!(broken.1 < whole.1 - 2.9, "{broken:?} {whole:?}");
+        let begun = look("Together <<15+2", false);
+        assert!(begun.0.is_nan() && begun.1 >= whole.1);
     }
 }

@@ -3,7 +3,7 @@
 //! Put down by hand, from what holds in every published set: a token's probability, a model's own "true", the agreement of samples and the
 //! plausibility of calls say most; sums that are wrong say much; the words of an answer say next to nothing, so they are left out. It is
 //! a log-odds to start from, and no probability of anything until labels have calibrated it.
-use super::{super::Draft, Told, arithmetic, calls, logit, logprobs};
+use super::{super::Draft, Told, arithmetic, broken, calls, logit, logprobs};
 use crate::classify;
 use tierway_services::chat::StopReason;
 
@@ -23,7 +23,7 @@ const LOOSE_RESULT: f32 = 0.7;
 const INVENTED: f32 = 0.4;
 /// Where no number of the question is used in any of the sums.
 const UNUSED: f32 = 1.0;
-/// An answer that was cut off.
+/// An answer that was cut off, or breaks off though nothing says so.
 const CUT: f32 = 3.0;
 /// How much of what was believed of the question before stays: [`classify`]'s chance that a small model gets it right.
 const QUESTION: f32 = 1.0;
@@ -43,7 +43,7 @@ pub fn unlabelled(draft: &Draft<'_>, prior: f32, told: &Told) -> f64 {
     let speaks = !answer.logprobs.is_empty()
         || told.p_true.is_some()
         || told.agreement.is_some()
-        || answer.stop == Some(StopReason::MaxTokens)
+        || is_cut(draft)
         || sums(draft).wrong > 0;
     let odds = if speaks {
         prior
@@ -63,6 +63,10 @@ pub fn prior(draft: &Draft<'_>, told: &Told) -> f32 {
     }
     let chance = draft.asked(|asked| Some(classify::chance(asked.vector()?)));
     chance.map_or(shown, |chance| shown + QUESTION * logit(f64::from(chance)))
+}
+
+fn is_cut(draft: &Draft<'_>) -> bool {
+    draft.answer().stop == Some(StopReason::MaxTokens) || broken(draft) == Some(true)
 }
 
 fn sums(draft: &Draft<'_>) -> arithmetic::Sums {
@@ -98,7 +102,7 @@ pub fn evidence(draft: &Draft<'_>, told: &Told) -> f32 {
     let of = |weight: f32, count: usize| weight * count.min(2) as f32;
     odds -= of(WRONG_SUM, sums.wrong) + of(LOOSE_RESULT, sums.loose) + of(INVENTED, sums.invented);
     odds -= UNUSED * sums.unused.unwrap_or(0.0);
-    if answer.stop == Some(StopReason::MaxTokens) {
+    if is_cut(draft) {
         odds -= CUT;
     }
     odds
