@@ -183,6 +183,15 @@ class Gateway(Process):
     def model(self, provider, name):
         return f"{provider}:{name}"
 
+    def logged(self, count):
+        """The lines of calls in the log, as soon as there are so many: they are written a few milliseconds after the answer."""
+
+        def lines():
+            return [json.loads(line) for line in self.log.splitlines() if '"message":"call"' in line]
+
+        until(lambda: len(lines()) >= count)
+        return lines()
+
     def metrics(self):
         """What a scrape of `/metrics` sees: {(name, frozenset of labels): value}."""
         return parse_metrics(call(self.admin, "/metrics").text)

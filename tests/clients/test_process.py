@@ -120,16 +120,12 @@ def test_the_configuration_is_found_in_the_folder(scripted, tmp_path):
     assert told.returncode == 0 and "text-small" in told.stdout
 
 
-def logged(gateway, line='"message":"call"'):
-    return [json.loads(text) for text in gateway.log.splitlines() if line in text]
-
-
 def test_each_call_is_one_line_of_json_with_its_decision_and_its_cost(scripted):
     extra = '[prices]\n"o:text-small" = { input = 1.0, output = 2.0 }\n[cache]\nenabled = false\n'
     with Gateway(configuration(scripted.url, extra=extra)) as gateway:
         answer = call(gateway.url, "/v1/messages", HI, VERSION)
         call(gateway.url, "/v1/messages", {**HI, "model": "nobody:knows"}, VERSION)
-        first, second = logged(gateway)
+        first, second = gateway.logged(2)
         assert first["request_id"] == answer.headers["x-request-id"] and first["level"] == "INFO"
         told = {name: first[name] for name in ("dialect", "tier", "reason", "tenant", "target", "outcome", "status")}
         assert told == {"dialect": "messages", "tier": "simple", "reason": answer.headers["x-tierway-reason"], "tenant": "alice", "target": "o:text-small", "outcome": "ok", "status": 200}
@@ -146,7 +142,7 @@ def test_the_level_of_the_log(scripted, variable, lines):
     with Gateway(configuration(scripted.url), **environment) as gateway:
         assert call(gateway.url, "/v1/messages", HI, VERSION).status == 200
         gateway.stop()
-        assert len(logged(gateway)) == lines
+        assert len(gateway.logged(lines)) == lines
 
 
 def test_a_level_that_is_none_is_refused(scripted):
