@@ -202,25 +202,37 @@ async fn accept<S: Answers>(
     }
 }
 
-/// Resolves at the first SIGTERM or SIGINT.
-pub async fn signal() {
-    let interrupt = async {
+/// Resolves at the first SIGTERM or SIGINT. They are heard from this call on, not from the first poll, so that one which comes while the
+/// gateway starts ends it in order.
+///
+/// # Panics
+/// Outside of a Tokio runtime.
+pub fn signal() -> impl Future<Output = ()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).ok();
+        let mut terminate = signal(SignalKind::terminate()).ok();
+        async move {
+            tokio::select! { () = first(&mut interrupt) => {}, () = first(&mut terminate) => {} }
+        }
+    }
+    #[cfg(not(unix))]
+    async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! { () = interrupt => {}, () = terminate => {} }
+    }
+}
+
+#[cfg(unix)]
+async fn first(signal: &mut Option<tokio::signal::unix::Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Hangup signals, one after the other.
@@ -241,11 +253,8 @@ impl Hangups {
     /// Resolves at the next one; never where there are none.
     pub(crate) async fn next(&mut self) {
         #[cfg(unix)]
-        if let Some(signal) = &mut self.signal
-            && signal.recv().await.is_some()
-        {
-            return;
-        }
+        first(&mut self.signal).await;
+        #[cfg(not(unix))]
         std::future::pending().await
     }
 }

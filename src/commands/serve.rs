@@ -49,7 +49,7 @@ pub fn run(args: ServeArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
         .build()?;
     // A process has one environment for life.
     let reread: Reread = Box::new(move || load(&flags, &Process));
-    runtime.block_on(serve(loaded, Some(reread), banner, server::signal()))?;
+    runtime.block_on(async { serve(loaded, Some(reread), banner, server::signal()).await })?;
     // What is left belongs to connections that were given up at the drain deadline.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
