@@ -151,7 +151,7 @@ impl Gather {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::{fs, time::Instant};
 
     fn to_file(gathered: bool) -> (tempfile::NamedTempFile, Arc<Gather>) {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -197,8 +197,10 @@ mod tests {
         for text in ["one\n", "one\ntwo\n"] {
             lines.put(&text.as_bytes()[text.len() - 4..]);
             let written = || fs::read_to_string(file.path()).unwrap();
+            let end = Instant::now() + Duration::from_secs(10);
             while written().len() < text.len() {
-                thread::yield_now();
+                assert!(Instant::now() < end, "it is not written");
+                thread::sleep(Duration::from_millis(1));
             }
             assert_eq!(written(), text);
         }
