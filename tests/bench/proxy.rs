@@ -61,7 +61,9 @@ fn main() {
         {
             continue;
         }
-        let outcome = measure(&options, &upstream, case);
+        let Some(outcome) = measure(&options, &upstream, case) else {
+            continue;
+        };
         print!("{}", outcome.table());
         tables += &outcome.table();
         lines += &outcome.lines();
@@ -81,8 +83,9 @@ fn main() {
     }
 }
 
-/// One case on fresh processes, the targets taking turns in every round.
-fn measure(options: &Options, upstream: &Server, case: Case) -> Outcome {
+/// One case on fresh processes, the targets taking turns in every round. A target that fails is left out, which is told; nothing comes of the
+/// case where that is the yardstick.
+fn measure(options: &Options, upstream: &Server, case: Case) -> Option<Outcome> {
     let start = |target: &Target| {
         let server = target.start(options, upstream.address);
         (server.is_some() || *target == Target::Direct).then_some((*target, server))
@@ -108,9 +111,19 @@ fn measure(options: &Options, upstream: &Server, case: Case) -> Outcome {
                 _ => options.time,
             };
             let before = server.processor_time();
-            let seen = match case.rate {
-                Some(rate) => load::open(server.address, workload, rate, case.connections, time),
-                None => load::closed(server.address, workload, case.connections, time),
+            let address = server.address;
+            let ask = || match case.rate {
+                Some(rate) => load::open(address, workload, rate, case.connections, time),
+                None => load::closed(address, workload, case.connections, time),
+            };
+            let Ok(seen) = std::panic::catch_unwind(ask) else {
+                println!(
+                    "FAILED: {} at {}, {} connections",
+                    target.name(),
+                    workload.name(),
+                    case.connections
+                );
+                continue;
             };
             let figures = Figures::of(&seen, server.processor_time() - before);
             if round > 0 {
@@ -121,5 +134,7 @@ fn measure(options: &Options, upstream: &Server, case: Case) -> Outcome {
     for ((_, server), column) in running.iter().zip(&mut columns) {
         column.memory = server.as_ref().map(|server| server.memory("VmHWM"));
     }
-    Outcome { case, columns }
+    let first = columns.first().map(|column| column.target);
+    columns.retain(|column| column.rounds.len() == options.rounds);
+    (first == columns.first().map(|column| column.target)).then_some(Outcome { case, columns })
 }
