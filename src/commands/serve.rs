@@ -87,10 +87,8 @@ pub(crate) async fn serve(
     let config = &loaded.config;
     let stack = Stack::new(config).map_err(io::Error::other)?;
     let mut sockets = Sockets::handed_over();
-    let listener = sockets.listen(0, "server.listen", config.server.listen);
-    let listener = listener.await?;
-    let admin = sockets.listen(1, "server.admin", config.server.admin);
-    let admin = admin.await?;
+    let listener = sockets.listen(0, "server.listen", config.server.listen)?;
+    let admin = sockets.listen(1, "server.admin", config.server.admin)?;
     let tls = config.server.tls.clone().map(Acceptor::open).transpose()?;
     announce(
         config,

@@ -2,7 +2,10 @@
 //!
 //! For a unit with `Type=notify-reload`, `WatchdogSec=` and, where it is wanted, a `.socket` unit beside it.
 use std::{io, net::SocketAddr};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// So many connections may wait to be taken; the system may allow fewer (`net.core.somaxconn`, 4096 since Linux 5.4).
+const QUEUE: u32 = 4096;
 
 /// New calls are welcome: at the start, and after a reload.
 pub(crate) fn ready() {
@@ -77,7 +80,7 @@ impl Sockets {
     ///
     /// # Errors
     /// Where it cannot be listened on.
-    pub(crate) async fn listen(
+    pub(crate) fn listen(
         &mut self,
         place: usize,
         setting: &str,
@@ -99,7 +102,38 @@ impl Sockets {
                 socket.set_nonblocking(true)?;
                 TcpListener::from_std(socket)
             }
-            None => TcpListener::bind(address).await.map_err(named),
+            None => bind(address).map_err(named),
         }
+    }
+}
+/// As `TcpListener::bind`, whose queue of 128 overflows when hundreds call at once; then the kernel resets connections that callers think they have.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Else a restart would have to wait for old connections to be forgotten. On Windows this means something else.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::{fs, net::TcpStream, time::Duration};
+
+    #[tokio::test]
+    async fn hundreds_may_call_at_once() {
+        let most = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let many = most.trim().parse::<usize>().unwrap().min(400);
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody takes them meanwhile.
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(500)).unwrap();
+        let connected: Vec<_> = (0..many).map(connect).collect();
+        assert_eq!(connected.len(), many);
+        listener.accept().await.unwrap();
     }
 }
