@@ -16,7 +16,7 @@
 //!
 //! # Cancellation
 //! Nothing runs on its own: dropping the future, or the body of the answer, hangs up on the provider at once. Each call upstream leaves
-//! one [`Attempt`](crate::chat::Attempt) in the call's [`Journal`], however it ends.
+//! one [`Attempt`](crate::chat::Attempt) in the call's [`Journal`](crate::chat::Journal), however it ends.
 mod answer;
 mod body;
 mod buffer;
