@@ -85,13 +85,15 @@ async fn kept_drafts_are_compared_and_the_model_learns_and_promises() {
     let model = folder.path().join("model");
     assert!(until(|| model.exists()).await);
     assert_eq!(model_file::read(&model).unwrap().revision(), 1);
+    // The threshold is the lowest score that was learned from: now and then a new one lies below it, and is rightly deferred.
     let mut told = String::new();
-    for n in 100..150 {
+    for n in 60..160 {
         let answer = gw.messages(&ask(n)).await;
         told = answer.header("x-tierway-cascade").to_owned();
-        if told.contains("learned") {
+        if told.starts_with("accepted") && told.contains("learned") {
             break;
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(
         told.starts_with("accepted") && told.ends_with("reason=learned; certified=0.2/0.1"),

@@ -15,7 +15,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 /// Scripts and styles of this origin; no inline code, no frames, nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
@@ -44,11 +44,20 @@ const FILES: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// A file of the page.
-pub(super) fn file(path: &str) -> Option<Response<Full<Bytes>>> {
+/// What stands in the page where nobody had to log in, and what stands there otherwise.
+const NO_LOGIN: &str = "<!-- log out -->";
+const LOG_OUT: &str =
+    r#"<form method="post" action="/logout"><button class="plain">Log out</button></form>"#;
+
+/// A file of the page; who `may_log_out` is shown how.
+pub(super) fn file(path: &str, may_log_out: bool) -> Option<Response<Full<Bytes>>> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let &(_, kind, text) = FILES.iter().find(|(name, ..)| *name == path)?;
-    let mut res = respond(StatusCode::OK, kind, Bytes::from_static(text.as_bytes()));
+    let text = match kind == HTML && may_log_out {
+        true => Bytes::from(text.replace(NO_LOGIN, LOG_OUT)),
+        false => Bytes::from_static(text.as_bytes()),
+    };
+    let mut res = respond(StatusCode::OK, kind, text);
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

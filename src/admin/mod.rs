@@ -138,7 +138,10 @@ impl Admin {
                 res
             }
             path => {
-                let file = self.figures.as_ref().and_then(|_| dashboard::file(path));
+                let file = self
+                    .figures
+                    .as_ref()
+                    .and_then(|_| dashboard::file(path, self.guard.is_closed()));
                 file.unwrap_or_else(|| {
                     respond(
                         StatusCode::NOT_FOUND,

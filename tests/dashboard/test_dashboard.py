@@ -199,6 +199,8 @@ def test_it_is_live_and_markup_is_text(chromium, full, upstream):
 def test_themes_and_ranges_are_remembered_or_changed(chromium, full):
     with Tab(chromium, full, scheme="dark") as page:
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        # Nobody had to log in here.
+        assert page.get_by_role("button", name="Log out").count() == 0
         page.locator("#theme").click()
         expect(page.locator("#theme")).to_have_text("Theme: light")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
