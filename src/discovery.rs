@@ -41,6 +41,15 @@ pub fn again(loaded: &mut Loaded, plan: &Plan) {
     loaded.adopt(plan);
 }
 
+/// Binds the tiers that nobody bound as a gateway that started now would, without starting demo models: nothing can be called there.
+pub async fn foresee(loaded: &mut Loaded) {
+    look_around(loaded).await;
+    if loaded.config.tiers.is_empty() {
+        show_everything(&mut loaded.config);
+        loaded.adopt(&Plan::demo("http://127.0.0.1:0", demo::SMALL, demo::BIG));
+    }
+}
+
 /// Binds the tiers that nobody bound to what is there, as [`complete`] does; where nothing is, they stay as they are.
 pub async fn look_around(loaded: &mut Loaded) {
     if loaded.config.tiers.is_empty() {

@@ -1,7 +1,8 @@
 //! `tierway route`: where a request would go, why, and what it would cost.
-use super::{RouteArgs, WRONG, configuration};
+use super::{RouteArgs, WRONG, loaded};
 use crate::{
     config::Strings,
+    discovery,
     route::{Router, request},
     stack,
 };
@@ -33,10 +34,15 @@ fn route(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitCode> {
-    let config = match configuration(args.config.as_ref(), environment, err)? {
-        Ok(config) => config,
+    let mut loaded = match loaded(args.config.as_ref(), environment, false, err)? {
+        Ok(loaded) => loaded,
         Err(code) => return Ok(code),
     };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(discovery::foresee(&mut loaded));
+    let config = loaded.config;
     let providers = stack::providers(&config).map_err(io::Error::other)?;
     let most = config.server.max_body as u64;
     let mut body = Vec::new();
@@ -96,13 +102,14 @@ mod tests {
     use std::collections::HashMap;
 
     fn told(args: &[&str], input: &str) -> (ExitCode, String, String) {
+        let bound = "[server]\nmax_body = 10000\n[providers.ollama]\n[tiers]\nsimple = 'ollama:a'";
+        told_of(bound, args, input)
+    }
+
+    fn told_of(configured: &str, args: &[&str], input: &str) -> (ExitCode, String, String) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tierway.toml");
-        std::fs::write(
-            &file,
-            "[server]\nmax_body = 10000\n[providers.ollama]\n[tiers]\nsimple = 'ollama:a'",
-        )
-        .unwrap();
+        std::fs::write(&file, configured).unwrap();
         let mut args = RouteArgs {
             header: args.iter().map(|arg| (*arg).to_owned()).collect(),
             json: true,
@@ -132,6 +139,19 @@ mod tests {
         assert_eq!(
             (&json["tier"], &json["model"]),
             (&"reasoning".into(), &"ollama:a".into())
+        );
+    }
+
+    #[test]
+    fn where_nothing_is_bound_it_is_told_what_a_gateway_would_take() {
+        let body = r#"{"model":"auto","messages":[{"role":"user","content":"hi"}]}"#;
+        let (code, out, err) = told_of("", &[], body);
+        assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""));
+        // The demo models, or a server that runs on this machine.
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert!(
+            json["tier"] == "simple" && json["model"].as_str().is_some_and(|m| m.contains(':')),
+            "{out}"
         );
     }
 
