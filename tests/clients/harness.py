@@ -59,11 +59,12 @@ def free_port():
 
 
 def until(holds, seconds=10, what="it did not come about", pause=0.02):
-    """Waits until this holds; an assertion fails where it does not in that time."""
-    end = time.monotonic() + seconds
+    """Waits until this holds and tells how many seconds that took; an assertion fails where it does not in that time."""
+    began = time.monotonic()
     while not holds():
-        assert time.monotonic() < end, what
+        assert time.monotonic() - began < seconds, what
         time.sleep(pause)
+    return time.monotonic() - began
 
 
 def clean_environment(**more):

