@@ -75,9 +75,15 @@ async fn wrap(loaded: Loaded, args: &WrapArgs, environment: &dyn Strings) -> io:
         Ok(child) => wait(child).await?,
         Err(error) => {
             let program = args.program.display();
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => {
+                    "it is not there: install it, or put its folder on PATH".into()
+                }
+                _ => error.to_string(),
+            };
             writeln!(
                 io::stderr().lock(),
-                "tierway: cannot start {program}: {error}"
+                "tierway: cannot start {program}: {why}"
             )?;
             return Ok(ExitCode::from(NOT_FOUND));
         }
