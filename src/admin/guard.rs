@@ -8,7 +8,10 @@ use super::{login, respond};
 use crate::{access::now, config, server::Peer};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
+    uri::Authority,
+};
 use http_body_util::Full;
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use tierway_services::providers::Secret;
@@ -36,6 +39,7 @@ pub(super) enum Tried {
 struct Inner {
     token: Option<blake3::Hash>,
     open_metrics: bool,
+    tls: bool,
     /// Of this process alone: who has a cookie logs in again after a restart.
     key: [u8; 32],
     attempts: crate::access::Attempts,
@@ -49,6 +53,7 @@ impl Guard {
         Self(Arc::new(Inner {
             token: token.map(|token| blake3::hash(token.expose().as_bytes())),
             open_metrics: access.open_metrics,
+            tls: access.admin_tls,
             key: blake3::derive_key("tierway 2026-11 admin cookie", material.as_bytes()),
             attempts: crate::access::Attempts::new(TRIES),
         }))
@@ -122,6 +127,12 @@ impl Guard {
         )
     }
 
+    /// Whether the browser's connection is TLS, ours or that of a proxy which tells.
+    pub(super) fn is_secure(&self, head: &Parts) -> bool {
+        let told = head.headers.get("x-forwarded-proto");
+        self.0.tls || told.is_some_and(|proto| proto == "https")
+    }
+
     /// A cookie that takes the other one away.
     pub(super) fn no_cookie() -> String {
         format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict")
@@ -160,12 +171,6 @@ impl fmt::Debug for Guard {
 
 pub(super) fn peer(extensions: &http::Extensions) -> Option<IpAddr> {
     extensions.get::<Peer>().map(|peer| peer.0)
-}
-
-/// Whether the browser's connection is TLS, as far as a proxy tells.
-pub(super) fn is_secure(head: &Parts) -> bool {
-    let told = head.headers.get("x-forwarded-proto");
-    told.is_some_and(|proto| proto == "https")
 }
 
 /// What is presented: a bearer token, or the password of `Basic`.
@@ -214,7 +219,9 @@ fn is_foreign<B>(req: &Request<B>) -> bool {
     if let Some(site) = text("sec-fetch-site") {
         return !matches!(site, "same-origin" | "none");
     }
-    match (text("origin"), text("host")) {
+    // HTTP/2 has no `host`.
+    let authority = req.uri().authority().map(Authority::as_str);
+    match (text("origin"), authority.or_else(|| text("host"))) {
         (None, _) => false,
         (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, o)| o != host),
         (Some(_), None) => true,

@@ -48,7 +48,7 @@ where
             match guard.try_token(token.trim().as_bytes(), guard::peer(&head.extensions)) {
                 Tried::Right => {
                     let mut res = redirect(HOME);
-                    cookie(&mut res, &guard.cookie(guard::is_secure(&head)));
+                    cookie(&mut res, &guard.cookie(guard.is_secure(&head)));
                     res
                 }
                 Tried::Wrong => page(StatusCode::FORBIDDEN, "That is not the credential."),

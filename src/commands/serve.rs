@@ -119,13 +119,14 @@ pub(crate) async fn serve(
         .access(&config.access, None)
         .live(live.clone());
     // The admin port answers until the very end, so that a drain can be watched.
+    let admin_tls = tls.clone().filter(|_| config.access.admin_tls);
     let admin = tokio::spawn(async move {
         let limits = Limits {
             connections: ADMIN_CONNECTIONS,
             drain: ADMIN_DRAIN,
             ..Limits::default()
         };
-        server::serve(admin, operators, limits, async {
+        server::serve_in(admin, admin_tls, operators, limits, async {
             drained.await.unwrap_or_default()
         })
         .await
@@ -179,14 +180,14 @@ fn banner(
     admin: SocketAddr,
 ) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let scheme = if config.server.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = |tls: bool| if tls { "https" } else { "http" };
+    let (calls, looks) = (
+        scheme(config.server.tls.is_some()),
+        scheme(config.access.admin_tls),
+    );
     writeln!(
         out,
-        "tierway listens on {scheme}://{listen} (metrics and health: http://{admin})\n"
+        "tierway listens on {calls}://{listen} (metrics and health: {looks}://{admin})\n"
     )?;
     match plan {
         Some(plan) => write!(out, "{}", plan.table())?,

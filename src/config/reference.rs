@@ -139,6 +139,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("admin.token", "text", "", "TIERWAY_ADMIN_TOKEN", "What opens the admin port, as `Authorization: Bearer`, as a Basic password or on its login page: 16 characters at least. Without one it is open, and on loopback only. Better out of the file, with one of the next two."),
     entry("admin.token_env", "text", "", "", "The environment variable that holds it."),
     entry("admin.token_file", "path", "", "", "The file that holds it, from the configuration file's folder."),
+    entry("admin.tls", "switch", "false", "", "Speaks TLS on the admin port, with the certificate of `[server.tls]`, and its `client_ca_file` where there is one."),
     entry("admin.open_metrics", "switch", "false", "", "Shows `/metrics` without it. `/healthz` and `/readyz` never need it."),
     entry("access.required", "switch", "false", "", "Nobody calls without a key even where the file has none: for keys of [`tierway keys`](docs/access.md)."),
     entry("access.file", "path", "", "", "The file (SQLite) of virtual keys and sign-ins; by default `access.db` in the state folder. With `ledger.url` they are in that PostgreSQL."),

@@ -29,11 +29,11 @@ pub(super) fn configuration(loaded: &Loaded) -> Section {
             format!("{} may call", config.keys.len()),
         ));
     }
-    if !config.server.admin.ip().is_loopback() {
+    if !config.server.admin.ip().is_loopback() && !config.access.admin_tls {
         findings.push(Finding::doubtful(
             "admin",
             format!("{} is open to the network and speaks plain, so its credential travels in clear", config.server.admin),
-            "set server.admin to an address that only operators reach, or to loopback behind something that speaks TLS",
+            "set admin.tls = true, beside [server.tls], or server.admin to an address that only operators reach",
         ));
     }
     Section {

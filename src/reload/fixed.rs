@@ -20,6 +20,12 @@ pub(super) fn keep(running: &Config, new: &mut Config) -> Vec<String> {
         &mut access.open_metrics,
         &mut kept,
     );
+    hold(
+        "admin.tls",
+        &was_access.admin_tls,
+        &mut access.admin_tls,
+        &mut kept,
+    );
     for (name, was, is) in [
         (
             "server.max_connections",

@@ -1,5 +1,8 @@
 """Who may look and who may call, in a real Chromium: the login of the admin port, and the page on which a sign-in is approved."""
+import http.client
 import json
+import shutil
+import ssl
 import subprocess
 import time
 import urllib.parse
@@ -177,3 +180,35 @@ def test_keys_by_the_command_line(gateway):
     assert shown["revoked"] and shown["tags"] == ["team:a"] and "digest" not in str(shown)
     assert keys("revoke", "nothing").returncode == 2
     assert keys("create", "--tenant", "web", "--tier", "huge").returncode == 2
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
+def test_the_admin_port_in_tls(chromium, tmp_path):  # noqa: F811
+    new = f"req -x509 -newkey rsa:2048 -nodes -keyout {tmp_path}/key.pem -out {tmp_path}/cert.pem -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run(["openssl", *new.split()], check=True, capture_output=True, timeout=60)
+    more = f"""
+[server.tls]
+cert_file = "{tmp_path}/cert.pem"
+key_file = "{tmp_path}/key.pem"
+[admin]
+token = "{TOKEN}"
+tls = true
+"""
+    with Upstream(key=UPSTREAM_KEY) as upstream, Gateway(configuration(upstream.url, extra=more)) as gateway:
+        admin = gateway.admin.replace("http://127.0.0.1", "https://localhost")
+        trusting = urllib.request.build_opener(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=f"{tmp_path}/cert.pem")))
+        metrics = urllib.request.Request(admin + "/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+        assert b"tierway_" in trusting.open(metrics, timeout=20).read()
+        with pytest.raises((OSError, http.client.HTTPException)):
+            call(gateway.admin, "/healthz")
+        context = chromium.new_context(locale="en-US", ignore_https_errors=True)
+        page = context.new_page()
+        page.goto(admin + "/dashboard")
+        page.get_by_label("Admin credential").fill(TOKEN)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("#live-text")).to_have_text("live", timeout=20_000)
+        (cookie,) = context.cookies()
+        assert cookie["secure"] and cookie["httpOnly"]
+        page.get_by_role("button", name="Log out").click()
+        expect(page).to_have_url(admin + "/login")
+        context.close()

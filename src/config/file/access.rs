@@ -11,6 +11,7 @@ pub(in crate::config) struct Admin {
     pub(in crate::config) token_env: Set<String>,
     pub(in crate::config) token_file: Set<PathBuf>,
     pub(in crate::config) open_metrics: Set<bool>,
+    pub(in crate::config) tls: Set<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -33,6 +33,7 @@ impl Resolver<'_, '_> {
             open_metrics: self
                 .take("admin.open_metrics", admin.open_metrics)
                 .unwrap_or_default(),
+            admin_tls: self.take("admin.tls", admin.tls).unwrap_or_default(),
             required: self
                 .take("access.required", access.required)
                 .unwrap_or_default(),
@@ -231,6 +232,14 @@ impl Resolver<'_, '_> {
                 admin.unwrap_or(Origin::Default),
                 format!("`server.admin` is open to the network, and no credential guards it: {}", config.server.admin),
                 "set admin.token_file, admin.token_env or TIERWAY_ADMIN_TOKEN, or listen on 127.0.0.1",
+            );
+        }
+        if config.access.admin_tls && config.server.tls.is_none() && self.problems.is_empty() {
+            let origin = self.origins.get("admin.tls").cloned();
+            self.refuse(
+                origin.unwrap_or(Origin::Default),
+                "`admin.tls` has no certificate",
+                "add [server.tls] with cert_file and key_file: both ports show the same",
             );
         }
         let sign_in = &config.access.sign_in;

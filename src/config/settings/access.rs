@@ -11,6 +11,8 @@ pub struct Access {
     pub admin_token: Option<Secret>,
     /// Whether metrics are shown without it.
     pub open_metrics: bool,
+    /// Whether the admin port speaks TLS, with the certificate that callers are shown.
+    pub admin_tls: bool,
     /// Whether nobody may call without a key even where the file has none.
     pub required: bool,
     /// The file that holds virtual keys and sign-ins; absent means that there is no folder for it.

@@ -11,6 +11,7 @@ impl Sheet<'_> {
             self.row("admin", "token", HIDDEN);
         }
         self.row("admin", "open_metrics", access.open_metrics);
+        self.row("admin", "tls", access.admin_tls);
         self.end("[admin]");
         self.row("access", "required", access.required);
         if let Some(file) = &access.file {

@@ -77,6 +77,10 @@ fn what_is_open_to_the_network_is_guarded() {
         (admin.to_owned(), "no credential guards it"),
         (format!("{admin}[admin]\ntoken = 'short'"), "fewer than 16"),
         (
+            "[admin]\ntls = true".to_owned(),
+            "`admin.tls` has no certificate",
+        ),
+        (
             format!("{listen}[access]\nrequired = false"),
             "access.required = true",
         ),
