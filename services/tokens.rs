@@ -12,6 +12,8 @@ use crate::chat::{Part, PartKind, Prompt};
 mod count;
 #[cfg(feature = "tokens")]
 mod image;
+#[cfg(feature = "tokens")]
+mod vocabulary;
 
 #[cfg(feature = "tokens")]
 pub use count::{count, is_loaded, load};
