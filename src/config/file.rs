@@ -8,8 +8,9 @@ pub(super) use mcp::McpTenant;
 pub(super) use mcp::{Mcp, McpServer};
 
 use super::{
+    node::{listed, named},
     settings::{CacheStore, LogFormat, Route, SharedBy, Uncertified, Verify},
-    typed::{Named, Typed, listed, named},
+    typed::{Named, Typed},
     values::{
         BaseUrl, Count, Dollars, LogLevel, Pause, Ratio, Samples, Share, Size, Targets, Turns,
     },

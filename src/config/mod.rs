@@ -32,6 +32,7 @@ mod environment;
 mod file;
 mod locate;
 mod mask;
+mod node;
 mod origin;
 mod plan;
 pub mod reference;
@@ -58,12 +59,13 @@ pub(crate) use shape::closest;
 pub(crate) use show::{key, quote};
 
 use environment::Environment;
+use node::Node;
 use origin::Source;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use toml::{Deserializer, de::DeTable};
+use toml::de::DeTable;
 
 /// What the command line says about the configuration.
 #[derive(Clone, Debug, Default)]
@@ -175,7 +177,7 @@ fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<file::File> {
         return None;
     }
     shape::check(table.get_mut(), problems);
-    match serde::Deserialize::deserialize(Deserializer::from(table)) {
+    match serde::Deserialize::deserialize(Node::from(table)) {
         Ok(file) => Some(file),
         Err(error) => {
             problems.push(not_toml(&error));

@@ -1,10 +1,9 @@
 //! What was typed: a value, who typed it, and what it means or why it means nothing.
 //!
 //! A wrong value does not stop the reading, so that everything wrong is told in one go.
-use super::origin::Origin;
+use super::{node::Placed, origin::Origin};
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
-use toml::{Spanned, Value};
+use toml::Value;
 
 /// A value of a setting as somebody typed it.
 #[derive(Clone, Debug)]
@@ -62,40 +61,12 @@ impl<T> Typed<T> {
 
 impl<'de, T: Read> Deserialize<'de> for Typed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let typed = Spanned::<Value>::deserialize(deserializer)?;
+        let typed = Placed::<Value>::deserialize(deserializer)?;
         Ok(Self {
-            origin: Origin::File(typed.span()),
-            value: T::read(typed.get_ref()),
+            origin: typed.origin(),
+            value: T::read(&typed.2),
         })
     }
-}
-
-/// Tables under names, with the place of each name.
-pub(super) fn named<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, Named<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    let tables = BTreeMap::<Spanned<String>, T>::deserialize(deserializer)?;
-    let tables = tables.into_iter().map(|(name, value)| {
-        let origin = Origin::File(name.span());
-        (name.into_inner(), Named { origin, value })
-    });
-    Ok(tables.collect())
-}
-
-/// The tables of a list, with the place of each.
-pub(super) fn listed<'de, D, T>(deserializer: D) -> Result<Vec<Named<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    let tables = Vec::<Spanned<T>>::deserialize(deserializer)?;
-    let tables = tables.into_iter().map(|table| Named {
-        origin: Origin::File(table.span()),
-        value: table.into_inner(),
-    });
-    Ok(tables.collect())
 }
 
 // === impl Complaint ===
