@@ -6,6 +6,14 @@
 mod attempt;
 #[cfg(any(feature = "affinity", feature = "prompt-cache", feature = "responses"))]
 mod commit;
+#[cfg(any(
+    feature = "affinity",
+    feature = "limit",
+    feature = "mcp",
+    feature = "responses",
+    feature = "semantic-cache"
+))]
+mod detour;
 #[cfg(test)]
 mod frames;
 #[cfg(any(

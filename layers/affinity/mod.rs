@@ -56,11 +56,11 @@
 //! ```
 mod decide;
 pub mod economics;
-mod future;
 mod remember;
 #[cfg(feature = "redis")]
 mod shared;
 mod store;
+mod story;
 #[cfg(test)]
 mod tests;
 
@@ -68,9 +68,9 @@ mod tests;
 pub use self::shared::Shared;
 pub use self::{
     economics::Outlook,
-    future::ResponseFuture,
     store::{Memory, Pin, Sessions},
 };
+pub use crate::detour::ResponseFuture;
 
 use crate::classify::Decision;
 use std::{
@@ -206,7 +206,7 @@ where
 {
     type Response = chat::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -220,7 +220,7 @@ where
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
         let (store, settings) = (self.store.clone(), self.settings.clone());
-        ResponseFuture::story(future::tell(ready, store, settings, session, decision, req))
+        ResponseFuture::story(story::tell(ready, store, settings, session, decision, req))
     }
 }
 

@@ -1,12 +1,8 @@
 //! Money, where the model of a call is known.
 use super::{Excess, Lookup, OnRefusal, Quotas, Subject, headers, quotas::Refused};
-use crate::Holding;
-use pin_project_lite::pin_project;
+use crate::{Holding, detour::ResponseFuture as BudgetFuture};
 use std::{
-    fmt,
-    future::Future,
-    mem,
-    pin::Pin,
+    fmt, mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -43,19 +39,6 @@ struct Shared<L> {
     most: Most,
     cost: Cost,
     hear: Option<OnRefusal>,
-}
-
-pin_project! {
-    /// Response future of [`Budget`].
-    pub struct BudgetFuture<F, E> { #[pin] state: State<F, E> }
-}
-pin_project! {
-    #[project = StateProj]
-    enum State<F, E> {
-        // Nobody is limited.
-        Free { #[pin] future: F },
-        Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, E>> + Send>> },
-    }
 }
 
 /// What is set aside for a call.
@@ -144,7 +127,7 @@ where
 {
     type Response = chat::Response;
     type Error = S::Error;
-    type Future = BudgetFuture<S::Future, S::Error>;
+    type Future = BudgetFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -153,18 +136,12 @@ where
     fn call(&mut self, req: chat::Request) -> Self::Future {
         let mut subjects = self.shared.lookup.subjects(req.extensions());
         subjects.retain(|subject| subject.limits.has_budgets());
-        let state = if subjects.is_empty() {
-            State::Free {
-                future: self.inner.call(req),
-            }
-        } else {
-            let clone = self.inner.clone();
-            let ready = mem::replace(&mut self.inner, clone);
-            State::Story {
-                story: Box::pin(tell(ready, self.shared.clone(), subjects, req)),
-            }
-        };
-        BudgetFuture { state }
+        if subjects.is_empty() {
+            return BudgetFuture::past(self.inner.call(req));
+        }
+        let clone = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, clone);
+        BudgetFuture::story(tell(ready, self.shared.clone(), subjects, req))
     }
 }
 
@@ -248,26 +225,5 @@ impl Drop for Aside {
         for subject in &self.held {
             self.quotas.settle(subject, self.most, cost);
         }
-    }
-}
-
-// === impl BudgetFuture ===
-
-impl<F, E> Future for BudgetFuture<F, E>
-where
-    F: Future<Output = Result<chat::Response, E>>,
-{
-    type Output = F::Output;
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        match self.project().state.project() {
-            StateProj::Free { future } => future.poll(cx),
-            StateProj::Story { story } => story.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<F, E> fmt::Debug for BudgetFuture<F, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BudgetFuture").finish_non_exhaustive()
     }
 }

@@ -63,11 +63,12 @@ mod shared;
 mod window;
 
 pub use self::{
-    budget::{Budget, BudgetFuture, BudgetLayer},
+    budget::{Budget, BudgetLayer},
     limits::{Limits, Lookup, Subject, Table},
     quotas::{Excess, Quotas, Without},
     service::{Limit, LimitLayer, Permits, ResponseBody, ResponseFuture},
 };
+pub use crate::detour::ResponseFuture as BudgetFuture;
 
 use quotas::Refused;
 use std::sync::Arc;

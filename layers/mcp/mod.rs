@@ -75,16 +75,13 @@ mod run;
 mod story;
 
 pub use self::policy::{Allowed, Limits, Policy, Writes};
+pub use crate::detour::ResponseFuture;
 
 use self::{memory::Memory, story::tell};
 use crate::headers::header_value;
 use http::{HeaderName, HeaderValue};
-use pin_project_lite::pin_project;
 use std::{
-    fmt,
-    future::Future,
-    mem,
-    pin::Pin,
+    fmt, mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -120,18 +117,6 @@ struct Shared<T> {
     search_from: Option<usize>,
     memory: Memory,
     secret: [u8; 32],
-}
-
-pin_project! {
-    /// Response future of [`Mcp`].
-    pub struct ResponseFuture<S: Service<chat::Request>> { #[pin] state: State<S> }
-}
-pin_project! {
-    #[project = StateProj]
-    enum State<S: Service<chat::Request>> {
-        Pass { #[pin] future: S::Future },
-        Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, S::Error>> + Send>> },
-    }
 }
 
 // === impl McpLayer ===
@@ -226,7 +211,7 @@ where
 {
     type Response = chat::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -242,20 +227,13 @@ where
         } else {
             None
         };
-        let state = match wanted {
-            None => State::Pass {
-                future: self.inner.call(req),
-            },
-            Some(wanted) => {
-                // The future takes the instance that was polled ready; the clone stays and must be polled anew.
-                let clone = self.inner.clone();
-                let inner = mem::replace(&mut self.inner, clone);
-                State::Story {
-                    story: Box::pin(tell(inner, self.shared.clone(), wanted, req)),
-                }
-            }
+        let Some(wanted) = wanted else {
+            return ResponseFuture::past(self.inner.call(req));
         };
-        ResponseFuture { state }
+        // The future takes the instance that was polled ready; the clone stays and must be polled anew.
+        let clone = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, clone);
+        ResponseFuture::story(tell(inner, self.shared.clone(), wanted, req))
     }
 }
 
@@ -273,27 +251,6 @@ impl<S: fmt::Debug, T> fmt::Debug for Mcp<S, T> {
         f.debug_struct("Mcp")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl ResponseFuture ===
-
-impl<S> Future for ResponseFuture<S>
-where
-    S: Service<chat::Request, Response = chat::Response>,
-{
-    type Output = Result<chat::Response, S::Error>;
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProj::Pass { future } => future.poll(cx),
-            StateProj::Story { story } => story.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<S: Service<chat::Request>> fmt::Debug for ResponseFuture<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 

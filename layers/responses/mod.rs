@@ -52,20 +52,17 @@ pub use self::{
     desk::Desk,
     store::{Kept, Key, Memory, Store},
 };
+pub use crate::detour::ResponseFuture;
 
 use self::record::{Recorder, Recording};
 use crate::commit::Committed;
 use http_body_util::BodyExt;
-use pin_project_lite::pin_project;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{
     borrow::Cow,
-    fmt,
-    future::Future,
-    mem,
+    fmt, mem,
     ops::Range,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -85,18 +82,6 @@ pub struct ResponsesLayer<St> {
 pub struct Responses<S, St> {
     inner: S,
     store: Arc<St>,
-}
-
-pin_project! {
-    /// Response future of [`Responses`].
-    pub struct ResponseFuture<S: Service<chat::Request>> { #[pin] state: State<S> }
-}
-pin_project! {
-    #[project = StateProj]
-    enum State<S: Service<chat::Request>> {
-        Pass { #[pin] future: S::Future },
-        Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, S::Error>> + Send>> },
-    }
 }
 
 // === impl ResponsesLayer ===
@@ -150,27 +135,20 @@ where
 {
     type Response = chat::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, req: chat::Request) -> Self::Future {
-        let state = match Wanted::of(req.body()) {
-            Some(wanted) if wanted.is_any() => {
-                // The future takes the instance that was polled ready; the clone stays and must be polled anew.
-                let clone = self.inner.clone();
-                let service = mem::replace(&mut self.inner, clone);
-                State::Story {
-                    story: Box::pin(tell(service, self.store.clone(), wanted, req)),
-                }
-            }
-            _ => State::Pass {
-                future: self.inner.call(req),
-            },
+        let Some(wanted) = Wanted::of(req.body()).filter(Wanted::is_any) else {
+            return ResponseFuture::past(self.inner.call(req));
         };
-        ResponseFuture { state }
+        // The future takes the instance that was polled ready; the clone stays and must be polled anew.
+        let clone = self.inner.clone();
+        let service = mem::replace(&mut self.inner, clone);
+        ResponseFuture::story(tell(service, self.store.clone(), wanted, req))
     }
 }
 
@@ -188,27 +166,6 @@ impl<S: fmt::Debug, St> fmt::Debug for Responses<S, St> {
         f.debug_struct("Responses")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl ResponseFuture ===
-
-impl<S> Future for ResponseFuture<S>
-where
-    S: Service<chat::Request, Response = chat::Response>,
-{
-    type Output = Result<chat::Response, S::Error>;
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProj::Pass { future } => future.poll(cx),
-            StateProj::Story { story } => story.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<S: Service<chat::Request>> fmt::Debug for ResponseFuture<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 

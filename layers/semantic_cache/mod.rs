@@ -70,15 +70,13 @@ pub use self::{
     embed::{Embed, Remote},
     guards::{Difference, difference},
 };
+pub use crate::detour::ResponseFuture;
 
 use self::{ask::Ask, guards::is_timeless, index::Index};
 use crate::headers::header_value;
 use http::{HeaderName, HeaderValue, header::CACHE_CONTROL};
-use pin_project_lite::pin_project;
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -112,18 +110,6 @@ struct Shared<E> {
     index: Index,
     threshold: f32,
     sampled: bool,
-}
-
-pin_project! {
-    /// Response future of [`SemanticCache`].
-    pub struct ResponseFuture<S: Service<chat::Request>> { #[pin] state: State<S> }
-}
-pin_project! {
-    #[project = StateProj]
-    enum State<S: Service<chat::Request>> {
-        Past { #[pin] future: Oneshot<S, chat::Request> },
-        Story { story: Pin<Box<dyn Future<Output = Result<chat::Response, S::Error>> + Send>> },
-    }
 }
 
 // === impl SemanticCacheLayer ===
@@ -212,7 +198,7 @@ where
 {
     type Response = chat::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S>;
+    type Future = ResponseFuture<Oneshot<S, chat::Request>>;
 
     // Always ready, as the exact cache is. The clones below are driven to readiness by `Oneshot`.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -221,15 +207,10 @@ where
 
     fn call(&mut self, req: chat::Request) -> Self::Future {
         let inner = self.inner.clone();
-        let state = match self.shared.ask(&req) {
-            Some(ask) => State::Story {
-                story: Box::pin(tell(inner, self.shared.clone(), ask, req)),
-            },
-            None => State::Past {
-                future: Oneshot::new(inner, req),
-            },
-        };
-        ResponseFuture { state }
+        match self.shared.ask(&req) {
+            Some(ask) => ResponseFuture::story(tell(inner, self.shared.clone(), ask, req)),
+            None => ResponseFuture::past(Oneshot::new(inner, req)),
+        }
     }
 }
 
@@ -248,27 +229,6 @@ impl<S: fmt::Debug, E> fmt::Debug for SemanticCache<S, E> {
             .field("inner", &self.inner)
             .field("threshold", &self.shared.threshold)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl ResponseFuture ===
-
-impl<S> Future for ResponseFuture<S>
-where
-    S: Service<chat::Request, Response = chat::Response>,
-{
-    type Output = Result<chat::Response, S::Error>;
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProj::Past { future } => future.poll(cx),
-            StateProj::Story { story } => story.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<S: Service<chat::Request>> fmt::Debug for ResponseFuture<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
 

@@ -7,66 +7,11 @@ use super::{
     store::{Pin, Sessions, now},
 };
 use crate::{classify::Decision, commit::Committed};
-use pin_project_lite::pin_project;
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin as Pinned,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 use tierway_services::chat::{
     self, AffinityStatus, Aside, CacheStatus, Journal, Operation, Reply, Session,
 };
 use tower_service::Service;
-
-pin_project! {
-    /// Response future of [`Affinity`](super::Affinity).
-    pub struct ResponseFuture<S: Service<chat::Request>> { #[pin] state: State<S> }
-}
-pin_project! {
-    #[project = StateProj]
-    enum State<S: Service<chat::Request>> {
-        Past { #[pin] future: S::Future },
-        Story { story: Pinned<Box<dyn Future<Output = Result<chat::Response, S::Error>> + Send>> },
-    }
-}
-
-impl<S: Service<chat::Request>> ResponseFuture<S> {
-    pub(super) const fn past(future: S::Future) -> Self {
-        Self {
-            state: State::Past { future },
-        }
-    }
-    pub(super) fn story(
-        story: impl Future<Output = Result<chat::Response, S::Error>> + Send + 'static,
-    ) -> Self {
-        Self {
-            state: State::Story {
-                story: Box::pin(story),
-            },
-        }
-    }
-}
-
-impl<S: Service<chat::Request>> Future for ResponseFuture<S>
-where
-    S: Service<chat::Request, Response = chat::Response>,
-{
-    type Output = Result<chat::Response, S::Error>;
-    fn poll(self: Pinned<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProj::Past { future } => future.poll(cx),
-            StateProj::Story { story } => story.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<S: Service<chat::Request>> fmt::Debug for ResponseFuture<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
 
 /// `ready` has been made ready and waits for its call.
 pub(super) async fn tell<S, St>(
