@@ -57,7 +57,7 @@ impl Prompt {
             .raw
             .get(span.start as usize..span.end as usize)
             .unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        crate::json::utf8(bytes).unwrap_or_default()
     }
     /// The text of a [`Text`](super::PartKind::Text) part; borrowed where the JSON holds no escapes.
     #[must_use]

@@ -13,6 +13,8 @@ use std::borrow::Cow;
 /// A request.
 #[derive(Debug, Default)]
 pub(crate) struct Form<'a> {
+    /// How many bytes it was read from; in another dialect it takes about as many.
+    pub(crate) size: usize,
     /// The instructions before the conversation; text blocks.
     pub(crate) system: Vec<Block<'a>>,
     /// The conversation. Tool results stand right behind the turn whose calls they answer, before all else of their turn.

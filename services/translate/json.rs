@@ -4,7 +4,7 @@ use crate::chat::{Kind, Refusal};
 use bytes::{BufMut, BytesMut};
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{self, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
@@ -59,6 +59,9 @@ impl<'a> Fields<'a> {
     }
 }
 
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Each;
@@ -68,13 +71,61 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 f.write_str("an object")
             }
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                #[derive(Deserialize)]
-                struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
                 let mut fields = Vec::new();
                 while let Some((Key(key), value)) = map.next_entry()? {
                     fields.push((key, value));
                 }
                 Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Each)
+    }
+}
+
+/// A body's fields save for its `messages`, and the fields of each message.
+///
+/// # Errors
+/// A [`Refusal`] that names the one that is no object, or is not there.
+pub(crate) fn conversation(body: &str) -> Result<(Fields<'_>, Vec<Fields<'_>>), Refusal> {
+    if let Ok(Conversation { fields, messages }) = crate::json::from_str(body) {
+        return Ok((fields, messages));
+    }
+    // Piece by piece, to tell what is wrong.
+    let mut fields = Fields::parse(body).ok_or_else(|| At::top("body").wrong("an object"))?;
+    let at = At::top("messages");
+    let json = fields.take("messages").ok_or_else(|| at.missing())?;
+    let messages = elements(json).ok_or_else(|| at.wrong("an array"))?;
+    let messages = messages.into_iter().enumerate();
+    let messages = messages.map(|(i, json)| Fields::read(json, &at.element(i)));
+    Ok((fields, messages.collect::<Result<_, _>>()?))
+}
+
+/// What [`conversation`] gives, in one pass: messages are almost all of a body, and would be gone through at every level.
+struct Conversation<'a> {
+    fields: Fields<'a>,
+    messages: Vec<Fields<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Conversation<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Conversation<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with messages")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let (mut fields, mut messages) = (Vec::new(), None);
+                while let Some(Key(key)) = map.next_key()? {
+                    if messages.is_none() && key == "messages" {
+                        messages = Some(map.next_value()?);
+                    } else {
+                        fields.push((key, map.next_value()?));
+                    }
+                }
+                let messages = messages.ok_or_else(|| de::Error::missing_field("messages"))?;
+                let fields = Fields(fields);
+                Ok(Conversation { fields, messages })
             }
         }
         deserializer.deserialize_map(Each)

@@ -32,7 +32,39 @@ impl<'a> Text<'a> {
     }
     /// Whether it holds nothing but white space, which some vendors refuse to take as a block.
     pub(crate) fn is_blank(&self) -> bool {
-        self.decode().trim().is_empty()
+        match self {
+            Self::Plain(text) => text.trim().is_empty(),
+            // No half of a pair is white space, nor is what two halves make.
+            Self::Escaped(text) => Units(text).all(|unit| match unit {
+                Unit::Run(run) => run.trim().is_empty(),
+                Unit::Char(c) => c.is_whitespace(),
+                Unit::Surrogate(_) => false,
+            }),
+        }
+    }
+    /// Whether it begins with these words, white space before them aside.
+    pub(crate) fn begins_with(&self, words: &str) -> bool {
+        let text = match self {
+            Self::Plain(text) => return text.trim_start().starts_with(words),
+            Self::Escaped(text) => text,
+        };
+        let (mut left, mut begun) = (words, false);
+        for unit in Units(text) {
+            let mut place = [0; 4];
+            let piece = match unit {
+                Unit::Run(run) => run,
+                Unit::Char(c) => c.encode_utf8(&mut place),
+                Unit::Surrogate(_) => return false,
+            };
+            let piece = if begun { piece } else { piece.trim_start() };
+            begun |= !piece.is_empty();
+            match left.strip_prefix(piece) {
+                Some("") => return true,
+                Some(rest) => left = rest,
+                None => return piece.starts_with(left),
+            }
+        }
+        false
     }
     /// Writes the text as the inside of a JSON string literal.
     pub(crate) fn write_inside(&self, out: &mut BytesMut) {
@@ -266,6 +298,29 @@ mod tests {
             let read: String = serde_json::from_str(&format!("\"{}\"", paired(text))).unwrap();
             assert_eq!(read, unescape(text));
         }
+    }
+
+    #[test]
+    fn what_begins_is_told_without_decoding_the_rest() {
+        for (text, begins) in [
+            (r"x-head: 1", true),
+            (r#"\n \tx-h\u0065ad: \"1\""#, true),
+            (r"x-head", false),
+            (r"x-h\u0065", false),
+            (r"x-h\ud83dead:", false),
+            (r"y x-head:", false),
+            ("", false),
+        ] {
+            let text = Text::Escaped(text.into());
+            assert_eq!(text.begins_with("x-head:"), begins, "{text:?}");
+            let decoded = Text::Plain(text.decode());
+            assert_eq!(decoded.begins_with("x-head:"), begins, "{text:?}");
+            assert_eq!(text.is_blank(), decoded.is_blank(), "{text:?}");
+        }
+        for blank in ["", " ", r"\n\u00a0 \t", r"\u2003"] {
+            assert!(Text::Escaped(blank.into()).is_blank(), "{blank}");
+        }
+        assert!(!Text::Escaped(r"\n\ud83d\ude00".into()).is_blank());
     }
 
     proptest! {

@@ -1,7 +1,9 @@
-//! Reads that are small, so that a connection does not keep a large buffer.
+//! Reads that are not large, so that a connection does not keep a large buffer.
 //!
 //! hyper reads into a buffer that doubles whenever a read fills it, up to the largest head that is allowed, and keeps it as long as the
-//! connection: what a caller once sent fast would be held through the whole of a stream that may take an hour.
+//! connection: what a caller once sent fast would be held through the whole of a stream that may take an hour. Whoever sends little never
+//! has more than the 8 KiB that the buffer begins with; of a long body each read is a call to the system and a frame for whoever gathers
+//! it, so that it may double twice.
 use bytes::Bytes;
 use std::{
     io,
@@ -10,10 +12,10 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
-/// The most that one read gives: just too little for hyper's buffer, of 8 KiB at first, to grow.
-const MOST: u64 = 8 * 1024 - 1;
+/// The most that one read gives: just too little for a buffer of 32 KiB to grow.
+const MOST: u64 = 32 * 1024 - 1;
 
-/// `S`, read in small pieces, and before it what was read of it already.
+/// `S`, read in pieces of bounded size, and before it what was read of it already.
 #[derive(Debug)]
 pub(super) struct SmallReads<S> {
     before: Bytes,
@@ -86,7 +88,7 @@ mod tests {
         let (mut buffer, mut all) = (vec![0; 1 << 20], 0);
         loop {
             let read = reads.read(&mut buffer).await.unwrap();
-            assert!(read < 8 * 1024);
+            assert!(read < 32 * 1024);
             if read == 0 {
                 break;
             }

@@ -6,7 +6,7 @@ use crate::{
             Arguments, Block, BlockKind, Effort, Form, Role, Thinking, ToolChoice, Turn,
             settle_tool_results,
         },
-        json::{At, Fields, Json, elements},
+        json::{At, Fields, Json, conversation, elements},
         parts,
         text::Text,
     },
@@ -14,7 +14,7 @@ use crate::{
 use std::borrow::Cow;
 
 pub(crate) fn read<'a>(body: &'a str, facts: &Facts) -> Result<Form<'a>, Refusal> {
-    let mut fields = Fields::parse(body).ok_or_else(|| At::top("body").wrong("an object"))?;
+    let (mut fields, messages) = conversation(body)?;
     for known in [
         "model",
         "stream",
@@ -24,7 +24,7 @@ pub(crate) fn read<'a>(body: &'a str, facts: &Facts) -> Result<Form<'a>, Refusal
     ] {
         fields.take(known);
     }
-    let mut turns = turns(fields.take("messages"))?;
+    let mut turns = turns(messages)?;
     let leading = turns
         .iter()
         .take_while(|turn| turn.role == Role::System)
@@ -43,6 +43,7 @@ pub(crate) fn read<'a>(body: &'a str, facts: &Facts) -> Result<Form<'a>, Refusal
     fields.take("reasoning");
     let user = fields.take("user");
     Ok(Form {
+        size: body.len(),
         system,
         turns: settle_tool_results(turns),
         tools: parts::tools(tools, &At::top("tools"))?,
@@ -79,15 +80,12 @@ fn legacy_tool_choice(json: Option<Json<'_>>) -> Result<Option<ToolChoice<'_>>, 
     }
 }
 
-fn turns(json: Option<Json<'_>>) -> Result<Vec<Turn<'_>>, Refusal> {
+fn turns(messages: Vec<Fields<'_>>) -> Result<Vec<Turn<'_>>, Refusal> {
     let at = At::top("messages");
-    let json = json.ok_or_else(|| at.missing())?;
-    let messages = elements(json).ok_or_else(|| at.wrong("an array"))?;
     let mut turns = Vec::with_capacity(messages.len());
     let mut legacy_calls = 0;
-    for (i, json) in messages.into_iter().enumerate() {
+    for (i, message) in messages.into_iter().enumerate() {
         let at = at.element(i);
-        let message = Fields::read(json, &at)?;
         if message.get("function_call").is_some() {
             legacy_calls += 1;
         }

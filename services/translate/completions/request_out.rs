@@ -26,7 +26,7 @@ const PASSED: &[&str] = &[
 ];
 
 pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result<Bytes, Refusal> {
-    let mut out = BytesMut::with_capacity(4096);
+    let mut out = BytesMut::with_capacity(form.size + 1024);
     {
         let mut body = Object::new(&mut out);
         body.str("model", model);

@@ -25,7 +25,7 @@ const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
 pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result<Bytes, Refusal> {
     possible(form)?;
     let family = Family::of(model);
-    let mut out = BytesMut::with_capacity(4096);
+    let mut out = BytesMut::with_capacity(form.size + 1024);
     {
         let mut body = Object::new(&mut out);
         let lonely = form.turns.is_empty();

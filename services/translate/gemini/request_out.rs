@@ -23,7 +23,7 @@ const OPTIONS: &[(&str, &str)] = &[
 /// The model and whether to stream are not in the body but in the path.
 pub(crate) fn write(form: &Form<'_>, _model: &str, caps: &Capabilities) -> Result<Bytes, Refusal> {
     form.refuse_beyond(&[])?;
-    let mut out = BytesMut::with_capacity(4096);
+    let mut out = BytesMut::with_capacity(form.size + 1024);
     {
         let mut body = Object::new(&mut out);
         system(form, caps, &mut body);

@@ -3,7 +3,7 @@ use crate::{
     chat::{Facts, Refusal},
     translate::{
         form::{Block, BlockKind, Effort, Form, Role, Thinking, Turn, settle_tool_results},
-        json::{At, Fields, Json, elements},
+        json::{At, Fields, Json, conversation},
         parts,
     },
 };
@@ -13,7 +13,7 @@ use crate::{
 const BILLING: &str = "x-anthropic-billing-header:";
 
 pub(crate) fn read<'a>(body: &'a str, facts: &Facts) -> Result<Form<'a>, Refusal> {
-    let mut fields = Fields::parse(body).ok_or_else(|| At::top("body").wrong("an object"))?;
+    let (mut fields, messages) = conversation(body)?;
     for known in ["model", "stream", "max_tokens"] {
         fields.take(known);
     }
@@ -26,8 +26,9 @@ pub(crate) fn read<'a>(body: &'a str, facts: &Facts) -> Result<Form<'a>, Refusal
     let format = config.get("format").or(fields.get("output_format"));
     let metadata = fields.take("metadata");
     Ok(Form {
+        size: body.len(),
         system: system.into_iter().filter(|b| !is_billing(b)).collect(),
-        turns: turns(fields.take("messages"))?,
+        turns: turns(messages)?,
         tools: parts::tools(fields.take("tools"), &At::top("tools"))?,
         tool_choice: parts::tool_choice(choice, &At::top("tool_choice"))?,
         parallel_tools: choice
@@ -49,17 +50,14 @@ pub(crate) fn read<'a>(body: &'a str, facts: &Facts) -> Result<Form<'a>, Refusal
 }
 
 fn is_billing(block: &Block<'_>) -> bool {
-    matches!(&block.kind, BlockKind::Text(text) if text.decode().trim_start().starts_with(BILLING))
+    matches!(&block.kind, BlockKind::Text(text) if text.begins_with(BILLING))
 }
 
-fn turns(json: Option<Json<'_>>) -> Result<Vec<Turn<'_>>, Refusal> {
+fn turns(messages: Vec<Fields<'_>>) -> Result<Vec<Turn<'_>>, Refusal> {
     let at = At::top("messages");
-    let json = json.ok_or_else(|| at.missing())?;
-    let messages = elements(json).ok_or_else(|| at.wrong("an array"))?;
     let mut turns = Vec::with_capacity(messages.len());
-    for (i, json) in messages.into_iter().enumerate() {
+    for (i, message) in messages.into_iter().enumerate() {
         let at = at.element(i);
-        let message = Fields::read(json, &at)?;
         let role = match message.string("role").as_deref() {
             Some("user") => Role::User,
             Some("assistant") => Role::Assistant,

@@ -21,7 +21,7 @@ const PASSED: &[&str] = &["top_k"];
 
 pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result<Bytes, Refusal> {
     possible(form)?;
-    let mut out = BytesMut::with_capacity(4096);
+    let mut out = BytesMut::with_capacity(form.size + 1024);
     {
         let mut body = Object::new(&mut out);
         body.str("model", model);

@@ -63,6 +63,7 @@ pub(crate) fn read<'a>(body: &'a str, facts: &Facts) -> Result<Form<'a>, Refusal
     let format = fields.object("text").and_then(|t| t.get("format"));
     let (tool_choice, allowed) = tool_choice(fields.get("tool_choice"), &offers)?;
     Ok(Form {
+        size: body.len(),
         system,
         turns: settle_tool_results(turns),
         tools: offered(&offers, &allowed)?,

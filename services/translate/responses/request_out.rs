@@ -37,7 +37,7 @@ pub(crate) fn write(form: &Form<'_>, model: &str, caps: &Capabilities) -> Result
             ));
         }
     }
-    let mut out = BytesMut::with_capacity(4096);
+    let mut out = BytesMut::with_capacity(form.size + 1024);
     {
         let mut body = Object::new(&mut out);
         body.str("model", model);
