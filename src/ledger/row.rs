@@ -5,6 +5,7 @@
 use super::text::Text;
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row as _, any::AnyArguments, any::AnyRow, query::Query};
+use std::sync::Mutex;
 use tierway_services::chat::{Usage, Usd};
 
 /// A statement of any database, with what is bound to it.
@@ -12,12 +13,19 @@ pub(super) type Statement<'q> = Query<'q, Any, AnyArguments<'q>>;
 
 /// What a column can hold.
 trait Column: Sized {
+    /// What it holds that holds nothing, as SQL has it.
+    const EMPTY: &'static str;
+    fn is_empty(&self) -> bool;
     /// Binds it, by reference where that saves a copy.
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q>;
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self>;
 }
 
 impl Column for i64 {
+    const EMPTY: &'static str = "0";
+    fn is_empty(&self) -> bool {
+        *self == 0
+    }
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(*self)
     }
@@ -26,6 +34,10 @@ impl Column for i64 {
     }
 }
 impl Column for Option<i64> {
+    const EMPTY: &'static str = "NULL";
+    fn is_empty(&self) -> bool {
+        self.is_none()
+    }
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(*self)
     }
@@ -34,6 +46,10 @@ impl Column for Option<i64> {
     }
 }
 impl Column for Text {
+    const EMPTY: &'static str = "''";
+    fn is_empty(&self) -> bool {
+        (**self).is_empty()
+    }
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(&**self)
     }
@@ -42,6 +58,10 @@ impl Column for Text {
     }
 }
 impl Column for Option<Text> {
+    const EMPTY: &'static str = "NULL";
+    fn is_empty(&self) -> bool {
+        self.is_none()
+    }
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(self.as_deref())
     }
@@ -51,8 +71,27 @@ impl Column for Option<Text> {
     }
 }
 
+/// Columns of a table, the first in the lowest bit.
+pub(super) type Columns = u128;
+
+/// A row of a table.
+pub(super) trait Record {
+    const TABLE: &'static str;
+    /// The names of its columns, in order.
+    const NAMES: &'static [&'static str];
+    /// What each holds that holds nothing, as SQL has it.
+    const EMPTY: &'static [&'static str];
+
+    /// The columns that have held something in any row that this process has written.
+    fn in_use() -> &'static Mutex<Columns>;
+    /// The columns that hold something.
+    fn filled(&self) -> Columns;
+    /// Binds those columns.
+    fn bind<'q>(&'q self, statement: Statement<'q>, columns: Columns) -> Statement<'q>;
+}
+
 macro_rules! record {
-    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident in $table:literal { $($(#[$of:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default)]
@@ -62,13 +101,33 @@ macro_rules! record {
             /// The names of its columns, in order.
             pub const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
 
-            pub(super) fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
-                $(let statement = self.$field.bind(statement);)*
-                statement
-            }
-
             pub(super) fn read(row: &AnyRow) -> sqlx::Result<Self> {
                 Ok(Self { $($field: Column::read(row, stringify!($field))?,)* })
+            }
+        }
+
+        impl Record for $name {
+            const TABLE: &'static str = $table;
+            const NAMES: &'static [&'static str] = Self::COLUMNS;
+            const EMPTY: &'static [&'static str] = &[$(<$type as Column>::EMPTY),*];
+
+            fn in_use() -> &'static Mutex<Columns> {
+                const { assert!(Self::COLUMNS.len() <= Columns::BITS as usize) };
+                static IN_USE: Mutex<Columns> = Mutex::new(0);
+                &IN_USE
+            }
+            fn filled(&self) -> Columns {
+                let is_filled = [$(!self.$field.is_empty()),*];
+                let bits = is_filled.into_iter().rev();
+                bits.fold(0, |columns, is| columns << 1 | Columns::from(is))
+            }
+            fn bind<'q>(&'q self, statement: Statement<'q>, columns: Columns) -> Statement<'q> {
+                let mut columns = (0..Columns::BITS).map(|place| columns >> place & 1 == 1);
+                $(let statement = match columns.next() {
+                    Some(true) => self.$field.bind(statement),
+                    _ => statement,
+                };)*
+                statement
             }
         }
     };
@@ -76,7 +135,7 @@ macro_rules! record {
 
 record! {
     /// A call.
-    Call {
+    Call in "calls" {
         /// Its name here.
         id: Text,
         /// `call`; `shadow` for what was done beside calls; `mcp` for a tool that a caller ran at `/mcp`.
@@ -202,7 +261,7 @@ record! {
 
 record! {
     /// An upstream call.
-    Attempt {
+    Attempt in "attempts" {
         /// The call for which it was made.
         call_id: Text,
         /// Its place among the upstream calls of that one, from 0, in the order in which they ended.
@@ -248,7 +307,7 @@ record! {
 
 record! {
     /// A tool that was run, or was not.
-    ToolRun {
+    ToolRun in "tool_runs" {
         /// The call for which it was run.
         call_id: Text,
         /// Its place among the tools that were run for that one, from 0.

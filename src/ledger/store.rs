@@ -1,7 +1,7 @@
 //! The database: opened, brought up to date, written to and tidied.
-use super::row::{Attempt, Call, Row, ToolRun};
+use super::row::{Attempt, Call, Columns, Record, Row, ToolRun};
 use sqlx::{
-    Any, AnyPool, Executor,
+    Any, AnyPool, Executor, Transaction,
     any::AnyPoolOptions,
     migrate::{Migration, MigrationSource, MigrationType, Migrator},
 };
@@ -10,7 +10,7 @@ use std::{
     future::Future,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Once,
+    sync::{Once, PoisonError},
     time::Duration,
 };
 use tierway_services::providers::Secret;
@@ -182,35 +182,35 @@ fn address(path: &Path, access: Access) -> String {
 /// Writes rows, all of them or none. One that is there already is left as it is, so that rows may be written twice.
 pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
+    let calls: Vec<&Call> = rows.iter().map(|row| &row.call).collect();
+    add(&mut transaction, &calls).await?;
+    let attempts: Vec<&Attempt> = rows.iter().flat_map(|row| &row.attempts).collect();
+    add(&mut transaction, &attempts).await?;
+    let runs: Vec<&ToolRun> = rows.iter().flat_map(|row| &row.tool_runs).collect();
+    add(&mut transaction, &runs).await?;
+    transaction.commit().await
+}
+
+/// Half of the columns hold nothing, always, where nobody uses what they are about. To bind a nothing costs as much as anything, so what has
+/// held nothing so far stands in the statement; as a column only ever comes into use, there are few statements.
+async fn add<R: Record>(transaction: &mut Transaction<'_, Any>, rows: &[&R]) -> sqlx::Result<()> {
     // SQLite's driver looks the name of each value up among all of them, so there they have none.
     let named = transaction.backend_name() != "SQLite";
+    let filled = rows.iter().fold(0, |filled, row| filled | row.filled());
+    let columns = {
+        let mut in_use = R::in_use().lock().unwrap_or_else(PoisonError::into_inner);
+        *in_use |= filled;
+        *in_use
+    };
     for some in pieces(rows) {
-        let text = statement("calls", Call::COLUMNS, some.len(), named);
+        let text = statement::<R>(columns, some.len(), named);
         let mut query = sqlx::query::<Any>(&text);
         for row in some {
-            query = row.call.bind(query);
+            query = row.bind(query, columns);
         }
-        query.execute(&mut *transaction).await?;
+        query.execute(&mut **transaction).await?;
     }
-    let attempts: Vec<&Attempt> = rows.iter().flat_map(|row| &row.attempts).collect();
-    for some in pieces(&attempts) {
-        let text = statement("attempts", Attempt::COLUMNS, some.len(), named);
-        let mut query = sqlx::query::<Any>(&text);
-        for attempt in some {
-            query = attempt.bind(query);
-        }
-        query.execute(&mut *transaction).await?;
-    }
-    let runs: Vec<&ToolRun> = rows.iter().flat_map(|row| &row.tool_runs).collect();
-    for some in pieces(&runs) {
-        let text = statement("tool_runs", ToolRun::COLUMNS, some.len(), named);
-        let mut query = sqlx::query::<Any>(&text);
-        for run in some {
-            query = run.bind(query);
-        }
-        query.execute(&mut *transaction).await?;
-    }
-    transaction.commit().await
+    Ok(())
 }
 
 /// The rows in pieces of [`ROWS`], the largest first.
@@ -223,14 +223,19 @@ fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-fn statement(table: &str, columns: &[&str], rows: usize, named: bool) -> String {
-    let mut text = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+/// With a place for each value of these columns, and what the others hold that hold nothing.
+fn statement<R: Record>(columns: Columns, rows: usize, named: bool) -> String {
+    let mut text = format!("INSERT INTO {} ({}) VALUES ", R::TABLE, R::NAMES.join(", "));
     let mut place = 0;
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { "), (" });
-        for column in 0..columns.len() {
-            place += 1;
+        for (column, empty) in R::EMPTY.iter().enumerate() {
             text.push_str(if column == 0 { "" } else { ", " });
+            if columns >> column & 1 == 0 {
+                text.push_str(empty);
+                continue;
+            }
+            place += 1;
             if named {
                 let _ = write!(text, "${place}");
             } else {
@@ -279,6 +284,32 @@ pub(super) async fn forget(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_holds_nothing_stands_in_the_statement() {
+        let run = ToolRun {
+            call_id: "c".to_owned().into(),
+            nth: 0,
+            at: 7,
+            ..ToolRun::default()
+        };
+        let filled = run.filled();
+        let place = |name| ToolRun::COLUMNS.iter().position(|column| *column == name);
+        let (id, at) = (place("call_id").unwrap(), place("at").unwrap());
+        assert_eq!(filled, 1 << id | 1 << at);
+        let text = statement::<ToolRun>(filled, 2, true);
+        assert!(
+            text.starts_with("INSERT INTO tool_runs (call_id, nth, at, "),
+            "{text}"
+        );
+        assert!(
+            text.contains("VALUES ($1, 0, $2, ") && text.contains("), ($3, 0, $4, "),
+            "{text}"
+        );
+        assert!(text.contains("''"), "{text}");
+        let text = statement::<Call>(Columns::MAX, 1, false);
+        assert_eq!(text.matches('?').count(), Call::COLUMNS.len());
+    }
 
     #[test]
     fn all_rows_are_in_pieces_of_few_sizes() {
