@@ -7,8 +7,16 @@ use std::{
     io,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    time::sleep,
+};
+
+/// A timer that is due before all others interrupts the wait for sockets, by a call to the system and a turn of the runtime in vain; and
+/// each call has timers, all longer than this. Where one is always due sooner, they interrupt nothing.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// Runtimes of one worker thread each. Dropped, they end without waiting for what runs on them.
 #[derive(Debug)]
@@ -26,11 +34,17 @@ impl Workers {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let runtimes = (0..cores).map(|_| {
             // Of the kind that goes on with other calls where one must block (`block_in_place`).
-            Builder::new_multi_thread()
+            let runtime = Builder::new_multi_thread()
                 .worker_threads(1)
                 .thread_name("tierway-calls")
                 .enable_all()
-                .build()
+                .build()?;
+            runtime.spawn(async {
+                loop {
+                    sleep(PULSE).await;
+                }
+            });
+            Ok(runtime)
         });
         Ok(Self {
             runtimes: runtimes.collect::<io::Result<_>>()?,
