@@ -36,6 +36,7 @@ use std::{
 };
 use stream::Stream;
 use tokio::runtime::{Handle, Id};
+use tower::util::Oneshot;
 use tower_service::Service;
 
 /// Idle connections kept per provider. Bursts above it open more and let them go.
@@ -99,7 +100,7 @@ impl Client {
         &self,
         request: Request<Pieces>,
     ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
-        let sent = self.pool().request(request);
+        let sent = self.on_pool(|pool| pool.request(request));
         async move {
             let response = sent.await?;
             kept::has_served(&response);
@@ -107,17 +108,17 @@ impl Client {
         }
     }
 
-    /// The connections of this runtime.
-    fn pool(&self) -> Pool {
+    /// With the connections of this runtime.
+    fn on_pool<T>(&self, then: impl FnOnce(&Pool) -> T) -> T {
         let runtime = Handle::current().id();
         let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = pools.get(&runtime) {
-            return pool.clone();
+            return then(pool);
         }
         drop(pools);
         let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
         let new = || pool(self.connector.clone(), self.connect);
-        pools.entry(runtime).or_insert_with(new).clone()
+        then(pools.entry(runtime).or_insert_with(new))
     }
 }
 
@@ -129,7 +130,10 @@ fn pool(inner: Https, limit: Duration) -> Pool {
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .retry_canceled_requests(true)
-        .build(Connector { inner, limit })
+        .build(Connector {
+            inner: Arc::new(inner),
+            limit,
+        })
 }
 
 impl Default for Client {
@@ -225,7 +229,8 @@ fn tls() -> rustls::ClientConfig {
 /// Connects within a limit that covers name resolution, TCP and TLS together.
 #[derive(Clone)]
 struct Connector {
-    inner: Https,
+    // The client clones it for each request, whether or not a connection stands already.
+    inner: Arc<Https>,
     limit: Duration,
 }
 
@@ -244,11 +249,11 @@ impl Service<Uri> for Connector {
     type Response = Kept<Stream>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.inner.call(uri);
+        let connecting = Oneshot::new((*self.inner).clone(), uri);
         let limit = self.limit;
         Box::pin(async move {
             match tokio::time::timeout(limit, connecting).await {

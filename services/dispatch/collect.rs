@@ -80,6 +80,10 @@ where
             }
             rest.extend_from_slice(&data);
         }
+        // Where it is known, nothing has to be waited for.
+        if body.is_end_stream() {
+            break None;
+        }
     };
     let bytes = if rest.is_empty() {
         first

@@ -139,7 +139,7 @@ fn are_escapes(json: &[u8], base: usize, block: &Block, letters: u64) -> bool {
 
 // === masks ===
 
-/// With the vector instructions that every processor of this kind has.
+/// With the vector instructions that every processor of this kind has. All of it is inlined come what may: a call costs more than what is done.
 #[cfg(target_arch = "x86_64")]
 mod masks {
     use super::Block;
@@ -149,46 +149,48 @@ mod masks {
     };
 
     /// Whether no byte is a quote, a backslash or a control character.
-    #[inline]
+    #[inline(always)]
     pub(super) fn are_plain(block: &Block) -> bool {
-        let [quote, backslash, last] = [b'"', b'\\', 0x1f].map(all);
-        let marked = |lane| {
+        let (quote, backslash, last) = (all(b'"'), all(b'\\'), all(0x1f));
+        let marked = |i| {
+            let lane = lane(block, i);
             let control = cmp_eq_mask_i8_m128i(min_u8_m128i(lane, last), lane);
             cmp_eq_mask_i8_m128i(lane, quote) | cmp_eq_mask_i8_m128i(lane, backslash) | control
         };
-        let [a, b, c, d] = lanes(block).map(marked);
-        move_mask_i8_m128i(a | b | c | d) == 0
+        move_mask_i8_m128i(marked(0) | marked(1) | marked(2) | marked(3)) == 0
     }
 
     /// The bytes that are this one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn equal(block: &Block, byte: u8) -> u64 {
         let byte = all(byte);
-        mask(lanes(block).map(|lane| cmp_eq_mask_i8_m128i(lane, byte)))
+        mask(block, |lane| cmp_eq_mask_i8_m128i(lane, byte))
     }
 
     /// The bytes up to this one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at_most(block: &Block, most: u8) -> u64 {
         let most = all(most);
-        mask(lanes(block).map(|lane| cmp_eq_mask_i8_m128i(min_u8_m128i(lane, most), lane)))
+        mask(block, |lane| {
+            cmp_eq_mask_i8_m128i(min_u8_m128i(lane, most), lane)
+        })
     }
 
-    #[inline]
+    #[inline(always)]
     fn all(byte: u8) -> m128i {
         set_splat_i8_m128i(byte.cast_signed())
     }
 
-    #[inline]
-    fn lanes(block: &Block) -> [m128i; 4] {
+    #[inline(always)]
+    fn lane(block: &Block, i: usize) -> m128i {
         let (lanes, _) = block.as_chunks::<16>();
-        [0, 1, 2, 3].map(|i| load_unaligned_m128i(&lanes[i]))
+        load_unaligned_m128i(&lanes[i])
     }
 
-    #[inline]
-    fn mask(lanes: [m128i; 4]) -> u64 {
-        let [a, b, c, d] = lanes.map(|lane| u64::from(move_mask_i8_m128i(lane).cast_unsigned()));
-        a | b << 16 | c << 32 | d << 48
+    #[inline(always)]
+    fn mask(block: &Block, of: impl Fn(m128i) -> m128i) -> u64 {
+        let mask = |i| u64::from(move_mask_i8_m128i(of(lane(block, i))).cast_unsigned());
+        mask(0) | mask(1) << 16 | mask(2) << 32 | mask(3) << 48
     }
 }
 

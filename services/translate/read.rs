@@ -10,6 +10,8 @@ use crate::{
     sse::Splitter,
 };
 use bytes::Bytes;
+#[cfg(feature = "client")]
+use {memchr::memmem::Finder, std::sync::LazyLock};
 
 /// Reads a whole answer, freed of its dialect; `None` where it is none.
 ///
@@ -64,8 +66,10 @@ pub fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Answer> {
 /// the tool should know.
 #[cfg(feature = "client")]
 pub(crate) fn has_invalid_arguments(dialect: Dialect, body: &[u8]) -> bool {
-    let calls = |word: &[u8]| memchr::memmem::find(body, word).is_some();
-    if !(calls(b"tool_use") || calls(b"tool_calls") || calls(b"function_call")) {
+    // Prepared once: to prepare them costs more than to look through most answers.
+    static CALLS: LazyLock<[Finder<'static>; 3]> =
+        LazyLock::new(|| ["tool_use", "tool_calls", "function_call"].map(Finder::new));
+    if !CALLS.iter().any(|word| word.find(body).is_some()) {
         return false;
     }
     let whole = std::str::from_utf8(body)
