@@ -90,14 +90,16 @@ pub(crate) fn all(full: bool) -> Vec<Case> {
         targets.extend(settings.map(Tierway));
         cases.push(Case {
             yardstick: Some(Workload::chat(1)),
-            ..case("settings", Workload::chat(1).to("auto"), &targets)
+            ..case(
+                "settings",
+                Workload::chat(1).to("auto").special(Special::Medium),
+                &targets,
+            )
         });
         let mut targets = vec![ours];
         targets.extend(PEERS.map(Peer));
         cases.push(case("peers", Workload::chat(1), &targets));
         cases.push(case("peers", Workload::chat(200), &targets));
-        // Portkey answered streams of this load with 500, for reasons that were not looked into.
-        targets.retain(|target| *target != Peer("portkey"));
         cases.push(case("peers", Workload::chat(1).streamed(), &targets));
         let router = [ours, Peer("switchyard"), Peer("claude-code-router")];
         cases.push(case("peers", Workload::chat(16).messages(), &router));

@@ -18,9 +18,10 @@ pub(crate) enum Length {
     Chunked,
 }
 
-/// The first line of a message, and how its body ends.
+/// The head of a message, in small letters, and how its body ends.
 pub(crate) struct Head {
     pub(crate) line: String,
+    pub(crate) fields: String,
     pub(crate) length: Length,
 }
 
@@ -62,8 +63,10 @@ impl Wire {
                 let length = head
                     .lines()
                     .find_map(|line| line.strip_prefix("content-length:"));
+                let (line, fields) = head.split_once("\r\n").unwrap_or((&head, ""));
                 let head = Head {
-                    line: head.lines().next().unwrap_or_default().to_owned(),
+                    line: line.to_owned(),
+                    fields: fields.to_owned(),
                     length: match length {
                         Some(length) => Length::Exact(length.trim().parse().unwrap()),
                         None if head.contains("transfer-encoding: chunked") => Length::Chunked,

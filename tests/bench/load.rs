@@ -69,7 +69,7 @@ impl Connection {
     /// Asks once. Gives when the body began.
     fn ask(&mut self) -> Instant {
         self.wire.stream.write_all(&self.request).unwrap();
-        let Head { line, length } = self.wire.head().unwrap();
+        let Head { line, length, .. } = self.wire.head().unwrap();
         let mut begun = Instant::now();
         let body = self.wire.body(length, || begun = Instant::now()).unwrap();
         let (target, body) = (self.target, String::from_utf8_lossy(&body));
@@ -79,6 +79,14 @@ impl Connection {
         assert!(ended, "{target} cut a stream: {body}");
         begun
     }
+}
+
+/// What the fields of an answer's head say.
+pub(crate) fn fields(target: SocketAddr, workload: Workload) -> String {
+    let mut connection = Connection::open(target, workload);
+    let request = &connection.request;
+    connection.wire.stream.write_all(request).unwrap();
+    connection.wire.head().unwrap().fields
 }
 
 /// Keeps so many connections busy for so long.
@@ -143,7 +151,7 @@ pub(crate) fn idle(target: SocketAddr, workload: Workload, streams: usize) -> Ve
             .stream
             .write_all(&connection.request)
             .unwrap();
-        let Head { line, length } = connection.wire.head().unwrap();
+        let Head { line, length, .. } = connection.wire.head().unwrap();
         assert!(line.contains(" 200") && length == Length::Chunked, "{line}");
         connection.wire.stream
     };

@@ -99,6 +99,14 @@ fn measure(options: &Options, upstream: &Server, case: Case) -> Option<Outcome> 
             memory: None,
         })
         .collect();
+    for (target, server) in &running {
+        if let Some((word, server)) = target.cascade().zip(server.as_ref()) {
+            let fields = load::fields(server.address, case.workload);
+            let told = format!("x-tierway-cascade: {word}");
+            let name = target.name();
+            assert!(fields.contains(&told), "not {word} by {name}: {fields}");
+        }
+    }
     // The first round warms up, and is forgotten.
     for round in 0..=options.rounds {
         for ((target, server), column) in running.iter().zip(&mut columns) {

@@ -26,13 +26,17 @@ get() {
 }
 python() { python3 -m venv "$cache/$1" && "$cache/$1/bin/pip" install --quiet --disable-pip-version-check "${@:2}"; }
 node() { command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix "$cache/$1" "${@:2}"; }
+# Newer versions of the server package break its streams, and it would bring one of its own.
+portkey() {
+  local server='"@hono/node-server":"1.14.1"'
+  mkdir -p "$cache/portkey" && echo "{\"dependencies\":{\"@portkey-ai/gateway\":\"1.15.2\",$server},\"overrides\":{$server}}" >"$cache/portkey/package.json" && node portkey
+}
 
 get_nginx || missing nginx
 case " $* " in *' --full '*)
   get switchyard python switchyard nemo-switchyard==0.3.0 || missing Switchyard
   get litellm python litellm 'litellm[proxy]==1.106.2' prometheus_client || missing LiteLLM
-  # Newer versions of the server package break Portkey's streams.
-  get portkey node portkey @portkey-ai/gateway@1.15.2 @hono/node-server@1.14.1 || missing Portkey
+  get portkey portkey || missing Portkey
   get ccr node ccr @musistudio/claude-code-router@2.0.0 || missing claude-code-router
   ;;
 esac

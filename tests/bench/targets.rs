@@ -52,10 +52,10 @@ impl Setting {
                 "[cascade]\nenabled = false\n[cache]\nenabled = true\nttl = \"1h\"\n[[keys]]\nkey = \"KEY\"\ntenant = \"bench\"\n"
             }
             Self::Accept => {
-                "[cascade]\nenabled = true\nsmall = \"o:small\"\nthreshold = 0.01\n[cache]\nenabled = false\n[[keys]]\nkey = \"KEY\"\ntenant = \"bench\"\n"
+                "[cascade]\nenabled = true\nsmall = \"o:small\"\nthreshold = 0.01\nstay_big = 0\n[cache]\nenabled = false\n[[keys]]\nkey = \"KEY\"\ntenant = \"bench\"\n"
             }
             Self::Defer => {
-                "[cascade]\nenabled = true\nsmall = \"o:small\"\nthreshold = 1.0\n[cache]\nenabled = false\n[[keys]]\nkey = \"KEY\"\ntenant = \"bench\"\n"
+                "[cascade]\nenabled = true\nsmall = \"o:small\"\nthreshold = 1.0\nstay_big = 0\n[cache]\nenabled = false\n[[keys]]\nkey = \"KEY\"\ntenant = \"bench\"\n"
             }
         }
     }
@@ -92,6 +92,15 @@ impl Target {
             }
             Self::Nginx => peer("nginx", options, &at),
             Self::Peer(name) => peer(name, options, &at),
+        }
+    }
+
+    /// What its cascade is to say of each answer, where it has one.
+    pub(crate) const fn cascade(self) -> Option<&'static str> {
+        match self {
+            Self::Tierway(Setting::Accept) => Some("accepted"),
+            Self::Tierway(Setting::Defer) => Some("deferred"),
+            _ => None,
         }
     }
 

@@ -17,8 +17,10 @@ pub(crate) const LARGE_FLAG: &str = r#""large":true"#;
 /// Asks for a stream that goes silent after its first event.
 pub(crate) const HOLD_FLAG: &str = r#""hold":true"#;
 
-fn completion(words: usize, tokens: u32) -> Bytes {
-    let text = "Paris is the capital of France. ".repeat(words);
+/// A draft is asked for, whose answer must bear being looked at.
+const DRAFT_FLAG: &str = r#""model":"small""#;
+
+fn completion(text: &str, tokens: u32) -> Bytes {
     format!(
         r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"bench","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":200,"completion_tokens":{tokens},"total_tokens":{}}}}}"#,
         tokens + 200
@@ -26,11 +28,19 @@ fn completion(words: usize, tokens: u32) -> Bytes {
     .into()
 }
 
-static WHOLE: LazyLock<Bytes> = LazyLock::new(|| completion(20, 160));
+static WHOLE: LazyLock<Bytes> = LazyLock::new(|| completion(&PARIS.repeat(20), 160));
 /// An answer of 16 KB.
-pub(crate) static LARGE: LazyLock<Bytes> = LazyLock::new(|| completion(505, 4000));
+pub(crate) static LARGE: LazyLock<Bytes> = LazyLock::new(|| completion(&PARIS.repeat(505), 4000));
+static DRAFT: LazyLock<Bytes> = LazyLock::new(|| completion(BRIDGE, 160));
 
-const EVENT: &str = r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"bench","choices":[{"index":0,"delta":{"content":"capital "},"finish_reason":null}]}"#;
+const PARIS: &str = "Paris is the capital of France. ";
+const BRIDGE: &str = "The deck of a suspension bridge hangs from steel rods, and the rods hang from two main cables that run over its towers. The weight of traffic pulls each rod down; the cable passes that pull on as tension, along its whole length.\\n\\nThe towers take the downward part of this tension and press it into the ground, while heavy anchors at both ends hold the rest. Nothing in the cable is bent or pushed, so that thin wires are enough.\\n\\nA cable that bears only itself hangs in a catenary. Under a deck that weighs far more, and evenly along the road, its shape comes close to a parabola.";
+
+/// Two words by turns: LiteLLM ends a stream that says the same a hundred times.
+const SAID: [&str; 2] = [
+    r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"bench","choices":[{"index":0,"delta":{"content":"capital "},"finish_reason":null}]}"#,
+    r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"bench","choices":[{"index":0,"delta":{"content":"country "},"finish_reason":null}]}"#,
+];
 const LAST: &str = r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"bench","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 
 fn holds(body: &[u8], words: &str) -> bool {
@@ -42,7 +52,7 @@ fn chunk(event: &str) -> Vec<u8> {
 }
 
 fn serve_connection(mut wire: Wire) -> io::Result<()> {
-    let (event, last, done) = (chunk(EVENT), chunk(LAST), chunk("data: [DONE]"));
+    let (events, last, done) = (SAID.map(chunk), chunk(LAST), chunk("data: [DONE]"));
     loop {
         let head = wire.head()?;
         let body = wire.body(head.length, || ())?;
@@ -52,6 +62,8 @@ fn serve_connection(mut wire: Wire) -> io::Result<()> {
             let large = holds(&body, LARGE_FLAG);
             let answer = if head.line.starts_with("get") {
                 Bytes::from_static(br#"{"object":"list","data":[{"id":"bench","object":"model"}]}"#)
+            } else if holds(&body, DRAFT_FLAG) {
+                DRAFT.clone()
             } else if large {
                 LARGE.clone()
             } else {
@@ -68,8 +80,8 @@ fn serve_connection(mut wire: Wire) -> io::Result<()> {
         wire.stream.write_all(
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
         )?;
-        for _ in 1..EVENTS {
-            wire.stream.write_all(&event)?;
+        for event in events.iter().cycle().take(EVENTS - 1) {
+            wire.stream.write_all(event)?;
             if holds(&body, HOLD_FLAG) {
                 // Until the other side hangs up.
                 wire.body(Length::Exact(usize::MAX), || ())?;

@@ -5,6 +5,8 @@ use crate::{
 };
 use std::net::SocketAddr;
 
+const MEDIUM: &str = "Explain in three paragraphs how a suspension bridge carries its load, and why its cables hang as they do.";
+
 /// One kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Workload {
@@ -24,6 +26,8 @@ pub(crate) struct Workload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Special {
     None,
+    /// A question that is not so easy that a cascade would leave it alone.
+    Medium,
     /// An answer of 16 KB that may be kept.
     Kept,
     /// A stream that goes silent.
@@ -76,8 +80,8 @@ impl Workload {
             match self.special {
                 Special::Kept => "hit",
                 Special::Hold => "idle",
-                Special::None if self.stream => "stream",
-                Special::None => "whole",
+                Special::None | Special::Medium if self.stream => "stream",
+                Special::None | Special::Medium => "whole",
             }
         )
     }
@@ -85,7 +89,7 @@ impl Workload {
     /// A body of several turns, as conversations have them.
     fn body(self) -> String {
         let special = match self.special {
-            Special::None => String::new(),
+            Special::None | Special::Medium => String::new(),
             Special::Kept => format!(r#""temperature":0,{LARGE_FLAG},"#),
             Special::Hold => format!("{HOLD_FLAG},"),
         };
@@ -110,7 +114,11 @@ impl Workload {
         if at % 2 == 1 {
             body += r#"{"role":"assistant","content":"Yes."},"#;
         }
-        body + r#"{"role":"user","content":"And then?"}]}"#
+        let question = match self.special {
+            Special::Medium => MEDIUM,
+            _ => "And then?",
+        };
+        body + &format!(r#"{{"role":"user","content":"{question}"}}]}}"#)
     }
 
     /// All that goes over the wire.
