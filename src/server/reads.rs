@@ -2,8 +2,8 @@
 //!
 //! hyper reads into a buffer that doubles whenever a read fills it, up to the largest head that is allowed, and keeps it as long as the
 //! connection: what a caller once sent fast would be held through the whole of a stream that may take an hour. Whoever sends little never
-//! has more than the 8 KiB that the buffer begins with; of a long body each read is a call to the system and a frame for whoever gathers
-//! it, so that it may double twice.
+//! has more than the 8 KiB that the buffer begins with. Of a long body each read is a call to the system and a frame for whoever gathers it,
+//! so there it may double once.
 use bytes::Bytes;
 use std::{
     io,
@@ -12,8 +12,8 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
-/// The most that one read gives: just too little for a buffer of 32 KiB to grow.
-const MOST: u64 = 32 * 1024 - 1;
+/// The most that one read gives: just too little for a buffer of 16 KiB to grow.
+const MOST: u64 = 16 * 1024 - 1;
 
 /// `S`, read in pieces of bounded size, and before it what was read of it already.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ mod tests {
         let (mut buffer, mut all) = (vec![0; 1 << 20], 0);
         loop {
             let read = reads.read(&mut buffer).await.unwrap();
-            assert!(read < 32 * 1024);
+            assert!(read < 16 * 1024);
             if read == 0 {
                 break;
             }
