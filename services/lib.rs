@@ -24,6 +24,8 @@ pub mod translate;
 pub mod dispatch;
 #[cfg(feature = "client")]
 pub mod event_stream;
+#[cfg(feature = "client")]
+pub mod fetch;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 #[cfg(feature = "client")]

@@ -19,6 +19,7 @@ pub mod labels;
 pub mod ledger;
 pub mod log;
 mod mcp;
+mod mcp_login;
 pub mod metrics;
 pub mod reload;
 pub mod route;

@@ -26,6 +26,8 @@ pub struct Found {
     pub left_out: usize,
     /// Why it is not connected.
     pub error: Option<String>,
+    /// What would cure that, where that is known.
+    pub cure: Option<String>,
 }
 
 /// Reads a list page by page, at most `most` of it.
@@ -83,14 +85,16 @@ impl Found {
             resources: resources.into(),
             prompts: prompts.into(),
             error: None,
+            cure: None,
         })
     }
 
     /// The same of a server that is gone.
-    pub(super) fn gone(&self, error: String) -> Self {
+    pub(super) fn gone(&self, error: String, cure: Option<String>) -> Self {
         Self {
             connected: false,
             error: Some(error),
+            cure,
             ..self.clone()
         }
     }

@@ -116,17 +116,21 @@ impl Remote {
         more: &[(HeaderName, &str)],
     ) -> Result<Response<Incoming>, Error> {
         for again in [true, false] {
+            let mut shown = None;
             if let Some(login) = &self.login {
-                let token = login.token(&self.client).await.map_err(failed)?;
-                asked.token = Some(token.expose().to_owned());
+                shown = login.token(&self.client).await.map_err(failed)?;
+                asked.token = shown.as_ref().map(|token| token.expose().to_owned());
             }
             let res = self.once(&asked, more).await?;
             let status = res.status();
-            if let Some(login) = self.login.as_ref().filter(|_| again)
-                && status == StatusCode::UNAUTHORIZED
-            {
-                login.forget();
-                continue;
+            if let Some(login) = &self.login {
+                if let (true, StatusCode::UNAUTHORIZED, Some(token)) = (again, status, &shown) {
+                    login.refuse(token);
+                    continue;
+                }
+                if let Some(why) = login.hear(status, res.headers(), shown.is_some()) {
+                    return Err(failed(why));
+                }
             }
             if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                 let told = res.headers().get(WWW_AUTHENTICATE);

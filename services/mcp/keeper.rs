@@ -158,7 +158,8 @@ impl Keeper {
                 Err(CallError::Gone(name()))
             }
             Ok(Err(ServiceError::TransportSend(error))) => {
-                Err(CallError::Away(name(), error.to_string()))
+                // Without the name of the transport, which tells a model nothing.
+                Err(CallError::Away(name(), error.error.to_string()))
             }
             Ok(Err(error)) => Err(CallError::Refused(name(), error.to_string())),
             Err(_) => Err(CallError::Late(name(), self.server.timeout)),
@@ -231,16 +232,25 @@ async fn keep(server: Server, tell: watch::Sender<State>, changes: watch::Sender
         });
         changes.send_modify(|n| *n = n.wrapping_add(1));
     };
+    let authority = Authority::of(&server);
+    let changed_from = async |since| match &authority {
+        Some(authority) => authority.changed(since).await,
+        None => std::future::pending().await,
+    };
     loop {
         let began = Instant::now();
+        let since = authority.as_ref().and_then(Authority::since);
         let words = Arc::new(Mutex::new(Vec::new()));
         let changed = Arc::new(Notify::new());
-        let connecting = connect(&server, changed.clone(), words.clone());
+        let connecting = connect(&server, authority.clone(), changed.clone(), words.clone());
         let error = match timeout(server.connect_timeout, connecting).await {
             Ok(Ok((link, found))) => {
                 tracing::info!(server = %server.name, tools = found.tools.len(), left_out = found.left_out, "MCP server connected");
                 publish(Some(link.running.peer().clone()), found);
-                watch_over(&server, link, &changed, &publish).await
+                tokio::select! {
+                    why = watch_over(&server, link, &changed, &publish) => why,
+                    () = changed_from(since) => "somebody has signed in or out".into(),
+                }
             }
             Ok(Err(error)) => error,
             Err(_) => format!(
@@ -255,14 +265,21 @@ async fn keep(server: Server, tell: watch::Sender<State>, changes: watch::Sender
         };
         let _ = timeout(LATE_WORDS, heard).await;
         let error = with_last_words(error, &words);
-        tracing::warn!(server = %server.name, error, "MCP server not connected");
-        let known = tell.borrow().found.gone(error);
+        let want = authority.as_ref().and_then(Authority::want);
+        let (error, cure) = match want {
+            Some(want) => (want.why, Some(want.cure)),
+            None => (error, None),
+        };
+        tracing::warn!(server = %server.name, error, cure, "MCP server not connected");
+        let known = tell.borrow().found.gone(error, cure);
         publish(None, known);
         if began.elapsed() >= STAYED {
             pause = PAUSE;
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = tokio::select! {
+            () = sleep(pause) => (pause * 2).min(LONGEST_PAUSE),
+            () = changed_from(since) => PAUSE,
+        };
     }
 }
 
@@ -293,6 +310,7 @@ async fn watch_over(
 
 async fn connect(
     server: &Server,
+    authority: Option<Authority>,
     changed: Arc<Notify>,
     words: Arc<Mutex<Vec<u8>>>,
 ) -> Result<(Link, Found), String> {
@@ -316,11 +334,11 @@ async fn connect(
             url,
             headers,
             token,
-            login,
+            ..
         } => {
-            let login = login.clone().map(|login| Authority::new(login, url));
             let config = config(url, headers, token.as_ref(), server.max_message)?;
-            let transport = StreamableHttpClientTransport::with_client(Remote::new(login), config);
+            let transport =
+                StreamableHttpClientTransport::with_client(Remote::new(authority), config);
             let running = ear.serve(transport).await.map_err(|e| e.to_string())?;
             Link {
                 running,

@@ -26,11 +26,12 @@ mod keeper;
 mod oauth;
 mod output;
 mod settings;
+pub mod sign_in;
 
 pub use self::{
     found::Found,
     keeper::CallError,
-    settings::{Login, Road, Server},
+    settings::{Login, Road, Server, SignIn},
 };
 pub use rmcp;
 

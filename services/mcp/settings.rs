@@ -46,6 +46,8 @@ pub enum Road {
         token: Option<Secret>,
         /// Where tokens are had instead.
         login: Option<Login>,
+        /// Where the token of somebody who has signed in is kept instead.
+        sign_in: Option<SignIn>,
     },
 }
 
@@ -60,6 +62,33 @@ pub struct Login {
     pub client_secret: Secret,
     /// What it asks to be allowed, with spaces between.
     pub scope: Option<String>,
+}
+
+/// How somebody signs in for the gateway where a server asks for OAuth: in a browser, as [`sign_in`](super::sign_in) tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignIn {
+    /// The folder in which sign-ins are kept.
+    pub folder: PathBuf,
+    /// Who the gateway is there; without: it registers itself.
+    pub client_id: Option<String>,
+    /// Its secret, where it has one.
+    pub client_secret: Option<Secret>,
+    /// What it asks to be allowed, with spaces between; without: what the server says.
+    pub scope: Option<String>,
+}
+
+impl SignIn {
+    /// Kept in this folder.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            client_id: None,
+            client_secret: None,
+            scope: None,
+        }
+    }
 }
 
 impl Server {
@@ -90,6 +119,7 @@ impl Server {
                 headers: Vec::new(),
                 token: None,
                 login: None,
+                sign_in: None,
             },
         )
     }

@@ -6,7 +6,6 @@
 //! [`tenants`](tierway_layers::tenants).
 mod amend;
 mod attempts;
-mod fetch;
 mod jwt;
 mod password;
 mod ring;
@@ -18,7 +17,6 @@ mod watch;
 pub(crate) use self::{
     amend::{Amendment, amend},
     attempts::Attempts,
-    fetch::{may_ask, post},
     jwt::{IdTokens, Tokens, discover},
     password::{hash_password, is_password},
     ring::{Allow, Ring},

@@ -6,6 +6,7 @@ pub mod eval;
 pub mod init;
 pub mod keys;
 pub mod ledger;
+pub mod mcp;
 pub mod prices;
 pub mod replay;
 pub mod route;
@@ -115,6 +116,8 @@ pub enum Command {
     ///
     /// They are kept as digests beside the ledger, and a running gateway heeds a change within a second.
     Keys(keys::KeysArgs),
+    /// Sign in to servers of tools that ask for it, and list them
+    Mcp(mcp::McpArgs),
     /// Export the ledger: every call, and every upstream call, that was ever made
     Ledger(ledger::LedgerArgs),
 }
@@ -294,6 +297,7 @@ pub fn run() -> ExitCode {
         Command::Statusline(args) => statusline::run(&args, &environment),
         Command::Prices(args) => prices::run(&args, &environment),
         Command::Keys(args) => keys::run(&args, &environment),
+        Command::Mcp(args) => mcp::run(&args, &environment),
         Command::Ledger(args) => ledger::run(&args, &environment),
     };
     log::close();

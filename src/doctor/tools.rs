@@ -18,8 +18,9 @@ pub(super) async fn examine(config: &Config) -> Option<Section> {
     let findings = servers.found().into_iter().map(|(server, found)| {
         if !found.connected {
             let late = format!("not there within {} s", PATIENCE.as_secs());
-            let cure = match &server.road {
-                Road::Program { command, .. } => {
+            let cure = match (&found.cure, &server.road) {
+                (Some(cure), _) => cure.clone(),
+                (None, Road::Program { command, .. }) => {
                     format!("see that `{command}` can be started here, or take the server out")
                 }
                 _ => "see that its address and token are right".to_owned(),

@@ -4,14 +4,18 @@
 //! link would be signed in as him.
 use super::{Answer, SignIn, asked, page, passes::Who, text};
 use crate::{
-    access::{IdTokens, discover, may_ask, now, post, random},
+    access::{IdTokens, discover, now, random},
     config::Oidc,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tierway_services::{providers::Secret, upstream::Client};
+use tierway_services::{
+    fetch::{may_ask, post},
+    providers::Secret,
+    upstream::Client,
+};
 
 pub(super) const THERE: &str = "/device/oidc/";
 pub(super) const BACK: &str = "/oauth/callback";

@@ -1,5 +1,4 @@
 //! The public keys of an issuer: fetched when they are needed, kept, and fetched anew when a token names one that is not known.
-use super::super::fetch::{get, may_ask};
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{Jwk, PublicKeyUse},
@@ -9,7 +8,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
-use tierway_services::upstream::Client;
+use tierway_services::{
+    fetch::{get, may_ask},
+    upstream::Client,
+};
 use tokio::sync::Mutex;
 
 /// How long keys are used before they are fetched again.

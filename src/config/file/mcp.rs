@@ -19,6 +19,7 @@ pub(in crate::config) struct Mcp {
     pub(in crate::config) max_time: Set<Duration>,
     pub(in crate::config) max_usd: Set<Dollars>,
     pub(in crate::config) search_from: Set<Count>,
+    pub(in crate::config) sign_ins: Set<PathBuf>,
     #[serde(deserialize_with = "named")]
     pub(in crate::config) tenants: BTreeMap<String, Named<McpTenant>>,
     #[serde(deserialize_with = "named")]

@@ -9,9 +9,12 @@ use super::{
     },
     Resolver,
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use tierway_services::{
-    mcp::{Login, Road, Server},
+    mcp::{Login, Road, Server, SignIn},
     providers::Secret,
 };
 
@@ -33,9 +36,10 @@ impl Resolver<'_, '_> {
             };
             tenants.insert(name, tenant);
         }
+        let folder = self.sign_ins(typed.sign_ins, !typed.servers.is_empty());
         let mut servers = BTreeMap::new();
         for (name, server) in typed.servers {
-            if let Some(server) = self.mcp_server(&name, server) {
+            if let Some(server) = self.mcp_server(&name, server, folder.as_deref()) {
                 servers.insert(name, server);
             }
         }
@@ -63,15 +67,27 @@ impl Resolver<'_, '_> {
             search_from: self
                 .take("mcp.search_from", typed.search_from)
                 .map(|count| count.0),
+            sign_ins: folder,
             tenants,
             servers,
         }
+    }
+
+    /// Where sign-ins lie where nobody says: in the state folder.
+    fn sign_ins(&mut self, typed: Option<Typed<PathBuf>>, needed: bool) -> Option<PathBuf> {
+        let told = self.file_of("mcp.sign_ins", typed);
+        if told.is_some() || !needed {
+            return told;
+        }
+        let folder = self.state_folder();
+        folder.map(|folder| folder.join("mcp"))
     }
 
     fn mcp_server(
         &mut self,
         name: &str,
         Named { origin, value }: Named<file::McpServer>,
+        sign_ins: Option<&Path>,
     ) -> Option<McpServer> {
         let path = format!("mcp.servers.{name}");
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -97,20 +113,28 @@ impl Resolver<'_, '_> {
         let client_id = self.take(&format!("{path}.client_id"), value.client_id);
         let token_url = self.url(&format!("{path}.token_url"), value.token_url);
         let scope = self.take(&format!("{path}.scope"), value.scope);
+        let mut sign_in = sign_ins.map(SignIn::new);
         let login = match (token_url, client_id, client_secret) {
-            (None, None, None) => None,
             (Some(token_url), Some(client_id), Some(client_secret)) => Some(Login {
                 token_url,
                 client_id,
                 client_secret,
                 scope,
             }),
-            _ => {
+            (Some(_), ..) | (None, None, Some(_)) => {
                 self.refuse(
                     origin.clone(),
                     format!("the login of `{name}` is not whole"),
-                    "add token_url, client_id and client_secret_env, or none of them",
+                    "add token_url, client_id and client_secret_env; or without token_url, for `tierway mcp login`, client_id or nothing",
                 );
+                None
+            }
+            (None, client_id, client_secret) => {
+                if let Some(sign_in) = &mut sign_in {
+                    sign_in.client_id = client_id;
+                    sign_in.client_secret = client_secret;
+                    sign_in.scope = scope;
+                }
                 None
             }
         };
@@ -143,12 +167,18 @@ impl Resolver<'_, '_> {
                     .take(&format!("{path}.folder"), value.folder)
                     .map(|folder| self.folder.join(folder)),
             },
-            (None, Some(url)) => Road::Http {
-                url,
-                headers,
-                token,
-                login,
-            },
+            (None, Some(url)) => {
+                let shown =
+                    |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("authorization");
+                let other = token.is_some() || login.is_some() || headers.iter().any(shown);
+                Road::Http {
+                    url,
+                    headers,
+                    token,
+                    login,
+                    sign_in: sign_in.filter(|_| !other),
+                }
+            }
             (both, _) => {
                 let fault = if both.is_some() { "two ways" } else { "no way" };
                 self.refuse(

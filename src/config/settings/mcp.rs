@@ -1,5 +1,5 @@
 //! Tools of servers that speak the Model Context Protocol.
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tierway_layers::mcp::{Limits, Writes};
 use tierway_services::{chat::Usd, mcp};
 
@@ -28,6 +28,8 @@ pub struct Mcp {
     pub max_usd: Usd,
     /// From how many tools on they are looked for instead of shown.
     pub search_from: Option<usize>,
+    /// The folder in which sign-ins to servers are kept.
+    pub sign_ins: Option<PathBuf>,
     /// What holds for a tenant.
     pub tenants: BTreeMap<String, McpTenant>,
     /// The servers.
@@ -71,6 +73,7 @@ impl Default for Mcp {
             max_time: limits.time,
             max_usd: limits.cost,
             search_from: None,
+            sign_ins: None,
             tenants: BTreeMap::new(),
             servers: BTreeMap::new(),
         }

@@ -31,6 +31,9 @@ impl Sheet<'_> {
         if let Some(from) = mcp.search_from {
             self.row("mcp", "search_from", from);
         }
+        if let Some(folder) = &mcp.sign_ins {
+            self.row("mcp", "sign_ins", quote(folder.display()));
+        }
         self.end("[mcp]");
         for (name, tenant) in &mcp.tenants {
             let path = format!("mcp.tenants.{name}");
@@ -69,6 +72,7 @@ impl Sheet<'_> {
                 headers,
                 token,
                 login,
+                sign_in,
             } => {
                 self.row(&path, "url", quote(url));
                 if token.is_some() {
@@ -79,6 +83,17 @@ impl Sheet<'_> {
                     self.row(&path, "client_id", quote(&login.client_id));
                     self.row(&path, "client_secret", HIDDEN);
                     if let Some(scope) = &login.scope {
+                        self.row(&path, "scope", quote(scope));
+                    }
+                }
+                if let Some(sign_in) = sign_in {
+                    if let Some(id) = &sign_in.client_id {
+                        self.row(&path, "client_id", quote(id));
+                    }
+                    if sign_in.client_secret.is_some() {
+                        self.row(&path, "client_secret", HIDDEN);
+                    }
+                    if let Some(scope) = &sign_in.scope {
                         self.row(&path, "scope", quote(scope));
                     }
                 }

@@ -67,10 +67,14 @@ fn what_is_shown_can_be_typed() {
                     headers,
                     token,
                     login,
+                    sign_in,
                     ..
                 } => {
                     headers.clear();
                     (*token, *login) = (None, None);
+                    if let Some(sign_in) = sign_in {
+                        sign_in.client_secret = None;
+                    }
                 }
                 _ => {}
             }
