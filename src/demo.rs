@@ -3,6 +3,7 @@
 //! They speak chat completions on a loopback port of their own, like any other upstream, and every word they say says that they are a
 //! demo: `demo-small` answers short asks and cuts longer ones off, so that a cascade has something to defer (streams, which are not
 //! cascaded, it always answers); `demo-big` always answers.
+use crate::reload::Current;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
@@ -43,7 +44,7 @@ pub async fn start() -> std::io::Result<SocketAddr> {
     };
     tokio::spawn(crate::server::serve(
         listener,
-        tower::service_fn(answer),
+        Current::always(tower::service_fn(answer)),
         limits,
         std::future::pending(),
     ));

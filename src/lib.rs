@@ -5,6 +5,7 @@ pub use tierway_services as services;
 
 pub mod access;
 pub mod admin;
+mod blocking;
 #[cfg(doctest)]
 pub mod book;
 pub mod catalog;

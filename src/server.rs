@@ -21,7 +21,14 @@ use connection::Serving;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 use tierway_services::BoxError;
 use tls::Acceptor;
 use tokio::{
@@ -95,7 +102,7 @@ pub async fn serve<S: Answers>(
     listener: TcpListener,
     service: S,
     limits: Limits,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<usize> {
     serve_in(listener, None, service, limits, shutdown).await
 }
@@ -109,9 +116,9 @@ pub async fn serve_in<S: Answers>(
     tls: Option<Arc<Acceptor>>,
     service: S,
     limits: Limits,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<usize> {
-    accept(None, listener, tls, service, limits, shutdown).await
+    accept(None, listener, tls, service, limits, pin!(shutdown)).await
 }
 
 /// As [`serve_in`], with connections on these workers and not on the runtime that accepts them.
@@ -124,24 +131,25 @@ pub async fn serve_on<S: Answers>(
     tls: Option<Arc<Acceptor>>,
     service: S,
     limits: Limits,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<usize> {
+    let shutdown = pin!(shutdown);
     accept(Some(workers), listener, tls, service, limits, shutdown).await
 }
 
+/// Compiled once for a service, whatever ends it.
 async fn accept<S: Answers>(
     workers: Option<&Workers>,
     listener: TcpListener,
     tls: Option<Arc<Acceptor>>,
     service: S,
     limits: Limits,
-    shutdown: impl Future<Output = ()>,
+    mut shutdown: Pin<&mut (dyn Future<Output = ()> + Send)>,
 ) -> io::Result<usize> {
     let serving = Arc::new(Serving::new(limits, tls));
     let (stop, _) = watch::channel(());
     let connections = Arc::new(Semaphore::new(limits.connections));
     let addresses = Addresses::new(limits.per_ip);
-    let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let permit = tokio::select! {
             permit = connections.clone().acquire_owned() => permit.map_err(io::Error::other)?,

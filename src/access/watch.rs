@@ -1,6 +1,6 @@
 //! Looks for changes, in a thread of its own.
 use super::{CHANGES, Keyed, ring::Ring, store::Store};
-use crate::ledger::Place;
+use crate::{blocking::wait, ledger::Place};
 use std::{
     sync::mpsc::{Receiver, channel},
     thread,
@@ -40,7 +40,7 @@ fn apart<T: Send + 'static>(
             .build();
         match runtime {
             Ok(runtime) => {
-                let _ = done.send(runtime.block_on(work()));
+                let _ = done.send(wait(&runtime, work()));
             }
             Err(error) => tracing::warn!(%error, "no runtime for the keys"),
         }

@@ -1,6 +1,7 @@
 //! `tierway doctor`: whether the gateway would work here and now, and what cures what does not.
 use super::{DoctorArgs, colour, loaded};
 use crate::{
+    blocking::wait,
     config::Strings,
     discovery,
     doctor::{self, Health, Section},
@@ -24,7 +25,7 @@ pub fn run(args: &DoctorArgs, environment: &dyn Strings) -> io::Result<ExitCode>
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let sections = runtime.block_on(async {
+    let sections = wait(&runtime, async {
         discovery::look_around(&mut loaded).await;
         doctor::examine(&loaded, args.call).await
     })?;

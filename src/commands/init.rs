@@ -1,6 +1,7 @@
 //! `tierway init`: a first configuration, from what is found here or from that of another gateway.
 use super::{InitArgs, WRONG};
 use crate::{
+    blocking::wait,
     config::{Flags, Strings, plan, read},
     discovery,
     doctor::{Called, call},
@@ -176,7 +177,7 @@ fn found(
         return Ok(());
     }
     talk.say("looking for model servers on this machine and keys in the environment ...")?;
-    let found = runtime.block_on(discovery::look(&loaded.config));
+    let found = wait(runtime, discovery::look(&loaded.config));
     for (server, models) in &found.servers {
         talk.say(&format!(
             "  {} at {}: {} models",
@@ -249,7 +250,7 @@ fn test(
     targets.dedup();
     let mut usable = true;
     for target in targets {
-        match runtime.block_on(call(&dispatch, target)) {
+        match wait(runtime, call(&dispatch, target)) {
             Called::Answered(took) => {
                 talk.say(&format!("  ✓ {target} answered in {} ms", took.as_millis()))?
             }

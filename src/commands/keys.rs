@@ -2,6 +2,7 @@
 use super::{WRONG, configuration};
 use crate::{
     access::{self, Amendment, Pepper, Quota, Record, Store, Terms},
+    blocking::wait,
     config::{Config, Strings},
     ledger::Place,
     stack,
@@ -161,7 +162,7 @@ pub fn run(args: &KeysArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(act(args, &config))
+        wait(&runtime, act(args, &config))
     };
     match told {
         Ok((text, note)) => {

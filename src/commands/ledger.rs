@@ -1,6 +1,7 @@
 //! `tierway ledger`: exports what the ledger holds; and how all commands find it.
 use super::WRONG;
 use crate::{
+    blocking::wait,
     config::{Flags, Strings, load},
     ledger::{Attempt, Call, Filter, Place, Reader, Row},
 };
@@ -110,7 +111,7 @@ impl Source {
             .enable_all()
             .build()
             .map_err(|error| error.to_string())?;
-        let answer = runtime.block_on(async {
+        let answer = wait(&runtime, async {
             let reader = Reader::open(&self.place).await?;
             ask(reader).await
         });

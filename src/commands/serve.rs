@@ -2,10 +2,11 @@
 use super::ServeArgs;
 use crate::{
     admin::{Admin, Figures, Readiness},
+    blocking::wait,
     config::{Config, Flags, Plan, Process, Strings, load},
     discovery, log,
     metrics::Metrics,
-    reload::{Live, Reloader, Reread},
+    reload::{Current, Live, Reloader, Reread},
     server::{
         self, Limits, Workers,
         systemd::{self, Sockets},
@@ -49,7 +50,8 @@ pub fn run(args: ServeArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
         .build()?;
     // A process has one environment for life.
     let reread: Reread = Box::new(move || load(&flags, &Process));
-    runtime.block_on(async { serve(loaded, Some(reread), banner, server::signal()).await })?;
+    let work = async { serve(loaded, Some(reread), banner, server::signal()).await };
+    wait(&runtime, work)?;
     // What is left belongs to connections that were given up at the drain deadline.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
@@ -79,7 +81,7 @@ pub(crate) async fn serve(
     mut loaded: crate::config::Loaded,
     reread: Option<Reread>,
     announce: impl FnOnce(&Config, Option<&Plan>, SocketAddr, SocketAddr) -> io::Result<()>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     // Before any layer exists: a metric handle made without a recorder is silent for ever.
     let metrics = Metrics::install().map_err(io::Error::other)?;
@@ -126,10 +128,9 @@ pub(crate) async fn serve(
             drain: ADMIN_DRAIN,
             ..Limits::default()
         };
-        server::serve_in(admin, admin_tls, operators, limits, async {
-            drained.await.unwrap_or_default()
-        })
-        .await
+        let operators = Current::always(operators);
+        let drained = async { drained.await.unwrap_or_default() };
+        server::serve_in(admin, admin_tls, operators, limits, drained).await
     });
 
     let limits = Limits {

@@ -1,6 +1,7 @@
 //! `tierway wrap`: runs a program whose calls go through the gateway, and tells at its end what that cost.
 use super::{WrapArgs, loaded};
 use crate::{
+    blocking,
     config::{Loaded, Strings, state_folder},
     log,
     wrap::{Own, running, told},
@@ -31,7 +32,7 @@ pub fn run(args: &WrapArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let code = runtime.block_on(wrap(loaded, args, environment))?;
+    let code = blocking::wait(&runtime, wrap(loaded, args, environment))?;
     runtime.shutdown_background();
     Ok(code)
 }

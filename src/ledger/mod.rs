@@ -38,7 +38,7 @@ pub use self::{
     text::Text,
 };
 
-use crate::config;
+use crate::{blocking::wait, config};
 use inbox::{Inbox, Returned};
 use record::Ids;
 pub(crate) use redact::redacted;
@@ -92,7 +92,7 @@ impl Ledger {
                 .enable_all()
                 .build();
             match runtime {
-                Ok(runtime) => runtime.block_on(writer.run(rows)),
+                Ok(runtime) => wait(&runtime, writer.run(rows)),
                 Err(error) => tracing::warn!(%error, "there is no ledger: no runtime for it"),
             }
             let _ = stop.send(());

@@ -5,6 +5,7 @@ use crate::{
     stack::{Body, Gateway, Stack},
 };
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
@@ -14,7 +15,9 @@ use std::{
     task::{Context, Poll},
     time::SystemTime,
 };
-use tower::{Service, ServiceExt, util::Oneshot};
+use tierway_services::BoxError;
+use tower::{Layer, Service, ServiceExt, util::Oneshot};
+use tower_http::catch_panic::CatchPanicLayer;
 
 /// The stack at work, and what became of attempts to replace it.
 #[derive(Debug)]
@@ -41,9 +44,17 @@ pub(super) struct Last {
     each: Vec<String>,
 }
 
-/// Serves each call by the stack that is at work when it comes.
+/// What serves the calls of a port: the stack that is at work when a call comes, or always the same.
+///
+/// One type for each port of this program, so that hyper's servers are compiled for one.
 #[derive(Clone, Debug)]
-pub struct Current(Arc<Live>);
+pub struct Current(Serves);
+
+#[derive(Clone, Debug)]
+enum Serves {
+    AtWork(Arc<Live>),
+    Always(Gateway),
+}
 
 // === impl Live ===
 
@@ -71,7 +82,7 @@ impl Live {
     /// The gateway as a service.
     #[must_use]
     pub fn service(self: &Arc<Self>) -> Current {
-        Current(self.clone())
+        Current(Serves::AtWork(self.clone()))
     }
 
     /// Puts another stack to work. The one before lives until its last call has ended.
@@ -149,6 +160,22 @@ impl Last {
 
 // === impl Current ===
 
+impl Current {
+    /// Always `service`, which answers with status 500 where it panics.
+    pub(crate) fn always<S, B>(service: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let service = CatchPanicLayer::new().layer(service);
+        Self(Serves::Always(Gateway::new(service)))
+    }
+}
+
 impl Service<Request<Incoming>> for Current {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -159,6 +186,10 @@ impl Service<Request<Incoming>> for Current {
     }
 
     fn call(&mut self, req: Request<Incoming>) -> Self::Future {
-        self.0.stack.load().service().oneshot(req)
+        match &self.0 {
+            Serves::AtWork(live) => live.stack.load().service(),
+            Serves::Always(service) => service.clone(),
+        }
+        .oneshot(req)
     }
 }

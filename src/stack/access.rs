@@ -1,6 +1,7 @@
 //! Who may call, and what they had spent before this process began.
 use crate::{
     access::{Access, Allow, Keyed, Tokens},
+    blocking::wait,
     config::{self, Config},
     ledger, routing,
     sign_in::{AnswersLayer, Clients, Passes, SignIn},
@@ -108,7 +109,7 @@ pub(super) fn remember(config: &Config, quotas: &Quotas, table: &Table, access: 
             .build();
         let Ok(runtime) = runtime else { return };
         loop {
-            match runtime.block_on(ledger::spent(&place)) {
+            match wait(&runtime, ledger::spent(&place)) {
                 Ok(spent) => {
                     for (subject, sums) in spent {
                         if subjects.contains(&subject) {
