@@ -151,29 +151,29 @@ mod masks {
     /// Whether no byte is a quote, a backslash or a control character.
     #[inline(always)]
     pub(super) fn are_plain(block: &Block) -> bool {
-        let (quote, backslash, last) = (all(b'"'), all(b'\\'), all(0x1f));
-        let marked = |i| {
-            let lane = lane(block, i);
-            let control = cmp_eq_mask_i8_m128i(min_u8_m128i(lane, last), lane);
-            cmp_eq_mask_i8_m128i(lane, quote) | cmp_eq_mask_i8_m128i(lane, backslash) | control
+        let [a, b, c, d] = lanes(block);
+        let marked = |lane| {
+            let control = cmp_eq_mask_i8_m128i(min_u8_m128i(lane, all(0x1f)), lane);
+            let quote = cmp_eq_mask_i8_m128i(lane, all(b'"'));
+            cmp_eq_mask_i8_m128i(lane, all(b'\\')) | quote | control
         };
-        move_mask_i8_m128i(marked(0) | marked(1) | marked(2) | marked(3)) == 0
+        move_mask_i8_m128i(marked(a) | marked(b) | marked(c) | marked(d)) == 0
     }
 
     /// The bytes that are this one.
     #[inline(always)]
     pub(super) fn equal(block: &Block, byte: u8) -> u64 {
-        let byte = all(byte);
-        mask(block, |lane| cmp_eq_mask_i8_m128i(lane, byte))
+        let ([a, b, c, d], byte) = (lanes(block), all(byte));
+        let equal = |lane| cmp_eq_mask_i8_m128i(lane, byte);
+        mask([equal(a), equal(b), equal(c), equal(d)])
     }
 
     /// The bytes up to this one.
     #[inline(always)]
     pub(super) fn at_most(block: &Block, most: u8) -> u64 {
-        let most = all(most);
-        mask(block, |lane| {
-            cmp_eq_mask_i8_m128i(min_u8_m128i(lane, most), lane)
-        })
+        let ([a, b, c, d], most) = (lanes(block), all(most));
+        let at_most = |lane| cmp_eq_mask_i8_m128i(min_u8_m128i(lane, most), lane);
+        mask([at_most(a), at_most(b), at_most(c), at_most(d)])
     }
 
     #[inline(always)]
@@ -182,15 +182,16 @@ mod masks {
     }
 
     #[inline(always)]
-    fn lane(block: &Block, i: usize) -> m128i {
+    fn lanes(block: &Block) -> [m128i; 4] {
         let (lanes, _) = block.as_chunks::<16>();
-        load_unaligned_m128i(&lanes[i])
+        let lane = |i: usize| load_unaligned_m128i(&lanes[i]);
+        [lane(0), lane(1), lane(2), lane(3)]
     }
 
     #[inline(always)]
-    fn mask(block: &Block, of: impl Fn(m128i) -> m128i) -> u64 {
-        let mask = |i| u64::from(move_mask_i8_m128i(of(lane(block, i))).cast_unsigned());
-        mask(0) | mask(1) << 16 | mask(2) << 32 | mask(3) << 48
+    fn mask([a, b, c, d]: [m128i; 4]) -> u64 {
+        let bits = |lane| u64::from(move_mask_i8_m128i(lane).cast_unsigned());
+        bits(a) | bits(b) << 16 | bits(c) << 32 | bits(d) << 48
     }
 }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A flame graph out of what perf has sampled:
 
-    perf record --call-graph dwarf,16384 -F 199 -p PID -o out.data -- sleep 5
+    perf record --call-graph dwarf,65528 -F 299 -p PID -o out.data -- sleep 5
     perf script --no-inline -i out.data | tests/bench/flame.py > flame.svg
 
-Each box is a function, as wide as its share of the samples, above who called it; names are shown where they fit, and whole on pointing."""
+Stacks are deep: of shorter copies of them more than half would lack their beginning. Each box is a function, as wide as its share of the
+samples, above who called it; names are shown where they fit, and whole on pointing."""
 import html, re, sys
 
 WIDTH, ROW, LEAST = 1200, 16, 0.0015
