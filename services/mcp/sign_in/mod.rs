@@ -15,7 +15,7 @@
 //! let client = Client::new();
 //! let target = discover(&client, "https://example.com/mcp", &[]).await?.ok_or("it lets anybody in")?;
 //! let wanted = SignIn::new("/var/lib/tierway/mcp");
-//! let attempt = Attempt::begin(client, target, &wanted, "http://127.0.0.1:7777/callback").await?;
+//! let attempt = Attempt::begin(&client, target, &wanted, "http://127.0.0.1:7777/callback").await?;
 //! println!("{}", attempt.url());
 //! let session = attempt.finish(address_the_browser_ended_at).await?;
 //! Place::new(Path::new("/var/lib/tierway/mcp"), "tickets").put(&session).await?;
