@@ -132,6 +132,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Conversation<'a> {
     }
 }
 
+/// A time in whole seconds since 1970, as it is written, less a fraction; `None` for what no reader would take for one.
+pub(crate) fn seconds(number: &str) -> Option<&str> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = fraction.bytes().all(|b| b.is_ascii_digit());
+    (digits && whole.parse::<u64>().is_ok()).then_some(whole)
+}
+
 /// The elements of an array; `None` where the value is something else.
 pub(crate) fn elements(json: Json<'_>) -> Option<Vec<Json<'_>>> {
     crate::json::from_str(json.get()).ok()
@@ -304,6 +311,21 @@ pub(crate) fn write_number(out: &mut BytesMut, number: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_whole_seconds() {
+        for (number, told) in [
+            ("1760000000", Some("1760000000")),
+            ("1760000000.25", Some("1760000000")),
+            ("17600066666666666666666666666666660000", None),
+            ("1.76e9", None),
+            ("-1", None),
+            ("\"1760000000\"", None),
+            ("null", None),
+        ] {
+            assert_eq!(seconds(number), told, "{number}");
+        }
+    }
 
     #[test]
     fn numbers_are_written_in_full() {

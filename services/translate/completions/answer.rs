@@ -7,7 +7,7 @@ use crate::{
     translate::{
         form::{Block, BlockKind, Whole},
         ids,
-        json::{Array, Fields, Json, Object, elements, write_number},
+        json::{Array, Fields, Json, Object, elements, seconds, write_number},
         text::{Text, string},
     },
 };
@@ -109,8 +109,8 @@ pub(crate) fn write(whole: &Whole<'_>, legacy: bool) -> Bytes {
         let mut body = Object::new(&mut out);
         body.str("id", &ids::answer_id("chatcmpl-", whole.id.as_ref()));
         body.str("object", "chat.completion");
-        match whole.created {
-            Some(json) => body.raw("created", json.get()),
+        match whole.created.and_then(|json| seconds(json.get())) {
+            Some(created) => body.raw("created", created),
             None => write_number(body.key("created"), ids::now()),
         }
         body.text("model", whole.model.as_ref().unwrap_or(&Text::plain("")));

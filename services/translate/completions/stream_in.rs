@@ -11,7 +11,7 @@ use crate::{
         error,
         event::{Event, Finish, Sink, Start},
         form::settle_stop,
-        json::{Fields, Json, elements},
+        json::{Fields, Json, elements, seconds},
         sequence::{Key, Piece, Sequencer},
         text::{Text, escape, inside},
     },
@@ -119,7 +119,7 @@ impl Reader {
             sink(Event::Start(Start {
                 id: chunk.id.and_then(Text::of),
                 model: chunk.model.and_then(Text::of),
-                created: chunk.created.map(RawValue::get),
+                created: chunk.created.map(RawValue::get).and_then(seconds),
                 usage: self.usage,
             }));
         }

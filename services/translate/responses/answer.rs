@@ -33,9 +33,7 @@ pub(crate) fn read(body: &str) -> Option<Whole<'_>> {
     Some(Whole {
         id: response.text("id"),
         model: response.text("model"),
-        created: response
-            .get("created_at")
-            .filter(|c| c.get().bytes().all(|b| b.is_ascii_digit())),
+        created: response.get("created_at"),
         blocks,
         stop: if refused {
             Some(StopReason::Refusal)

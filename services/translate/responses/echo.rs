@@ -6,7 +6,7 @@ use crate::{
     dialect::Dialect,
     translate::{
         ids,
-        json::{Fields, Object, write_number, write_raw},
+        json::{Fields, Object, seconds, write_number, write_raw},
         text::Text,
     },
 };
@@ -85,7 +85,7 @@ impl Echo {
         model
             .unwrap_or(&Text::plain(""))
             .write_inside(&mut self.model);
-        if let Some(created) = created.filter(|c| c.bytes().all(|b| b.is_ascii_digit())) {
+        if let Some(created) = created.and_then(seconds) {
             created.clone_into(&mut self.created);
         }
     }

@@ -7,7 +7,7 @@ use crate::{
         error,
         event::{Event, Finish, Sink, Start},
         form::settle_stop,
-        json::{Fields, Json},
+        json::{Fields, Json, seconds},
         sequence::{Key, Piece, Sequencer},
         text::{Text, escape, inside},
     },
@@ -107,9 +107,7 @@ impl Reader {
         sink(Event::Start(Start {
             id: response.and_then(|r| r.text("id")),
             model: response.and_then(|r| r.text("model")),
-            created: created
-                .map(RawValue::get)
-                .filter(|c| c.bytes().all(|b| b.is_ascii_digit())),
+            created: created.map(RawValue::get).and_then(seconds),
             usage: None,
         }));
     }
