@@ -1,6 +1,7 @@
 //! `tierway mcp`: signs in to servers of tools that ask for it, out of them, and tells how each stands.
 use super::configuration;
 use crate::{
+    blocking::wait,
     config::{Config, McpServer, Strings},
     mcp_login::{Door, browse, typed},
 };
@@ -92,7 +93,7 @@ pub fn run(args: &McpArgs, environment: &dyn Strings) -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let told = runtime.block_on(async {
+    let told = wait(&runtime, async {
         match &args.what {
             What::Login(args) => login(args, &config).await,
             What::Logout { name } => logout(name, &config).await,

@@ -1,6 +1,7 @@
 //! `tierway route`: where a request would go, why, and what it would cost.
 use super::{RouteArgs, WRONG, loaded};
 use crate::{
+    blocking::wait,
     config::Strings,
     discovery,
     route::{Router, request},
@@ -41,7 +42,7 @@ fn route(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(discovery::foresee(&mut loaded));
+    wait(&runtime, discovery::foresee(&mut loaded));
     let config = loaded.config;
     let providers = stack::providers(&config).map_err(io::Error::other)?;
     let most = config.server.max_body as u64;
