@@ -12,9 +12,10 @@
 //! | `x-codex-turn-metadata` | Codex: the agent's name, and what kind of request it is |
 //! | how the system prompt and the newest turn begin | all of it, for clients that send none of these |
 use super::side;
+use aho_corasick::AhoCorasick;
 use http::{HeaderMap, HeaderName, header};
 use memchr::memmem;
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 use tierway_services::chat::{self, Facts, Part, PartKind, Prompt, Speaker};
 
 /// Who is calling, and for what.
@@ -290,12 +291,14 @@ fn by_headers(headers: &HeaderMap) -> Option<ClientKind> {
 }
 
 fn by_system(prompt: &Prompt) -> Option<ClientKind> {
+    // All of them at once. So few words always fit into an automaton.
+    static AUTOMATON: LazyLock<Option<AhoCorasick>> =
+        LazyLock::new(|| AhoCorasick::new(OPENINGS.iter().map(|(opening, _)| opening)).ok());
+    let automaton = AUTOMATON.as_ref()?;
     system_parts(prompt.facts()).take(3).find_map(|part| {
-        let start = beginning(prompt, part);
-        let mut openings = OPENINGS.iter();
-        openings
-            .find(|(opening, _)| memmem::find(start, opening.as_bytes()).is_some())
-            .map(|(_, kind)| *kind)
+        let found = automaton.find_iter(beginning(prompt, part));
+        let first = found.map(|opening| opening.pattern().as_usize()).min()?;
+        OPENINGS.get(first).map(|(_, kind)| *kind)
     })
 }
 
