@@ -6,6 +6,7 @@
 //! the last half second is missing. [`Reader`] answers questions about it.
 //!
 //! A row carries everything that its call's price was made of, so that sums over rows are what the metrics count, to the picodollar.
+mod database;
 mod filter;
 mod holdout;
 mod inbox;
@@ -16,6 +17,7 @@ mod replay;
 mod row;
 mod spent;
 mod spill;
+mod sqlite;
 mod store;
 mod sums;
 mod tallies;
@@ -90,9 +92,14 @@ impl Ledger {
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
+                .thread_name("ledger-sqlite")
                 .build();
             match runtime {
-                Ok(runtime) => wait(&runtime, writer.run(rows)),
+                Ok(runtime) => {
+                    wait(&runtime, writer.run(rows));
+                    // A write that took too long is nobody's, and its rows are in a file.
+                    runtime.shutdown_background();
+                }
                 Err(error) => tracing::warn!(%error, "there is no ledger: no runtime for it"),
             }
             let _ = stop.send(());

@@ -3,12 +3,13 @@
 //! Money is in picodollars (10^-12 USD), times of day in milliseconds since 1970, times taken in microseconds, shares in millionths: whole
 //! numbers all, which both databases hold exactly.
 use super::text::Text;
+use rusqlite::Statement as SqliteStatement;
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row as _, any::AnyArguments, any::AnyRow, query::Query};
 use std::sync::Mutex;
 use tierway_services::chat::{Usage, Usd};
 
-/// A statement of any database, with what is bound to it.
+/// A statement of any database of `sqlx`'s, with what is bound to it.
 pub(super) type Statement<'q> = Query<'q, Any, AnyArguments<'q>>;
 
 /// What a column can hold.
@@ -18,6 +19,8 @@ trait Column: Sized {
     fn is_empty(&self) -> bool;
     /// Binds it, by reference where that saves a copy.
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q>;
+    /// Binds it to a statement of SQLite's own.
+    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()>;
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self>;
 }
 
@@ -28,6 +31,9 @@ impl Column for i64 {
     }
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(*self)
+    }
+    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()> {
+        statement.raw_bind_parameter(place, *self)
     }
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
         row.try_get(column)
@@ -41,6 +47,9 @@ impl Column for Option<i64> {
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(*self)
     }
+    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()> {
+        statement.raw_bind_parameter(place, *self)
+    }
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
         row.try_get(column)
     }
@@ -53,6 +62,9 @@ impl Column for Text {
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(&**self)
     }
+    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()> {
+        statement.raw_bind_parameter(place, &**self)
+    }
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
         Ok(row.try_get::<String, _>(column)?.into())
     }
@@ -64,6 +76,9 @@ impl Column for Option<Text> {
     }
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(self.as_deref())
+    }
+    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()> {
+        statement.raw_bind_parameter(place, self.as_deref())
     }
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
         let text: Option<String> = row.try_get(column)?;
@@ -88,6 +103,15 @@ pub(super) trait Record {
     fn filled(&self) -> Columns;
     /// Binds those columns.
     fn bind<'q>(&'q self, statement: Statement<'q>, columns: Columns) -> Statement<'q>;
+    /// Binds those columns to a statement of SQLite's own, after its first so many places; returns how many are bound then. What is the same
+    /// in the row that is bound there from before, if any, stays.
+    fn put(
+        &self,
+        statement: &mut SqliteStatement<'_>,
+        columns: Columns,
+        place: usize,
+        before: Option<&Self>,
+    ) -> rusqlite::Result<usize>;
 }
 
 macro_rules! record {
@@ -128,6 +152,22 @@ macro_rules! record {
                     _ => statement,
                 };)*
                 statement
+            }
+            fn put(
+                &self,
+                statement: &mut SqliteStatement<'_>,
+                columns: Columns,
+                mut place: usize,
+                before: Option<&Self>,
+            ) -> rusqlite::Result<usize> {
+                let mut columns = (0..Columns::BITS).map(|place| columns >> place & 1 == 1);
+                $(if columns.next() == Some(true) {
+                    place += 1;
+                    if before.is_none_or(|before| before.$field != self.$field) {
+                        Column::put(&self.$field, statement, place)?;
+                    }
+                })*
+                Ok(place)
             }
         }
     };

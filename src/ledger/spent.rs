@@ -64,7 +64,7 @@ fn begins(now: SystemTime) -> (i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Call, Row};
+    use super::super::{Call, Row, tests::insert};
     use super::*;
     use std::time::Duration;
 
@@ -101,7 +101,7 @@ mod tests {
             call(2, day + 1, Some("k"), 7),
             call(3, day + 2, None, 11),
         ];
-        store::insert(&pool, &rows).await.unwrap();
+        insert(&place, &rows).await;
         let pico = |all: &Spent, who: &str| all[who].map(Usd::picodollars);
         let all = spent(&place).await.unwrap();
         assert_eq!(pico(&all, "tenant:team"), [18, 18, 23]);

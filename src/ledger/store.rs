@@ -15,11 +15,13 @@ use std::{
 };
 use tierway_services::providers::Secret;
 
-/// So many rows go into one statement: SQLite takes 32,766 values, PostgreSQL twice as many. Of a few kinds only, so that each is prepared
-/// once and kept; to prepare one costs three times what its rows do.
+/// So many rows go into one statement: PostgreSQL takes 65,535 values. Of a few kinds only, so that each is prepared once and kept; to
+/// prepare one costs three times what its rows do.
 const ROWS: [usize; 4] = [100, 20, 4, 1];
 /// How long a connection may take, or the answer to a question.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// Readers and writers do not wait for each other, and what is committed outlives the process, if not a power cut.
+pub(super) const DURABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
 
 /// Where the ledger is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,11 +145,8 @@ async fn connect(place: &Place, access: Access) -> sqlx::Result<AnyPool> {
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if file {
-                    // Readers and writers do not wait for each other, and what is committed outlives the process, if not a power cut.
                     let told = match access {
-                        Access::Write => {
-                            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"
-                        }
+                        Access::Write => &format!("PRAGMA busy_timeout = 5000; {DURABLE}"),
                         Access::Read => "PRAGMA busy_timeout = 2000; PRAGMA query_only = 1",
                     };
                     connection.execute(told).await?;
@@ -179,7 +178,7 @@ fn address(path: &Path, access: Access) -> String {
     }
 }
 
-/// Writes rows, all of them or none. One that is there already is left as it is, so that rows may be written twice.
+/// Writes rows to a PostgreSQL, all of them or none. One that is there already is left as it is, so that rows may be written twice.
 pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     let calls: Vec<&Call> = rows.iter().map(|row| &row.call).collect();
@@ -191,19 +190,10 @@ pub(super) async fn insert(pool: &AnyPool, rows: &[Row]) -> sqlx::Result<()> {
     transaction.commit().await
 }
 
-/// Half of the columns hold nothing, always, where nobody uses what they are about. To bind a nothing costs as much as anything, so what has
-/// held nothing so far stands in the statement; as a column only ever comes into use, there are few statements.
 async fn add<R: Record>(transaction: &mut Transaction<'_, Any>, rows: &[&R]) -> sqlx::Result<()> {
-    // SQLite's driver looks the name of each value up among all of them, so there they have none.
-    let named = transaction.backend_name() != "SQLite";
-    let filled = rows.iter().fold(0, |filled, row| filled | row.filled());
-    let columns = {
-        let mut in_use = R::in_use().lock().unwrap_or_else(PoisonError::into_inner);
-        *in_use |= filled;
-        *in_use
-    };
+    let columns = in_use(rows);
     for some in pieces(rows) {
-        let text = statement::<R>(columns, some.len(), named);
+        let text = statement::<R>("INSERT", columns, some.len());
         let mut query = sqlx::query::<Any>(&text);
         for row in some {
             query = row.bind(query, columns);
@@ -211,6 +201,17 @@ async fn add<R: Record>(transaction: &mut Transaction<'_, Any>, rows: &[&R]) -> 
         query.execute(&mut **transaction).await?;
     }
     Ok(())
+}
+
+/// The columns that have held something so far, these rows included.
+///
+/// Half of the columns hold nothing, always, where nobody uses what they are about. To bind a nothing costs as much as anything, so what has
+/// held nothing so far stands in the statement; as a column only ever comes into use, there are few statements.
+pub(super) fn in_use<R: Record>(rows: &[&R]) -> Columns {
+    let filled = rows.iter().fold(0, |filled, row| filled | row.filled());
+    let mut in_use = R::in_use().lock().unwrap_or_else(PoisonError::into_inner);
+    *in_use |= filled;
+    *in_use
 }
 
 /// The rows in pieces of [`ROWS`], the largest first.
@@ -224,8 +225,9 @@ fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 /// With a place for each value of these columns, and what the others hold that hold nothing.
-fn statement<R: Record>(columns: Columns, rows: usize, named: bool) -> String {
-    let mut text = format!("INSERT INTO {} ({}) VALUES ", R::TABLE, R::NAMES.join(", "));
+pub(super) fn statement<R: Record>(insert: &str, columns: Columns, rows: usize) -> String {
+    let (table, names) = (R::TABLE, R::NAMES.join(", "));
+    let mut text = format!("{insert} INTO {table} ({names}) VALUES ");
     let mut place = 0;
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { "), (" });
@@ -236,11 +238,7 @@ fn statement<R: Record>(columns: Columns, rows: usize, named: bool) -> String {
                 continue;
             }
             place += 1;
-            if named {
-                let _ = write!(text, "${place}");
-            } else {
-                text.push('?');
-            }
+            let _ = write!(text, "${place}");
         }
     }
     text + ") ON CONFLICT DO NOTHING"
@@ -297,7 +295,7 @@ mod tests {
         let place = |name| ToolRun::COLUMNS.iter().position(|column| *column == name);
         let (id, at) = (place("call_id").unwrap(), place("at").unwrap());
         assert_eq!(filled, 1 << id | 1 << at);
-        let text = statement::<ToolRun>(filled, 2, true);
+        let text = statement::<ToolRun>("INSERT", filled, 2);
         assert!(
             text.starts_with("INSERT INTO tool_runs (call_id, nth, at, "),
             "{text}"
@@ -307,8 +305,8 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("''"), "{text}");
-        let text = statement::<Call>(Columns::MAX, 1, false);
-        assert_eq!(text.matches('?').count(), Call::COLUMNS.len());
+        let text = statement::<Call>("INSERT", Columns::MAX, 1);
+        assert_eq!(text.matches('$').count(), Call::COLUMNS.len());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::{store::Access, *};
+use super::{database::Database, store::Access, *};
 use std::path::Path;
 use tierway_services::chat::Usd;
 
@@ -44,6 +44,15 @@ fn row(n: i64, tier: &str, model: &str, cost: i64) -> Row {
     }
 }
 
+/// Writes rows as the writer does.
+pub(super) async fn insert(place: &Place, rows: &[Row]) {
+    let (database, opened) = Database::open(place).await;
+    opened.unwrap();
+    let (database, written) = database.unwrap().insert(Arc::from(rows)).await;
+    written.unwrap();
+    database.unwrap().close().await;
+}
+
 /// What both databases do, on one that is empty.
 async fn does_its_work(place: &Place) {
     let pool = store::open(place, Access::Write).await.unwrap();
@@ -67,8 +76,8 @@ async fn does_its_work(place: &Place) {
         ..ToolRun::default()
     });
     rows[7].call.ask = Some("what".into());
-    store::insert(&pool, &rows).await.unwrap();
-    store::insert(&pool, &rows[..10]).await.unwrap();
+    insert(place, &rows).await;
+    insert(place, &rows[..10]).await;
 
     let reader = Reader::open(place).await.unwrap();
     let all = reader.total(&Filter::default()).await.unwrap();
@@ -215,11 +224,71 @@ async fn a_dead_database_gets_what_it_missed() {
     };
     tokio::join!(writer.run(inbox.clone()), work);
     assert_eq!(count(&file).await, 31);
-    let left = std::fs::read_dir(folder.path()).unwrap();
-    assert!(
-        left.filter_map(Result::ok)
-            .all(|f| !f.file_name().to_string_lossy().contains("spill"))
-    );
+    assert!(!is_spilled(folder.path()));
+}
+
+fn is_spilled(folder: &Path) -> bool {
+    let mut files = std::fs::read_dir(folder).unwrap().filter_map(Result::ok);
+    files.any(|file| file.file_name().to_string_lossy().contains("spill"))
+}
+
+/// Looks for up to three seconds, less than SQLite waits for a lock.
+async fn comes(what: impl AsyncFn() -> bool) {
+    for _ in 0..150 {
+        if what().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it does not come");
+}
+
+#[tokio::test]
+async fn rows_do_not_wait_in_memory_for_a_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.db");
+    let (inbox, writer) = writer(folder.path(), &file);
+    let work = async {
+        inbox.put(row(0, "simple", "m", 1)).unwrap();
+        comes(async || count(&file).await == 1).await;
+        let other = rusqlite::Connection::open(&file).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for n in 1..20 {
+            inbox.put(row(n, "simple", "m", 1)).unwrap();
+        }
+        comes(async || is_spilled(folder.path())).await;
+        // Those that come meanwhile are taken too.
+        inbox.put(row(20, "simple", "m", 1)).unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(inbox.take().rows.is_empty());
+        other.execute_batch("COMMIT").unwrap();
+        comes(async || count(&file).await == 21).await;
+        comes(async || !is_spilled(folder.path())).await;
+        inbox.close();
+    };
+    tokio::join!(writer.run(inbox.clone()), work);
+    assert_eq!(count(&file).await, 21);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_deleted_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.db");
+    let (inbox, writer) = writer(folder.path(), &file);
+    let work = async {
+        inbox.put(row(0, "simple", "m", 1)).unwrap();
+        comes(async || count(&file).await == 1).await;
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(folder.path().join(format!("ledger.db{end}")));
+        }
+        inbox.put(row(1, "simple", "m", 1)).unwrap();
+        inbox.put(row(2, "simple", "m", 1)).unwrap();
+        comes(async || count(&file).await == 2).await;
+        inbox.close();
+    };
+    tokio::join!(writer.run(inbox.clone()), work);
+    assert_eq!(count(&file).await, 2);
 }
 
 #[tokio::test]
@@ -234,5 +303,7 @@ async fn what_waits_is_written_at_the_end() {
         inbox.close();
     };
     tokio::join!(writer.run(inbox.clone()), work);
+    let log = folder.path().join("ledger.db-wal");
+    assert!(!log.exists(), "all of it is in one file");
     assert_eq!(count(&file).await, 3000);
 }

@@ -3,12 +3,12 @@
 //! It takes rows as they come and never waits for the database before it takes the next: a batch is written beside. What a slow or dead
 //! database leaves waiting goes to a file, and from there to the database once that answers again.
 use super::{
+    database::{Database, Worked},
     inbox::{Inbox, Mail},
     row::Row,
     spill::Spill,
-    store::{self, Access, Place},
+    store::Place,
 };
-use sqlx::AnyPool;
 use std::{
     future::Future,
     pin::Pin,
@@ -16,11 +16,13 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tierway_layers::telemetry::names;
+use tower::BoxError;
 
 /// How long a row may be in memory alone: with the time that a write takes, well under a second.
 const EVERY: Duration = Duration::from_millis(300);
-/// So many rows are written together, if they come that fast.
-pub(super) const BATCH: usize = 500;
+/// So many rows are written together, if they come that fast. Half as many cost a tenth more for each: whatever pages they share are written
+/// once for all.
+pub(super) const BATCH: usize = 512;
 /// So many may wait for a write that is under way; what comes on top is spilled.
 const WAITING: usize = 16 * BATCH;
 /// How long a dead database is left alone, at first and at most.
@@ -36,11 +38,12 @@ const TIDY: Duration = Duration::from_secs(60 * 60);
 
 /// What a write under way gives back.
 struct Done {
-    pool: Option<AnyPool>,
+    /// Nothing where it is lost, or took too long.
+    database: Option<Database>,
     rows: Arc<[Row]>,
     /// How far the spilled file has been read, where they are from there.
     spilled: Option<u64>,
-    result: sqlx::Result<()>,
+    result: Result<(), BoxError>,
 }
 
 type Job = Pin<Box<dyn Future<Output = Done>>>;
@@ -51,9 +54,8 @@ pub(super) struct Writer {
     pub(super) spill: Option<Arc<Mutex<Spill>>>,
     pub(super) retention: Option<Duration>,
     pub(super) ask_retention: Duration,
-    pool: Option<AnyPool>,
-    /// Which file that is, where it is one.
-    file: Option<u64>,
+    /// Whoever is at work on it has it.
+    database: Option<Database>,
     waiting: Vec<Row>,
     /// The oldest of them came then.
     since: Instant,
@@ -81,8 +83,7 @@ impl Writer {
             spill,
             retention,
             ask_retention,
-            pool: None,
-            file: None,
+            database: None,
             waiting: Vec::new(),
             since: Instant::now(),
             pause: PAUSE.0,
@@ -143,23 +144,22 @@ impl Writer {
             }
             return None;
         }
-        let Some(pool) = &self.pool else {
+        let Some(database) = &self.database else {
             return Some(self.connect());
         };
         if due && !self.waiting.is_empty() {
-            if self.place.file() != self.file {
-                // Deleted, or another put in its place: what is written to the old one is written to nobody.
-                self.pool = None;
+            if !database.is_at(&self.place) {
+                // What is written to the old one is written to nobody.
                 return Some(self.connect());
             }
             let some = self.waiting.len().min(BATCH);
             let rows: Arc<[Row]> = self.waiting.drain(..some).collect();
             self.writing = Some((rows.clone(), self.since));
             self.since = Instant::now();
-            return Some(Box::pin(write(pool.clone(), rows, None)));
+            return self.write(rows, None);
         }
-        if let Some(job) = self.respilled(pool) {
-            return Some(job);
+        if let Some((rows, at)) = self.respilled() {
+            return self.write(rows.into(), Some(at));
         }
         if !open {
             return None;
@@ -174,22 +174,35 @@ impl Writer {
         }
         if late(&self.tidied, TIDY) {
             self.tidied = Some(Instant::now());
-            return Some(self.tidy(pool.clone()));
+            return self.tidy();
         }
         None
     }
 
-    fn respilled(&self, pool: &AnyPool) -> Option<Job> {
+    /// Rows of the spilled file, and how far it has been read then.
+    fn respilled(&self) -> Option<(Vec<Row>, u64)> {
         let spill = self.spill.as_ref()?;
         let spill = spill.lock().unwrap_or_else(PoisonError::into_inner);
         if spill.is_empty() {
             return None;
         }
-        let (rows, at) = spill.read(BATCH).ok()?;
-        Some(Box::pin(write(pool.clone(), rows.into(), Some(at))))
+        spill.read(BATCH).ok()
     }
 
-    fn tidy(&self, pool: AnyPool) -> Job {
+    fn write(&mut self, rows: Arc<[Row]>, spilled: Option<u64>) -> Option<Job> {
+        let work = patiently(self.database.take()?.insert(rows.clone()));
+        Some(Box::pin(async move {
+            let (database, result) = work.await;
+            Done {
+                database,
+                rows,
+                spilled,
+                result,
+            }
+        }))
+    }
+
+    fn tidy(&mut self) -> Option<Job> {
         let before = |age: Duration| {
             let since = SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -197,42 +210,26 @@ impl Writer {
             i64::try_from(since.saturating_sub(age).as_millis()).unwrap_or_default()
         };
         let (calls, asks) = (self.retention.map(before), before(self.ask_retention));
-        Box::pin(async move {
-            let result = patiently(store::forget(&pool, calls, Some(asks))).await;
-            Done {
-                pool: Some(pool),
-                rows: Arc::from([]),
-                spilled: None,
-                result,
-            }
-        })
+        Some(beside(self.database.take()?.forget(calls, asks)))
     }
 
-    fn connect(&self) -> Job {
-        let place = self.place.clone();
-        Box::pin(async move {
-            let (pool, result) = match patiently(store::open(&place, Access::Write)).await {
-                Ok(pool) => (Some(pool), Ok(())),
-                Err(error) => (None, Err(error)),
-            };
-            Done {
-                pool,
-                rows: Arc::from([]),
-                spilled: None,
-                result,
+    /// Opens the database, again where it is open.
+    fn connect(&mut self) -> Job {
+        let (place, old) = (self.place.clone(), self.database.take());
+        beside(async move {
+            if let Some(old) = old {
+                old.close().await;
             }
+            Database::open(&place).await
         })
     }
 
     fn finish(&mut self, done: Done) {
         self.writing = None;
         let doubled = std::mem::take(&mut self.doubled);
+        self.database = done.database;
         match done.result {
             Ok(()) => {
-                if self.pool.is_none() {
-                    self.file = self.place.file();
-                }
-                self.pool = done.pool;
                 // What has been spilled too is counted when it has been read again.
                 if !done.rows.is_empty() && !doubled {
                     names::ledger_rows("written").increment(done.rows.len() as u64);
@@ -294,8 +291,8 @@ impl Writer {
 
     async fn leave(mut self) {
         self.spill_waiting();
-        if let Some(pool) = &self.pool {
-            pool.close().await;
+        if let Some(database) = self.database {
+            database.close().await;
         }
     }
 }
@@ -316,19 +313,20 @@ async fn run(job: &mut Option<Job>) -> Done {
     }
 }
 
-async fn write(pool: AnyPool, rows: Arc<[Row]>, spilled: Option<u64>) -> Done {
-    let result = patiently(store::insert(&pool, &rows)).await;
-    Done {
-        pool: Some(pool),
-        rows,
-        spilled,
-        result,
-    }
+/// Work on a database that writes no rows.
+fn beside(work: impl Future<Output = Worked> + 'static) -> Job {
+    Box::pin(async move {
+        let (database, result) = patiently(work).await;
+        Done {
+            database,
+            rows: Arc::from([]),
+            spilled: None,
+            result,
+        }
+    })
 }
 
-async fn patiently<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(result) => result,
-        Err(_) => Err(sqlx::Error::PoolTimedOut),
-    }
+async fn patiently(work: impl Future<Output = Worked>) -> Worked {
+    let worked = tokio::time::timeout(PATIENCE, work).await;
+    worked.unwrap_or_else(|late| (None, Err(late.into())))
 }
