@@ -139,13 +139,21 @@ mod tests {
                 row
             })
             .collect();
+        let pool = store::open(&place, Access::Write).await.unwrap();
         let mut file = File::open(&path).unwrap();
         for some in rows.chunks(10) {
             file.insert(some).unwrap();
         }
         // Twice is once.
         file.insert(&rows).unwrap();
+        #[cfg(unix)]
+        for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(folder.path().join(name)).unwrap();
+            assert_eq!(mode.permissions().mode() & 0o077, 0, "{name}");
+        }
         assert_eq!(all(&place).await, rows);
+        pool.close().await;
     }
 
     #[tokio::test]

@@ -118,8 +118,12 @@ async fn migrate(
     #[cfg(unix)]
     if let Place::File(path) = place {
         use std::os::unix::fs::PermissionsExt;
-        // Who called when is nobody else's business.
-        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+        // Who called when is nobody else's business, nor is what has just been written and is not in the file yet.
+        for end in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            let _ = std::fs::set_permissions(name, std::fs::Permissions::from_mode(0o600));
+        }
     }
     Ok(())
 }
