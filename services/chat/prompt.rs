@@ -65,7 +65,13 @@ impl Prompt {
         let literal = self.json(&part.span);
         match literal.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
             Some(plain) if !plain.as_bytes().contains(&b'\\') => Cow::Borrowed(plain),
-            _ => Cow::Owned(serde_json::from_str(literal).unwrap_or_default()),
+            Some(escaped) => {
+                let mut text = Vec::with_capacity(escaped.len());
+                let read = crate::json::unescape(escaped.as_bytes(), &mut text);
+                let text = read.and_then(|()| String::from_utf8(text).ok());
+                Cow::Owned(text.unwrap_or_default())
+            }
+            None => Cow::Owned(String::new()),
         }
     }
     /// The body with another model named and, if `ask_usage`, with the stream asked to report its usage (chat completions; without it a
