@@ -9,12 +9,11 @@ const MAX_WORDS: u32 = 400;
 /// Bytes of a word that are looked at.
 const LONGEST: usize = 32;
 
+/// More buckets than one word has: a piece of each length from each of its bytes, and its neighbours.
+const ROOM: usize = 4 * LONGEST;
+
 /// Bytes of a number's shape that are looked at.
 const LONGEST_SHAPE: usize = 16;
-
-/// Bytes of a piece of a word, its two ends counted as one each: they tell `migrat-` from `-grat-`, and survive another ending or a typing
-/// error.
-const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
 
 /// Collects the n-grams of a text, each once. One allocation for all of them, none per word.
 ///
@@ -29,7 +28,9 @@ const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ngrams {
+    /// Those that were found, and room for those that one word may bring.
     buckets: Vec<u32>,
+    found: usize,
     seen: Box<[u64; BUCKETS / 64]>,
     words: u32,
     previous: u64,
@@ -41,7 +42,8 @@ pub struct Ngrams {
 impl Default for Ngrams {
     fn default() -> Self {
         Self {
-            buckets: Vec::with_capacity(256),
+            buckets: vec![0; 4 * ROOM],
+            found: 0,
             seen: Box::new([0; BUCKETS / 64]),
             words: 0,
             previous: 0,
@@ -61,12 +63,14 @@ impl Ngrams {
         }
     }
 
-    /// Adds a word in lower case: itself, with its neighbour on the left, and its pieces.
+    /// Adds a word in lower case, or as much of it as is looked at: itself, with its neighbour on the left, and its pieces.
     pub fn word(&mut self, word: &[u8]) {
         if self.words == MAX_WORDS {
             return;
         }
+        let word = word.get(..LONGEST).unwrap_or(word);
         self.words += 1;
+        self.make_room();
         let whole = hash(START ^ self.seed, word);
         self.add(whole);
         // A word across a sentence's end is no neighbour, see `stop`.
@@ -81,16 +85,30 @@ impl Ngrams {
         self.pieces(word);
     }
 
+    /// Adds the pieces of a word, of 3, then of 4, then of 5 bytes, its two ends counted as one each: they tell `migrat-` from `-grat-`,
+    /// and survive another ending or a typing error.
     fn pieces(&mut self, word: &[u8]) {
-        let mut ended = [0_u8; LONGEST + 2];
+        // Its ends, and zeros for the windows that reach beyond them.
+        let mut ended = [0_u8; LONGEST + 4];
         let length = word.len().min(LONGEST);
         if let (Some(room), Some(word)) = (ended.get_mut(1..=length), word.get(..length)) {
             room.copy_from_slice(word);
         }
-        for size in PIECES {
-            for piece in ended.get(..length + 2).unwrap_or_default().windows(size) {
-                self.add(hash(START ^ PART ^ self.seed, piece));
-            }
+        // A longer piece goes on where the shorter one with the same beginning ended.
+        let mut pieces = [[0; LONGEST]; 3];
+        let [short, middle, long] = &mut pieces;
+        let start = START ^ PART ^ self.seed;
+        for at in 0..length {
+            let mut hashed = fold(start, &[ended[at], ended[at + 1], ended[at + 2]]);
+            short[at] = bucket(mix(hashed));
+            hashed = fold(hashed, &[ended[at + 3]]);
+            middle[at] = bucket(mix(hashed));
+            hashed = fold(hashed, &[ended[at + 4]]);
+            long[at] = bucket(mix(hashed));
+        }
+        for (less, pieces) in pieces.iter().enumerate() {
+            let all = length.saturating_sub(less);
+            self.add_all(pieces.get(..all).unwrap_or_default());
         }
     }
 
@@ -98,18 +116,54 @@ impl Ngrams {
     /// shape (how many digits, a decimal point, a currency or percent sign: `$0.00`) is added beside it.
     pub fn words(&mut self, text: &str) {
         for chunk in text.split_whitespace() {
-            if chunk.bytes().any(|b| b.is_ascii_digit()) {
-                self.shape(chunk);
-            }
             self.chunk(chunk);
         }
     }
 
-    /// Adds the shape of a chunk that holds digits: itself, with the word before it, and its pieces.
-    fn shape(&mut self, chunk: &str) {
+    /// Adds the words of what stands between two blanks.
+    pub(crate) fn chunk(&mut self, chunk: &str) {
         if self.words == MAX_WORDS {
             return;
         }
+        if chunk.bytes().any(|b| b.is_ascii_digit()) {
+            self.shape(chunk);
+        }
+        let mut word = [0_u8; LONGEST];
+        let mut len = 0;
+        if chunk.is_ascii() {
+            for byte in chunk.bytes() {
+                if byte.is_ascii_alphanumeric() {
+                    if let Some(room) = word.get_mut(len) {
+                        *room = byte.to_ascii_lowercase();
+                        len += 1;
+                    }
+                } else if byte != b'\'' {
+                    self.flush(word.get(..len));
+                    len = 0;
+                }
+            }
+        } else {
+            for c in chunk.chars() {
+                if c.is_alphanumeric() && !is_dense(c) {
+                    for c in c.to_lowercase() {
+                        if let Some(room) = word.get_mut(len..len + c.len_utf8()) {
+                            len += c.encode_utf8(room).len();
+                        }
+                    }
+                } else if c != '\'' {
+                    self.flush(word.get(..len));
+                    len = 0;
+                    if is_dense(c) {
+                        self.word(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    }
+                }
+            }
+        }
+        self.flush(word.get(..len));
+    }
+
+    /// Adds the shape of a chunk that holds digits: itself, with the word before it, and its pieces.
+    fn shape(&mut self, chunk: &str) {
         let edge = |c: char| ".,?!;:()\"'*".contains(c);
         let mut shape = [0_u8; LONGEST_SHAPE];
         let bytes = chunk.trim_matches(edge).bytes().take(LONGEST_SHAPE);
@@ -123,6 +177,7 @@ impl Ngrams {
             length += 1;
         }
         let shape = shape.get(..length).unwrap_or_default();
+        self.make_room();
         let whole = hash(START ^ SHAPE ^ self.seed, shape);
         self.add(whole);
         if self.previous != 0 {
@@ -130,28 +185,6 @@ impl Ngrams {
         }
         self.pieces(shape);
         self.shape = whole;
-    }
-
-    /// Adds the words of what stands between two blanks.
-    fn chunk(&mut self, text: &str) {
-        let mut word = [0_u8; LONGEST];
-        let mut len = 0;
-        for c in text.chars() {
-            if c.is_alphanumeric() && !is_dense(c) {
-                for c in c.to_lowercase() {
-                    if let Some(room) = word.get_mut(len..len + c.len_utf8()) {
-                        len += c.encode_utf8(room).len();
-                    }
-                }
-            } else if c != '\'' {
-                self.flush(word.get(..len));
-                len = 0;
-                if is_dense(c) {
-                    self.word(c.encode_utf8(&mut [0; 4]).as_bytes());
-                }
-            }
-        }
-        self.flush(word.get(..len));
     }
 
     fn flush(&mut self, word: Option<&[u8]>) {
@@ -165,6 +198,7 @@ impl Ngrams {
     /// Adds a mark that is no word (a path, a number, a block of code), so that its neighbours are seen beside it.
     pub fn mark(&mut self, mark: &'static str) {
         if self.words < MAX_WORDS {
+            self.make_room();
             let whole = hash(START ^ MARK ^ self.seed, mark.as_bytes());
             self.add(whole);
             self.previous = whole;
@@ -180,26 +214,49 @@ impl Ngrams {
     /// The buckets so far.
     #[must_use]
     pub fn buckets(&self) -> &[u32] {
-        &self.buckets
+        self.buckets.get(..self.found).unwrap_or_default()
     }
 
     /// The buckets, in the order of their first occurrence.
     #[must_use]
-    pub fn into_buckets(self) -> Vec<u32> {
+    pub fn into_buckets(mut self) -> Vec<u32> {
+        self.buckets.truncate(self.found);
         self.buckets
     }
 
     fn add(&mut self, hash: u64) {
-        // The upper half is the better mixed one.
-        let bucket = (hash >> 40) as usize % BUCKETS;
-        let bit = 1_u64 << (bucket % 64);
-        if let Some(word) = self.seen.get_mut(bucket / 64)
-            && *word & bit == 0
-        {
-            *word |= bit;
-            self.buckets.push(bucket as u32);
+        self.add_all(&[bucket(hash)]);
+    }
+
+    /// Adds those that are not there yet. What is there already is written too, and then written over by what comes next: so there is
+    /// nothing for the processor to guess.
+    fn add_all(&mut self, buckets: &[u16]) {
+        let seen = &mut *self.seen;
+        let room = self.buckets.get_mut(self.found..).unwrap_or_default();
+        let mut new = 0;
+        for bucket in buckets {
+            if let Some(room) = room.get_mut(new) {
+                *room = u32::from(*bucket);
+            }
+            let (word, bit) = (usize::from(*bucket) % BUCKETS / 64, bucket % 64);
+            let before = seen[word];
+            seen[word] = before | 1 << bit;
+            new += usize::from(before >> bit & 1 == 0);
+        }
+        self.found += new;
+    }
+
+    /// Makes room for what a word brings.
+    fn make_room(&mut self) {
+        if self.buckets.len() < self.found + ROOM {
+            self.buckets.resize(2 * self.buckets.len(), 0);
         }
     }
+}
+
+/// Where what hashes so belongs. The upper half of a hash is the better mixed one.
+const fn bucket(hash: u64) -> u16 {
+    (hash >> 40) as u16 % BUCKETS as u16
 }
 
 /// Whether `c` is of a script that sets no blanks between words, so that each sign is read as a word.
@@ -216,9 +273,16 @@ const MARK: u64 = 0x2545_f491_4f6c_dd1d;
 
 /// FNV-1a in 64 bits (Fowler, Noll, Vo), then mixed once: the same on every machine, for weights are shipped by bucket.
 fn hash(start: u64, bytes: &[u8]) -> u64 {
-    let hash = bytes.iter().fold(start, |hash, byte| {
+    mix(fold(start, bytes))
+}
+
+fn fold(start: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(start, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    })
+}
+
+const fn mix(hash: u64) -> u64 {
     (hash ^ (hash >> 32)).wrapping_mul(PAIR) | 1
 }
 
