@@ -3,7 +3,8 @@
 //! Prose is cut into words; code (fenced, inline, or plainly code by its lines), quotations, paths and identifiers are counted as what
 //! they are and their words are not read: renaming `prove_theorem` is no proof. Nothing is allocated per word.
 use super::{
-    lexicon::{LONGEST, Mark, look_up},
+    chunk::Chunk,
+    lexicon::{Known, LONGEST, Mark, look_up},
     lines::{Line, Lines},
     wants::Wants,
 };
@@ -165,8 +166,7 @@ impl Features {
                 rest = after;
                 continue;
             }
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            let (chunk, after) = rest.split_at(end);
+            let (chunk, after) = Chunk::first(rest);
             self.chunk(chunk);
             rest = after;
         }
@@ -193,27 +193,34 @@ impl Features {
     }
 
     /// Counts what stands between two blanks.
-    fn chunk(&mut self, chunk: &str) {
-        if chunk.contains("://") {
+    fn chunk(&mut self, chunk: Chunk<'_>) {
+        if chunk.is_plain() {
+            let word = chunk.text.as_bytes();
+            self.grams.word(word);
+            self.word(Some(word).filter(|word| word.len() <= LONGEST));
+            return;
+        }
+        if chunk.is_address() {
             self.paths += 1;
             self.grams.mark("address");
             return;
         }
-        let bare = chunk.trim_matches(|c: char| !c.is_alphanumeric() && c != '/' && c != '_');
-        if is_path(bare) {
+        let bare = chunk.bare();
+        if bare.is_some_and(Chunk::is_path) {
             self.paths += 1;
             self.previous = [None, None];
             self.grams.mark("path");
             return;
         }
-        if is_identifier(bare) {
+        if bare.is_some_and(Chunk::is_identifier) {
             self.words += 1;
             self.previous = [None, None];
             self.grams.mark("identifier");
             return;
         }
+        let chunk = chunk.text;
         self.wants.sign(chunk);
-        self.grams.words(chunk);
+        self.grams.chunk(chunk);
         let mut word = [0_u8; LONGEST];
         let mut len = 0;
         for byte in chunk.bytes() {
@@ -243,7 +250,7 @@ impl Features {
             }
         }
         self.word(word.get(..len));
-        if chunk.ends_with(['.', '!', '?', ';']) {
+        if matches!(chunk.as_bytes().last(), Some(b'.' | b'!' | b'?' | b';')) {
             self.previous = [None, None];
             self.grams.stop();
         }
@@ -254,8 +261,9 @@ impl Features {
         if word.is_some_and(<[u8]>::is_empty) {
             return;
         }
-        let (mark, id) = word.map_or((Mark::None, usize::MAX), look_up);
-        self.wants.word(word.unwrap_or_default());
+        let word = word.unwrap_or_default();
+        let Known { mark, wants, id } = look_up(word);
+        self.wants.word(wants, word);
         self.words += 1;
         match mark {
             Mark::Greeting => self.greetings += 1,
@@ -300,14 +308,14 @@ impl Features {
     }
 
     /// What this word means after those before it.
-    fn phrases(&mut self, mark: Mark, word: Option<&[u8]>) {
+    fn phrases(&mut self, mark: Mark, word: &[u8]) {
         let last = self.previous[1];
         if self.words == 2 {
             self.definitional |= last == Some(Mark::Question) && mark == Mark::Copula;
         }
         // "What is the root cause of this" asks for more than what a root cause is.
-        self.definite |= self.words == 3 && self.definitional && word == Some(b"the");
-        self.definitional |= self.words == 1 && word == Some(b"whats");
+        self.definite |= self.words == 3 && self.definitional && word == b"the";
+        self.definitional |= self.words == 1 && word == b"whats";
         match mark {
             Mark::Still | Mark::Same => self.persists_at = Some(self.words),
             Mark::Failing
@@ -328,7 +336,7 @@ impl Features {
             {
                 self.phrase = Some("proof");
             }
-            (Some(Mark::Formal), _) if word == Some(b"verify") || word == Some(b"verification") => {
+            (Some(Mark::Formal), _) if word == b"verify" || word == b"verification" => {
                 self.phrase = Some("proof");
             }
             (Some(Mark::Show), Mark::Claim) => self.shows = true,
@@ -339,7 +347,7 @@ impl Features {
             (Some(Mark::Threat), Mark::Model) => self.phrase = Some("security_audit"),
             _ => {}
         }
-        let review = mark == Mark::Verb(29) && word == Some(b"review");
+        let review = mark == Mark::Verb(29) && word == b"review";
         if review || mark == Mark::Audit {
             self.audit_at = Some(self.words);
         }
@@ -361,30 +369,4 @@ fn before_code(line: &str) -> Option<&str> {
         .starts_with(|c: char| c.is_ascii_alphabetic())
         .then_some(())?;
     ask.split_ascii_whitespace().all(plain).then_some(ask)
-}
-
-fn is_path(chunk: &str) -> bool {
-    const EXTENSIONS: &[&str] = &[
-        "rs", "py", "ts", "tsx", "js", "jsx", "mjs", "go", "java", "kt", "swift", "c", "h", "cc",
-        "cpp", "hpp", "cs", "rb", "php", "md", "txt", "toml", "json", "yaml", "yml", "html", "css",
-        "scss", "sql", "sh", "tf", "xml", "csv", "lock", "vue", "svelte",
-    ];
-    let slashes = chunk.bytes().filter(|b| *b == b'/').count();
-    let extension = chunk
-        .split(':')
-        .next()
-        .and_then(|path| path.rsplit_once('.'))
-        .is_some_and(|(stem, e)| !stem.is_empty() && EXTENSIONS.contains(&e));
-    extension || slashes >= 2 || (slashes == 1 && chunk.starts_with('/') && chunk.len() > 1)
-}
-
-/// Whether this is a name out of a program: `snake_case`, `camelCase`, `a::b`, `f()`.
-fn is_identifier(chunk: &str) -> bool {
-    let bytes = chunk.as_bytes();
-    bytes.contains(&b'_')
-        || chunk.contains("::")
-        || chunk.contains("()")
-        || bytes
-            .windows(2)
-            .any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
 }

@@ -2,6 +2,7 @@
 //!
 //! Whole words only: `author` is not `auth`, `administrator` not `admin`. A word's weight is what an ask is worth that consists of little
 //! else, on the heuristic's scale from 0 to 100; what the scale means stands in [`heuristic`](super::heuristic).
+use super::{table::Table, wants};
 use std::sync::LazyLock;
 
 /// What a word says.
@@ -217,25 +218,34 @@ const WORDS: &[(Mark, &str)] = &[
     ),
 ];
 
-static SORTED: LazyLock<Vec<(&str, Mark)>> = LazyLock::new(|| {
-    let mut sorted: Vec<_> = WORDS
-        .iter()
-        .flat_map(|(mark, words)| words.split(' ').map(|w| (w, *mark)))
-        .collect();
-    sorted.sort_unstable_by_key(|(w, _)| *w);
-    sorted
+/// What is known of a word.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    pub(super) mark: Mark,
+    /// What it says of [how much is wanted](wants).
+    pub(super) wants: u32,
+    /// Which word it is; the largest number where it is none of ours.
+    pub(super) id: usize,
+}
+
+static TABLE: LazyLock<Table<(Mark, u32)>> = LazyLock::new(|| {
+    let marks = WORDS.iter().map(|(mark, words)| (words, (*mark, 0)));
+    let kinds = wants::WORDS.iter();
+    let kinds = kinds.map(|(kinds, words)| (words, (Mark::None, *kinds)));
+    let words = marks.chain(kinds);
+    Table::new(
+        words.flat_map(|(words, what)| words.split(' ').map(move |word| (word, what))),
+        |(mark, kinds), (_, more)| (mark, kinds | more),
+    )
 });
 
 /// The longest word that says something.
 pub(super) const LONGEST: usize = 20;
 
-/// What a word in lower case says, and which word it is.
-pub(super) fn look_up(word: &[u8]) -> (Mark, usize) {
-    SORTED
-        .binary_search_by(|(w, _)| w.as_bytes().cmp(word))
-        .ok()
-        .and_then(|i| SORTED.get(i).map(|(_, mark)| (*mark, i)))
-        .unwrap_or((Mark::None, usize::MAX))
+/// What is known of a word in lower case.
+pub(super) fn look_up(word: &[u8]) -> Known {
+    let ((mark, wants), id) = TABLE.find(word).unwrap_or(((Mark::None, 0), usize::MAX));
+    Known { mark, wants, id }
 }
 
 #[cfg(test)]
@@ -244,20 +254,20 @@ mod tests {
 
     #[test]
     fn each_word_stands_once_and_fits() {
-        for pair in SORTED.windows(2) {
-            assert_ne!(pair[0].0, pair[1].0);
+        for (mark, words) in WORDS {
+            for word in words.split(' ') {
+                assert_eq!(look_up(word.as_bytes()).mark, *mark, "{word}");
+            }
         }
-        for (word, _) in SORTED.iter() {
-            assert!(
-                word.len() <= LONGEST && word.bytes().all(|b| b.is_ascii_lowercase()),
-                "{word}"
-            );
+        for (word, _) in TABLE.words() {
+            let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+            assert!(word.len() <= LONGEST && word.bytes().all(plain), "{word}");
         }
     }
 
     #[test]
     fn only_whole_words_count() {
-        assert_eq!(look_up(b"prove").0, Mark::Prove);
+        assert_eq!(look_up(b"prove").mark, Mark::Prove);
         for word in [
             "proves",
             "author",
@@ -267,7 +277,7 @@ mod tests {
             "prov",
             "",
         ] {
-            assert_eq!(look_up(word.as_bytes()).0, Mark::None, "{word}");
+            assert_eq!(look_up(word.as_bytes()).mark, Mark::None, "{word}");
         }
     }
 }

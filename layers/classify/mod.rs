@@ -37,6 +37,7 @@
 //! # }
 //! ```
 mod ask;
+mod chunk;
 mod classifier;
 mod client;
 mod decision;
@@ -52,6 +53,7 @@ mod rules;
 mod said;
 mod session;
 mod side;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tools;

@@ -1,4 +1,5 @@
 //! The words of risky work, and what part each may play. Whole words only; one may play several parts.
+use super::super::table::Table;
 use std::sync::LazyLock;
 
 /// The parts that a word may play, as a set.
@@ -204,20 +205,11 @@ const WORDS: &[(Part, &str)] = &[
     ),
 ];
 
-static SORTED: LazyLock<Vec<(&str, Part)>> = LazyLock::new(|| {
-    let mut sorted: Vec<(&str, Part)> = Vec::new();
-    for (part, words) in WORDS {
-        sorted.extend(words.split(' ').map(|word| (word, *part)));
-    }
-    sorted.sort_unstable_by_key(|(word, _)| *word);
-    sorted.dedup_by(|(word, part), (before, all)| {
-        let same = word == before;
-        if same {
-            *all = all.or(*part);
-        }
-        same
-    });
-    sorted
+static TABLE: LazyLock<Table<Part>> = LazyLock::new(|| {
+    let words = WORDS
+        .iter()
+        .flat_map(|(part, words)| words.split(' ').map(|word| (word, *part)));
+    Table::new(words, Part::or)
 });
 
 /// The longest word that plays a part.
@@ -231,12 +223,7 @@ pub(super) fn part(word: &str) -> Part {
     };
     lower.copy_from_slice(word.as_bytes());
     lower.make_ascii_lowercase();
-    SORTED
-        .binary_search_by(|(known, _)| known.as_bytes().cmp(lower))
-        .ok()
-        .and_then(|i| SORTED.get(i))
-        .map(|(_, part)| *part)
-        .unwrap_or_default()
+    TABLE.find(lower).map(|(part, _)| part).unwrap_or_default()
 }
 
 /// The words that play one of these parts.
@@ -253,8 +240,8 @@ mod tests {
 
     #[test]
     fn words_play_all_their_parts_and_fit() {
-        assert!(SORTED.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert!(SORTED.iter().all(|(word, _)| word.len() <= LONGEST));
+        let mut words = TABLE.words().iter();
+        assert!(words.all(|(word, _)| word.len() <= LONGEST));
         let drop = part("DROP");
         assert!(drop.is(Part::DROP) && drop.is(Part::PROD_VERB) && !drop.is(Part::TABLE));
         assert_eq!(part("author"), Part::default());

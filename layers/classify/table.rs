@@ -1,0 +1,83 @@
+//! Words by what they say, each found in one look.
+
+/// A fixed set of words in lower case, hashed with open addressing, so sparsely that a word that is none of them mostly ends at an
+/// empty slot without having been compared with any.
+pub(super) struct Table<T> {
+    words: Vec<(&'static str, T)>,
+    /// One more than the place of a word; 0 where none is. A power of two of them.
+    slots: Vec<u16>,
+}
+
+impl<T: Copy> Table<T> {
+    /// Of these words. What stands twice is put together by `join`.
+    pub(super) fn new(
+        all: impl Iterator<Item = (&'static str, T)>,
+        join: impl Fn(T, T) -> T,
+    ) -> Self {
+        let mut words: Vec<(&str, T)> = all.collect();
+        words.sort_by_key(|(word, _)| *word);
+        words.dedup_by(|(word, later), (before, what)| {
+            let same = word == before;
+            if same {
+                *what = join(*what, *later);
+            }
+            same
+        });
+        let mut slots = vec![0; (words.len() * 4).next_power_of_two()];
+        let mask = slots.len() - 1;
+        for (place, (word, _)) in (1..=u16::MAX).zip(&words) {
+            let mut at = hash(word.as_bytes()) & mask;
+            while slots[at] != 0 {
+                at = (at + 1) & mask;
+            }
+            slots[at] = place;
+        }
+        Self { words, slots }
+    }
+
+    /// What `word` says, and which of the words it is; `None` where it is none of them.
+    pub(super) fn find(&self, word: &[u8]) -> Option<(T, usize)> {
+        let mask = self.slots.len() - 1;
+        let mut at = hash(word) & mask;
+        loop {
+            let place = usize::from(*self.slots.get(at)?).checked_sub(1)?;
+            let (known, what) = self.words.get(place)?;
+            if known.as_bytes() == word {
+                return Some((*what, place));
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn words(&self) -> &[(&'static str, T)] {
+        &self.words
+    }
+}
+
+/// FNV-1a, its upper half folded in, which is the better mixed one.
+fn hash(word: &[u8]) -> usize {
+    let hash = word.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    (hash ^ (hash >> 15)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_found_and_no_other() {
+        let words: Vec<&'static str> = "a b ab ba abc a".split(' ').collect();
+        let table = Table::new(words.iter().map(|w| (*w, w.len())), |a, b| a * 10 + b);
+        assert_eq!(table.words().len(), 5);
+        for (place, (word, what)) in table.words().iter().enumerate() {
+            assert_eq!(table.find(word.as_bytes()), Some((*what, place)));
+        }
+        assert_eq!(table.find(b"a").map(|(what, _)| what), Some(11));
+        for word in [&b""[..], b"c", b"ABC", b"abcd", b"\xff"] {
+            assert_eq!(table.find(word), None);
+        }
+    }
+}
