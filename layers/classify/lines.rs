@@ -69,9 +69,7 @@ impl Lines {
         self.diff = if self.diff {
             line.starts_with(['+', '-', ' ', '@', '\\'])
         } else {
-            ["diff --git", "@@ ", "--- a/", "+++ b/"]
-                .iter()
-                .any(|start| line.starts_with(start))
+            begins(line, &["diff --git", "@@ ", "--- a/", "+++ b/"])
         };
         if self.diff {
             return Line::Diff;
@@ -91,16 +89,23 @@ impl Lines {
 fn is_trace(line: &str, trimmed: &str) -> bool {
     let frame =
         line.starts_with(' ') && (trimmed.starts_with("at ") || trimmed.starts_with("File \""));
-    frame
-        || [
-            "Traceback (",
-            "panicked at",
-            "thread '",
-            "goroutine ",
-            "Caused by:",
-        ]
-        .iter()
-        .any(|start| trimmed.starts_with(start))
+    frame || begins(trimmed, TRACES)
+}
+
+/// How a stack trace begins.
+const TRACES: &[&str] = &[
+    "Traceback (",
+    "panicked at",
+    "thread '",
+    "goroutine ",
+    "Caused by:",
+];
+
+/// Whether `line` begins with one of `starts`, none of which is empty. The first byte tells most of them off.
+fn begins(line: &str, starts: &[&str]) -> bool {
+    let first = line.as_bytes().first();
+    let mut starts = starts.iter();
+    starts.any(|start| start.as_bytes().first() == first && line.starts_with(start))
 }
 
 /// Whether a machine wrote it: a time of day within the first words, or a level at its head.
@@ -110,21 +115,21 @@ fn is_log(line: &str) -> bool {
     let clock = head.windows(8).any(|w| {
         w[2] == b':' && w[5] == b':' && [0, 1, 3, 4, 6, 7].iter().all(|at| w[*at].is_ascii_digit())
     });
-    clock
-        || [
-            "ERROR ",
-            "WARN ",
-            "INFO ",
-            "DEBUG ",
-            "[ERROR]",
-            "[WARN",
-            "[INFO]",
-            "error[E",
-            "warning: ",
-        ]
-        .iter()
-        .any(|level| line.starts_with(level))
+    clock || begins(line, LEVELS)
 }
+
+/// How a line of a log begins that has no time.
+const LEVELS: &[&str] = &[
+    "ERROR ",
+    "WARN ",
+    "INFO ",
+    "DEBUG ",
+    "[ERROR]",
+    "[WARN",
+    "[INFO]",
+    "error[E",
+    "warning: ",
+];
 
 /// Words that statements begin with and asks do not, in the case in which they are written there.
 const STATEMENTS: &[&str] = &[
@@ -179,10 +184,7 @@ const STATEMENTS: &[&str] = &[
 /// "import the csv".
 fn looks_like_code(line: &str, indented: bool) -> bool {
     let bytes = line.as_bytes();
-    if ["#include", "#define", "#!/"]
-        .iter()
-        .any(|start| line.starts_with(start))
-    {
+    if begins(line, &["#include", "#define", "#!/"]) {
         return true;
     }
     let brackets = bytes.iter().all(|b| b"{}()[];,".contains(b));
@@ -190,32 +192,86 @@ fn looks_like_code(line: &str, indented: bool) -> bool {
         return true;
     }
     let signs = signs(line);
-    let statement = STATEMENTS.iter().any(|start| line.starts_with(start));
-    let upper = line.starts_with(|c: char| c.is_ascii_uppercase())
-        && line
-            .split(' ')
-            .next()
-            .is_some_and(|w| w.len() > 3 && w.bytes().all(|b| b.is_ascii_uppercase()));
-    match (statement, indented) {
-        (true, _) => signs > 0 || upper,
+    match (begins(line, STATEMENTS), indented) {
+        (true, _) => signs > 0 || is_shouted(line),
         (false, true) => signs > 1,
         (false, false) => signs > 2,
     }
 }
 
+/// Whether its first word is in capitals, as those of SQL are.
+fn is_shouted(line: &str) -> bool {
+    let word = line.split(' ').next().unwrap_or_default();
+    word.len() > 3 && word.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// A sign of code, and the bytes that it needs.
+struct Sign(&'static str, u32);
+
+const SIGNS: &[Sign] = &[
+    Sign::of(" = "),
+    Sign::of(" => "),
+    Sign::of("->"),
+    Sign::of("::"),
+    Sign::of("()"),
+    Sign::of(");"),
+    Sign::of("):"),
+    Sign::of(" == "),
+    Sign::of(" != "),
+    Sign::of(" && "),
+    Sign::of(" || "),
+    Sign::of(":="),
+    Sign::of("</"),
+    Sign::of("/>"),
+    Sign::of("${"),
+    Sign::of("{{"),
+    Sign::of("[\""),
+    Sign::of("(\""),
+    Sign::of("('"),
+    Sign::of("\": "),
+    Sign::of(" += "),
+    Sign::of("++"),
+    Sign::of("!("),
+    Sign::of(".get("),
+];
+
+impl Sign {
+    const fn of(sign: &'static str) -> Self {
+        let (mut needs, mut rest) = (0, sign.as_bytes());
+        while let [byte, after @ ..] = rest {
+            needs |= BIT[*byte as usize];
+            rest = after;
+        }
+        Self(sign, needs)
+    }
+
+    fn is_in(&self, line: &str, bytes: u32) -> bool {
+        let Self(sign, needs) = self;
+        bytes & needs == *needs && line.contains(sign)
+    }
+}
+
+/// The bytes that signs are made of, letters and blanks aside, each as a bit.
+static BIT: [u32; 256] = {
+    let mut bits = [0; 256];
+    let (mut bit, mut rest) = (1, b"=->:();!&|</${[\"'+.".as_slice());
+    while let [byte, after @ ..] = rest {
+        bits[*byte as usize] = bit;
+        bit <<= 1;
+        rest = after;
+    }
+    bits
+};
+
 /// Signs of code in a line.
 fn signs(line: &str) -> usize {
-    const FOUND: &[&str] = &[
-        " = ", " => ", "->", "::", "()", ");", "):", " == ", " != ", " && ", " || ", ":=", "</",
-        "/>", "${", "{{", "[\"", "(\"", "('", "\": ", " += ", "++", "!(", ".get(",
-    ];
+    let bytes = line.as_bytes();
+    let all = bytes.iter().fold(0, |all, b| all | BIT[usize::from(*b)]);
+    let found = SIGNS.iter().filter(|sign| sign.is_in(line, all)).count();
     // A bracket right behind a name: a call, not a remark (as this).
-    let calls = line
-        .as_bytes()
-        .windows(2)
-        .any(|w| w[0].is_ascii_alphanumeric() && matches!(w[1], b'(' | b'['));
-    let ends = line.ends_with([')', '(', '[', ']', ',', ':']);
-    FOUND.iter().filter(|sign| line.contains(*sign)).count() + usize::from(calls && ends)
+    let calls = |pair: &[u8]| pair[0].is_ascii_alphanumeric() && matches!(pair[1], b'(' | b'[');
+    let ends = matches!(bytes.last(), Some(b')' | b'(' | b'[' | b']' | b',' | b':'));
+    found + usize::from(ends && bytes.windows(2).any(calls))
 }
 
 #[cfg(test)]
