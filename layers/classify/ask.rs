@@ -2,6 +2,8 @@
 //!
 //! Coding agents put their own text into the user's turns: reminders, the environment, open files, the output of commands. Scoring that
 //! text would score the harness. What is left after [`clean`] is what a person typed; the same ask gives the same words bare and wrapped.
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// Blocks that a harness writes: dropped with all they hold. A name that ends in `*` is a prefix.
 const DROPPED: &[&str] = &[
@@ -75,11 +77,15 @@ const ASKS: &[(&str, &str)] = &[
 
 /// What begins the rest of a turn that a harness wrote behind the ask: aider's reminder of its edit formats.
 const REST: &[&str] = &[
-    "\n# *SEARCH/REPLACE block* Rules:",
     "\n# *File listing* Rules:",
     "\n# *SEARCH/REPLACE block*",
     "\nTo suggest changes to a file you MUST return",
 ];
+
+/// What [`ASK_FOLLOWS`] and [`REST`] are looked for by, made once.
+static FOLLOWS: Finders = LazyLock::new(|| ASK_FOLLOWS.iter().map(Finder::new).collect());
+static RESTS: Finders = LazyLock::new(|| REST.iter().map(Finder::new).collect());
+type Finders = LazyLock<Vec<Finder<'static>>>;
 
 /// Turns that a harness wrote from beginning to end, told by how they begin.
 const WHOLE: &[&str] = &[
@@ -118,21 +124,19 @@ pub(super) fn begins_anew(text: &str) -> bool {
 /// Calls `words` with each stretch of `text` that the user wrote, in order.
 pub(super) fn clean<'a>(text: &'a str, mut words: impl FnMut(&'a str)) {
     let mut text = text;
-    if WHOLE
-        .iter()
-        .any(|start| text.trim_start().starts_with(start))
-    {
+    let head = text.trim_start();
+    if WHOLE.iter().any(|start| head.starts_with(start)) {
         return;
     }
-    for marker in ASK_FOLLOWS {
-        if let Some(at) = text.find(marker) {
-            text = text.get(at + marker.len()..).unwrap_or_default();
+    for marker in FOLLOWS.iter() {
+        if let Some(at) = marker.find(text.as_bytes()) {
+            text = text.get(at + marker.needle().len()..).unwrap_or_default();
         }
     }
     let text = behind_context(within_tag(text));
-    let text = REST
+    let text = RESTS
         .iter()
-        .filter_map(|rest| text.find(rest))
+        .filter_map(|rest| rest.find(text.as_bytes()))
         .min()
         .map_or(text, |at| text.get(..at).unwrap_or(text));
     let bytes = text.as_bytes();
@@ -170,9 +174,11 @@ pub(super) fn has_tag(text: &str) -> bool {
 
 /// What the last tag around an ask holds, where there is one that also closes; a person may write of such a tag too.
 fn within_tag(text: &str) -> &str {
+    let bytes = text.as_bytes();
     let inside = |(open, close): &(&str, &str)| {
-        let from = text.rfind(open)? + open.len();
-        let to = from + text.get(from..)?.find(close)?;
+        let opens = |at: &usize| text.get(*at..).is_some_and(|t| t.starts_with(open));
+        let from = memchr::memrchr_iter(b'<', bytes).find(opens)? + open.len();
+        let to = from + memchr::memmem::find(bytes.get(from..)?, close.as_bytes())?;
         text.get(from..to).filter(|ask| !is_blank(ask))
     };
     ASKS.iter().find_map(inside).unwrap_or(text)

@@ -299,10 +299,16 @@ fn decisive(prompt: &Prompt) -> Decisive {
     // The newest reply: what it answers may be nothing that anybody asked.
     let mut reply = None;
     for turn in user_turns(prompt.facts()) {
-        if turn.parts.len() == 1 && turn.parts.iter().any(|p| begins_anew(&prompt.text(p))) {
+        let texts: Vec<_> = texts(prompt, turn).collect();
+        let anew = match (&*turn.parts, &*texts) {
+            ([_], [text]) => begins_anew(text),
+            ([part], []) => begins_anew(&prompt.text(part)),
+            _ => false,
+        };
+        if anew {
             break;
         }
-        let ask = read(prompt, turn);
+        let ask = read(&texts);
         let f = &ask.features;
         if f.is_empty() {
             continue;
@@ -334,19 +340,20 @@ fn decisive(prompt: &Prompt) -> Decisive {
 
 /// The summary of a conversation that went before, where this turn is one.
 fn summary(prompt: &Prompt, turn: &Turn) -> Option<Ask> {
-    let texts = turn.parts.iter().filter(|p| p.kind == PartKind::Text);
-    texts.into_iter().find_map(|part| {
-        let text = prompt.text(part);
+    texts(prompt, turn).find_map(|text| {
         let mut ask = Ask::default();
         ask.read(continued(&text)?);
         Some(ask)
     })
 }
 
-fn read(prompt: &Prompt, turn: &Turn) -> Ask {
-    let mut ask = Ask::default();
+fn texts<'p>(prompt: &'p Prompt, turn: &'p Turn) -> impl Iterator<Item = Cow<'p, str>> {
     let parts = turn.parts.iter().filter(|p| p.kind == PartKind::Text);
-    let texts: Vec<_> = parts.map(|part| prompt.text(part)).collect();
+    parts.map(|part| prompt.text(part))
+}
+
+fn read(texts: &[Cow<'_, str>]) -> Ask {
+    let mut ask = Ask::default();
     let tagged = texts.len() > 1 && texts.iter().any(|text| has_tag(text));
     for text in texts.iter().filter(|text| !tagged || has_tag(text)) {
         clean(text, |words| ask.read(words));
