@@ -52,7 +52,19 @@ impl Texture {
         let bytes = bytes.get(..left).unwrap_or(bytes);
         self.bytes += bytes.len() as u32;
         let (mut in_word, mut digits_running, mut line) = (0_u32, 0_u32, 0_usize);
-        for (at, byte) in bytes.iter().enumerate() {
+        let mut next = 0;
+        while let Some(rest) = bytes.get(next..) {
+            // Most of most texts, and none of what is counted.
+            let plain = rest.iter().take_while(|b| b.is_ascii_lowercase()).count();
+            if plain > 0 {
+                in_word += plain as u32;
+                digits_running = 0;
+            }
+            let at = next + plain;
+            next = at + 1;
+            let Some(byte) = bytes.get(at) else {
+                break;
+            };
             if byte.is_ascii_digit() {
                 self.digits += 1;
                 digits_running += 1;
