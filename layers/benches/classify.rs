@@ -61,6 +61,20 @@ fn pasted(bytes: usize) -> Request {
     Request::new(prompt.expect("a request that was just written"))
 }
 
+/// So many bytes of prose with markdown, all of it typed into the ask: the dearest per byte, since every word of it is read.
+fn typed(bytes: usize) -> Request {
+    let prose = include_str!("../../docs/caching.md");
+    let text: String = prose.chars().take(bytes).collect();
+    let body =
+        serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": text}]});
+    let prompt = Prompt::parse(
+        Dialect::Messages,
+        Operation::Generate,
+        body.to_string().into(),
+    );
+    Request::new(prompt.expect("a request that was just written"))
+}
+
 fn policy() -> impl Policy {
     let classifier = TierClassifier::new(Names::default().map("*", Wish::Auto));
     Ruled::new(SideRequests::new(classifier), Rule::built_in())
@@ -75,6 +89,12 @@ fn decide(bencher: divan::Bencher<'_, '_>, bytes: usize) {
 #[divan::bench(args = [1 << 10, 16 << 10, 200 << 10])]
 fn decide_what_was_pasted(bencher: divan::Bencher<'_, '_>, bytes: usize) {
     let (policy, request) = (policy(), pasted(bytes));
+    bencher.bench(|| policy.classify(black_box(&request)));
+}
+
+#[divan::bench(args = [100, 4 << 10, 16 << 10])]
+fn decide_what_was_typed(bencher: divan::Bencher<'_, '_>, bytes: usize) {
+    let (policy, request) = (policy(), typed(bytes));
     bencher.bench(|| policy.classify(black_box(&request)));
 }
 
