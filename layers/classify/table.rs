@@ -55,12 +55,20 @@ impl<T: Copy> Table<T> {
     }
 }
 
-/// FNV-1a, its upper half folded in, which is the better mixed one.
+/// Of the length and the bytes at both ends, which tell most words apart.
 fn hash(word: &[u8]) -> usize {
-    let hash = word.iter().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
-    (hash ^ (hash >> 15)) as usize
+    let ends = match word {
+        [_, _, _, _, ..] => {
+            let word4 = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |b| u32::from_le_bytes(*b));
+            u64::from(word4(word.first_chunk())) << 32 | u64::from(word4(word.last_chunk()))
+        }
+        [a, b, c] => u64::from(u32::from_le_bytes([*a, *b, *c, 0])),
+        [a, b] => u64::from(u32::from_le_bytes([*a, *b, 0, 0])),
+        [a] => u64::from(*a),
+        [] => 0,
+    };
+    let hash = (ends ^ word.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (hash >> 40) as usize
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub struct Ngrams {
     /// Those that were found, and room for those that one word may bring.
     buckets: Vec<u32>,
     found: usize,
-    seen: Box<[u64; BUCKETS / 64]>,
+    seen: Box<Seen>,
     words: u32,
     previous: u64,
     /// The shape of the number before, until a word has come.
@@ -39,12 +39,24 @@ pub struct Ngrams {
     seed: u64,
 }
 
+/// What has been added.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// A bit for each bucket.
+    buckets: [u64; BUCKETS / 64],
+    /// Hashes of words, each where its upper bits say, until another takes its place.
+    words: [u64; 128],
+}
+
 impl Default for Ngrams {
     fn default() -> Self {
         Self {
             buckets: vec![0; 4 * ROOM],
             found: 0,
-            seen: Box::new([0; BUCKETS / 64]),
+            seen: Box::new(Seen {
+                buckets: [0; BUCKETS / 64],
+                words: [0; 128],
+            }),
             words: 0,
             previous: 0,
             shape: 0,
@@ -72,7 +84,11 @@ impl Ngrams {
         self.words += 1;
         self.make_room();
         let whole = hash(START ^ self.seed, word);
-        self.add(whole);
+        // A word that stood here before brings nothing of its own.
+        let known = std::mem::replace(&mut self.seen.words[whole as usize >> 57], whole) == whole;
+        if !known {
+            self.add(whole);
+        }
         // A word across a sentence's end is no neighbour, see `stop`.
         if self.previous != 0 {
             self.add(hash(self.previous ^ PAIR, word));
@@ -82,7 +98,9 @@ impl Ngrams {
             self.shape = 0;
         }
         self.previous = whole;
-        self.pieces(word);
+        if !known {
+            self.pieces(word);
+        }
     }
 
     /// Adds the pieces of a word, of 3, then of 4, then of 5 bytes, its two ends counted as one each: they tell `migrat-` from `-grat-`,
@@ -231,7 +249,7 @@ impl Ngrams {
     /// Adds those that are not there yet. What is there already is written too, and then written over by what comes next: so there is
     /// nothing for the processor to guess.
     fn add_all(&mut self, buckets: &[u16]) {
-        let seen = &mut *self.seen;
+        let seen = &mut self.seen.buckets;
         let room = self.buckets.get_mut(self.found..).unwrap_or_default();
         let mut new = 0;
         for bucket in buckets {
