@@ -3,6 +3,9 @@ use super::{Class, Side};
 
 /// What a word may be here: each a bit, so that a text is gone through once, whatever is asked about it.
 mod kind {
+    use super::super::super::table::Table;
+    use std::sync::LazyLock;
+
     pub(super) const TALK: u32 = 1 << 0;
     pub(super) const CONVERSATION: u32 = 1 << 1;
     pub(super) const CONVERSATIONS: u32 = 1 << 2;
@@ -31,97 +34,72 @@ mod kind {
     /// What a limit counts.
     pub(super) const UNIT: u32 = 1 << 24;
 
-    /// The words of each length that are of any kind; of no other length is one.
-    pub(super) const fn known(len: usize) -> &'static [(&'static [u8], u32)] {
-        match len {
-            2 => &[
-                (b"of", LEAD),
-                (b"to", LEAD),
-                (b"in", LEAD),
-                (b"so", SO),
-                (b"up", UP),
-            ],
-            3 => &[(b"for", LEAD), (b"far", FAR), (b"ups", UP)],
-            4 => &[
-                (b"chat", TALK),
-                (b"with", LEAD),
-                (b"that", LEAD),
-                (b"give", MAKE),
-                (b"name", LABEL),
-                (b"task", TASK),
-                (b"tags", TAGS),
-                (b"word", UNIT),
-            ],
-            5 => &[
-                (b"chats", TALK),
-                (b"write", MAKE),
-                (b"reply", MAKE),
-                (b"craft", MAKE),
-                (b"based", LEAD),
-                (b"which", LEAD),
-                (b"title", TITLE),
-                (b"recap", LABEL),
-                (b"label", LABEL),
-                (b"above", ABOVE),
-                (b"words", UNIT),
-            ],
-            6 => &[
-                (b"thread", TALK),
-                (b"create", MAKE),
-                (b"output", MAKE),
-                (b"naming", NAMING),
-                (b"titles", TITLE),
-                (b"prompt", TASK),
-                (b"follow", FOLLOW),
-                (b"commit", COMMIT),
-            ],
-            7 => &[
-                (b"session", TALK | SESSION),
-                (b"threads", TALK),
-                (b"writing", MAKE),
-                (b"provide", MAKE),
-                (b"suggest", MAKE),
-                (b"respond", MAKE),
-                (b"extract", MAKE),
-                (b"produce", MAKE),
-                (b"summary", SUMMARY),
-                (b"message", MESSAGE),
-                (b"queries", QUERIES),
-                (b"history", HISTORY),
-                (b"partial", PARTIAL),
-            ],
-            8 => &[
-                (b"sessions", TALK),
-                (b"generate", MAKE),
-                (b"crafting", MAKE),
-                (b"messages", MESSAGE),
-            ],
-            9 => &[
-                (b"generates", MAKE),
-                (b"summarize", SUMMARY),
-                (b"summarise", SUMMARY),
-                (b"character", UNIT),
-            ],
-            10 => &[(b"generating", MAKE), (b"characters", UNIT)],
-            11 => &[
-                (b"summarizing", LEAD | SUMMARY | SUMMARIZING),
-                (b"summarising", LEAD),
-                (b"description", LABEL),
-            ],
-            12 => &[(b"conversation", TALK | CONVERSATION)],
-            13 => &[(b"conversations", TALK | CONVERSATIONS)],
-            _ => &[],
-        }
-    }
+    /// The words that are of any kind; one may be of several.
+    const WORDS: &[(u32, &str)] = &[
+        (
+            TALK,
+            "chat chats thread threads sessions session conversation conversations",
+        ),
+        (CONVERSATION, "conversation"),
+        (CONVERSATIONS, "conversations"),
+        (SESSION, "session"),
+        (
+            MAKE,
+            "give write reply craft create output writing provide suggest respond extract produce generate crafting generates generating",
+        ),
+        (
+            LEAD,
+            "of to in for with that based which summarising summarizing",
+        ),
+        (NAMING, "naming"),
+        (TITLE, "title titles"),
+        (TASK, "task prompt"),
+        (SUMMARY, "summary summarize summarise summarizing"),
+        (SUMMARIZING, "summarizing"),
+        (LABEL, "name recap label description"),
+        (TAGS, "tags"),
+        (FOLLOW, "follow"),
+        (UP, "up ups"),
+        (COMMIT, "commit"),
+        (MESSAGE, "message messages"),
+        (QUERIES, "queries"),
+        (HISTORY, "history"),
+        (SO, "so"),
+        (FAR, "far"),
+        (ABOVE, "above"),
+        (PARTIAL, "partial"),
+        (UNIT, "word words character characters"),
+    ];
+
+    /// The longest of them.
+    const LONGEST: usize = 13;
+
+    static TABLE: LazyLock<Table<u32>> = LazyLock::new(|| {
+        let words = WORDS
+            .iter()
+            .flat_map(|(kind, words)| words.split(' ').map(|word| (word, *kind)));
+        Table::new(words, |kind, other| kind | other)
+    });
 
     /// What this word is, however it is capitalized; nothing where it is none of ours.
     pub(super) fn of(word: &[u8]) -> u32 {
-        let mut known = known(word.len()).iter();
-        match known.find(|(one, _)| one.eq_ignore_ascii_case(word)) {
-            Some((_, kinds)) => *kinds,
+        let mut lower = [0; LONGEST];
+        let known = lower.get_mut(..word.len()).and_then(|lower| {
+            lower.copy_from_slice(word);
+            lower.make_ascii_lowercase();
+            TABLE.find(lower)
+        });
+        match known {
+            Some((kinds, _)) => kinds,
             None if word.iter().all(u8::is_ascii_digit) => NUMBER,
             None => 0,
         }
+    }
+
+    #[test]
+    fn none_is_longer_than_is_looked_up() {
+        let mut words = TABLE.words().iter();
+        assert!(words.all(|(word, _)| word.len() <= LONGEST));
     }
 }
 
