@@ -175,6 +175,9 @@ pub(super) fn has_tag(text: &str) -> bool {
 /// What the last tag around an ask holds, where there is one that also closes; a person may write of such a tag too.
 fn within_tag(text: &str) -> &str {
     let bytes = text.as_bytes();
+    if memchr::memchr(b'<', bytes).is_none() {
+        return text;
+    }
     let inside = |(open, close): &(&str, &str)| {
         let opens = |at: &usize| text.get(*at..).is_some_and(|t| t.starts_with(open));
         let from = memchr::memrchr_iter(b'<', bytes).find(opens)? + open.len();

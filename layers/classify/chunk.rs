@@ -55,9 +55,8 @@ impl<'a> Chunk<'a> {
         let mut kinds = 0;
         let ends = |byte: &u8| {
             let kind = kind::of(*byte);
-            let ends = kind & (kind::BLANK | kind::FOREIGN) != 0;
-            kinds |= if ends { 0 } else { kind };
-            ends
+            kinds |= kind;
+            kind & (kind::BLANK | kind::FOREIGN) != 0
         };
         let mut end = bytes.iter().position(ends).unwrap_or(bytes.len());
         if bytes.get(end).is_some_and(|byte| !byte.is_ascii()) {
@@ -67,6 +66,7 @@ impl<'a> Chunk<'a> {
             kinds |= rest.bytes().fold(0, |kinds, byte| kinds | kind::of(byte));
             end += rest.len();
         }
+        kinds &= !kind::BLANK;
         let (text, after) = text.split_at(end);
         (Self { text, kinds }, after)
     }

@@ -158,7 +158,7 @@ impl Features {
         );
         let mut rest = line;
         while self.words < MAX_WORDS {
-            rest = rest.trim_start();
+            rest = behind_blanks(rest);
             let Some(first) = rest.chars().next() else {
                 break;
             };
@@ -357,6 +357,14 @@ impl Features {
         {
             self.phrase = Some("security_audit");
         }
+    }
+}
+
+/// It without the blanks at its head, of which most are one plain blank.
+fn behind_blanks(text: &str) -> &str {
+    match text.as_bytes() {
+        [b' ', next, ..] if next.is_ascii_graphic() => text.get(1..).unwrap_or_default(),
+        _ => text.trim_start(),
     }
 }
 

@@ -65,16 +65,25 @@ impl Texture {
             let Some(byte) = bytes.get(at) else {
                 break;
             };
-            if byte.is_ascii_digit() {
-                self.digits += 1;
-                digits_running += 1;
-                self.numbers += u32::from(digits_running == 1);
-                self.widest = self.widest.max(digits_running);
-            } else if digits_running > 0 && !matches!(byte, b',' | b'.') {
+            if *byte == b' ' {
                 digits_running = 0;
+                self.word(in_word);
+                in_word = 0;
+                continue;
             }
             match byte {
-                b' ' | b'\t' | b'\r' | b'\n' => {
+                b'0'..=b'9' => {
+                    self.digits += 1;
+                    digits_running += 1;
+                    self.numbers += u32::from(digits_running == 1);
+                    self.widest = self.widest.max(digits_running);
+                }
+                // A number goes on behind them.
+                b',' | b'.' => {}
+                _ => digits_running = 0,
+            }
+            match byte {
+                b'\t' | b'\r' | b'\n' => {
                     self.word(in_word);
                     in_word = 0;
                     if *byte == b'\n' {
