@@ -49,6 +49,8 @@ mod lexicon;
 mod lines;
 mod model;
 pub(crate) mod numbers;
+#[cfg(test)]
+mod pinned;
 mod rules;
 mod said;
 mod session;
