@@ -192,11 +192,8 @@ fn looks_like_code(line: &str, indented: bool) -> bool {
         return true;
     }
     let signs = signs(line);
-    match (begins(line, STATEMENTS), indented) {
-        (true, _) => signs > 0 || is_shouted(line),
-        (false, true) => signs > 1,
-        (false, false) => signs > 2,
-    }
+    let enough = if indented { 2 } else { 3 };
+    signs >= enough || ((signs > 0 || is_shouted(line)) && begins(line, STATEMENTS))
 }
 
 /// Whether its first word is in capitals, as those of SQL are.
