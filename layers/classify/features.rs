@@ -370,11 +370,11 @@ fn behind_blanks(text: &str) -> &str {
 
 /// What is asked in a line that ends in code, up to the colon before it.
 fn before_code(line: &str) -> Option<&str> {
-    let code = line.find(['{', '[', '(', '<', '=', '`', ';'])?;
+    let letter = |b: &u8| b.is_ascii_alphabetic();
+    line.trim_start().as_bytes().first().filter(|b| letter(b))?;
+    let sign = |b| matches!(b, b'{' | b'[' | b'(' | b'<' | b'=' | b'`' | b';');
+    let code = line.bytes().position(sign)?;
     let (ask, _) = line.get(..code)?.rsplit_once(": ")?;
-    let plain = |w: &str| w.bytes().all(|b| b.is_ascii_alphabetic() || b == b'\'');
-    ask.trim_start()
-        .starts_with(|c: char| c.is_ascii_alphabetic())
-        .then_some(())?;
+    let plain = |w: &str| w.bytes().all(|b| letter(&b) || b == b'\'');
     ask.split_ascii_whitespace().all(plain).then_some(ask)
 }

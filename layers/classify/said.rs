@@ -2,7 +2,10 @@
 use super::ask::clean;
 use memchr::memmem;
 use std::borrow::Cow;
-use tierway_services::chat::{Part, PartKind, Prompt, Speaker};
+use tierway_services::{
+    chat::{Part, PartKind, Prompt, Speaker},
+    json::unescaped,
+};
 
 /// How much of one part is read, in bytes of JSON: what is longer than this is pasted, and was asked about at its beginning.
 const MOST: usize = 16 * 1024;
@@ -57,8 +60,8 @@ fn text<'p>(prompt: &'p Prompt, part: &Part) -> Cow<'p, str> {
     let mut end = (0..=MOST).rev().find(|i| json.is_char_boundary(*i));
     // Nothing after the last blank: an escape may be cut in two.
     end = end.and_then(|end| json.get(..end)?.rfind(' '));
-    let cut = json.get(..end.unwrap_or_default()).unwrap_or_default();
-    Cow::Owned(serde_json::from_str(&format!("{cut}\"")).unwrap_or_default())
+    let cut = end.and_then(|end| json.get(..end)?.strip_prefix('"'));
+    Cow::Owned(cut.and_then(unescaped).unwrap_or_default())
 }
 
 /// Whether this only agrees to what was asked before.

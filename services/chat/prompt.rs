@@ -65,13 +65,7 @@ impl Prompt {
         let literal = self.json(&part.span);
         match literal.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
             Some(plain) if !plain.as_bytes().contains(&b'\\') => Cow::Borrowed(plain),
-            Some(escaped) => {
-                let mut text = Vec::with_capacity(escaped.len());
-                let read = crate::json::unescape(escaped.as_bytes(), &mut text);
-                let text = read.and_then(|()| String::from_utf8(text).ok());
-                Cow::Owned(text.unwrap_or_default())
-            }
-            None => Cow::Owned(String::new()),
+            inside => Cow::Owned(inside.and_then(crate::json::unescaped).unwrap_or_default()),
         }
     }
     /// The body with another model named and, if `ask_usage`, with the stream asked to report its usage (chat completions; without it a

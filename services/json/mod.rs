@@ -9,7 +9,7 @@ mod scan;
 mod strings;
 mod unescape;
 
-pub use self::unescape::unescape;
+pub use self::unescape::{unescape, unescaped};
 
 use self::{read::Reader, scan::Scanner};
 use serde::Deserialize;

@@ -33,6 +33,14 @@ pub fn unescape(inside: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
+/// What stands between the quotes of a JSON string, as a text of its own; `None` where it is none.
+#[must_use]
+pub fn unescaped(inside: &str) -> Option<String> {
+    let mut text = Vec::with_capacity(inside.len());
+    unescape(inside.as_bytes(), &mut text)?;
+    String::from_utf8(text).ok()
+}
+
 /// Appends what the escape says whose backslash stands before `at`; gives its end.
 fn escape(json: &[u8], at: usize, out: &mut Vec<u8>) -> Option<usize> {
     let letter = *json.get(at)?;

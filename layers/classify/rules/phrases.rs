@@ -49,10 +49,8 @@ impl Phrases {
                 phrases.push(phrase.trim());
                 owners.push(i);
             }
-            for risk in risk {
-                for object in risk.objects() {
-                    *objects.entry(object).or_default() |= risk.bit();
-                }
+            for (risk, object) in risk.iter().flat_map(|r| r.objects().map(move |o| (r, o))) {
+                *objects.entry(object).or_default() |= risk.bit();
             }
         }
         Self {
