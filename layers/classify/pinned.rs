@@ -27,7 +27,7 @@ fn texts() -> Vec<String> {
         (state >> 33) as usize % n
     };
     let text = |n: usize| {
-        let words = 1 + below(if n % 50 == 0 { 900 } else { 60 });
+        let words = 1 + below(if n.is_multiple_of(50) { 900 } else { 60 });
         let one = |_| [pieces[below(pieces.len())], GAPS[below(GAPS.len())]].concat();
         (0..words).map(one).collect()
     };
