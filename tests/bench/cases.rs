@@ -32,7 +32,7 @@ fn case(title: &'static str, workload: Workload, targets: &[Target]) -> Case {
 
 /// All of them, or those for a laptop.
 pub(crate) fn all(full: bool) -> Vec<Case> {
-    use Target::{Bare, BareEachCore, Direct, Nginx, Peer, Static, Tierway};
+    use Target::{Bare, BareEachCore, BareEachListener, Direct, Nginx, Peer, Static, Tierway};
     let ours = Tierway(Setting::Default);
     let proxies = [Bare, BareEachCore, Nginx, ours, Direct];
     let mut cases = Vec::new();
@@ -49,6 +49,19 @@ pub(crate) fn all(full: bool) -> Vec<Case> {
                     ..case("same dialect", chat, &proxies)
                 });
             }
+        }
+    }
+    if full {
+        // Few connections fall on cores by chance where the system deals them out.
+        for connections in [2, 4, 64] {
+            cases.push(Case {
+                connections,
+                ..case(
+                    "runtimes",
+                    Workload::chat(1),
+                    &[Bare, BareEachCore, BareEachListener],
+                )
+            });
         }
     }
     // A bare proxy translates nothing: it is asked the same in the upstream's dialect.

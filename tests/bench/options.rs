@@ -1,4 +1,5 @@
 //! What can be said on the command line.
+use crate::bare::Runtimes;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub(crate) const HELP: &str = "\
@@ -19,10 +20,10 @@ pub(crate) enum Command {
     Upstream,
     /// The server of fixed answers, likewise.
     Fixed,
-    /// The bare proxy, likewise: on one runtime, or on one for each core.
+    /// The bare proxy, likewise.
     Bare {
         upstream: SocketAddr,
-        each_core: bool,
+        on: Runtimes,
     },
 }
 
@@ -61,10 +62,14 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             "--help" | "-h" => return Ok(Command::Help),
             "upstream" => return Ok(Command::Upstream),
             "fixed" => return Ok(Command::Fixed),
-            "bare" | "bare-each-core" => {
+            "bare" | "bare-each-core" | "bare-each-listener" => {
                 return Ok(Command::Bare {
                     upstream: number(&value()?)?,
-                    each_core: argument == "bare-each-core",
+                    on: match argument.as_str() {
+                        "bare" => Runtimes::Shared,
+                        "bare-each-core" => Runtimes::EachCore,
+                        _ => Runtimes::EachListener,
+                    },
                 });
             }
             "--rounds" => options.rounds = number::<usize>(&value()?)?.max(1),

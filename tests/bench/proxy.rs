@@ -37,10 +37,7 @@ fn main() {
         Ok(Command::Help) => return println!("{}", options::HELP),
         Ok(Command::Upstream) => return upstream::serve(),
         Ok(Command::Fixed) => return fixed::serve(),
-        Ok(Command::Bare {
-            upstream,
-            each_core,
-        }) => return bare::serve(upstream, each_core),
+        Ok(Command::Bare { upstream, on }) => return bare::serve(upstream, on),
         Ok(Command::Run(options)) => options,
         Err(unknown) => panic!("{unknown}\n{}", options::HELP),
     };

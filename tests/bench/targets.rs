@@ -13,6 +13,8 @@ pub(crate) enum Target {
     Bare,
     /// The same on a runtime for each core.
     BareEachCore,
+    /// The same with a listener for each.
+    BareEachListener,
     Nginx,
     Tierway(Setting),
     Peer(&'static str),
@@ -68,6 +70,7 @@ impl Target {
             Self::Static => "static",
             Self::Bare => "bare hyper",
             Self::BareEachCore => "bare, each core",
+            Self::BareEachListener => "bare, reuseport",
             Self::Nginx => "nginx",
             Self::Tierway(Setting::Default) => "tierway",
             Self::Tierway(Setting::Bare) => "tierway, all off",
@@ -87,6 +90,7 @@ impl Target {
             Self::Static => Some(Server::own(&["fixed"])),
             Self::Bare => Some(Server::own(&["bare", &at])),
             Self::BareEachCore => Some(Server::own(&["bare-each-core", &at])),
+            Self::BareEachListener => Some(Server::own(&["bare-each-listener", &at])),
             Self::Tierway(setting) => {
                 Some(Server::tierway(&options.tierway, upstream, setting.text()))
             }
