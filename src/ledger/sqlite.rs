@@ -6,7 +6,7 @@ use super::{
     store,
 };
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
-use std::{path::Path, thread};
+use std::path::Path;
 
 /// So many rows go into one statement, which saves a fifth of what they cost one at a time: where they go is found once for all. More save
 /// nothing on top.
@@ -62,8 +62,6 @@ fn add<'r, R: Record + 'r>(
             }
             statement.raw_execute()?;
             bound = Some(some);
-            // A batch is milliseconds of work; calls that wait for this core come in between.
-            thread::yield_now();
         }
     }
     Ok(())
