@@ -3,7 +3,7 @@
 //! Money is in picodollars (10^-12 USD), times of day in milliseconds since 1970, times taken in microseconds, shares in millionths: whole
 //! numbers all, which both databases hold exactly.
 use super::text::Text;
-use rusqlite::Statement as SqliteStatement;
+use rusqlite::{Statement as SqliteStatement, ToSql};
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row as _, any::AnyArguments, any::AnyRow, query::Query};
 use std::sync::Mutex;
@@ -13,14 +13,12 @@ use tierway_services::chat::{Usage, Usd};
 pub(super) type Statement<'q> = Query<'q, Any, AnyArguments<'q>>;
 
 /// What a column can hold.
-trait Column: Sized {
+trait Column: Sized + ToSql {
     /// What it holds that holds nothing, as SQL has it.
     const EMPTY: &'static str;
     fn is_empty(&self) -> bool;
     /// Binds it, by reference where that saves a copy.
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q>;
-    /// Binds it to a statement of SQLite's own.
-    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()>;
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self>;
 }
 
@@ -31,9 +29,6 @@ impl Column for i64 {
     }
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(*self)
-    }
-    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()> {
-        statement.raw_bind_parameter(place, *self)
     }
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
         row.try_get(column)
@@ -47,9 +42,6 @@ impl Column for Option<i64> {
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(*self)
     }
-    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()> {
-        statement.raw_bind_parameter(place, *self)
-    }
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
         row.try_get(column)
     }
@@ -62,9 +54,6 @@ impl Column for Text {
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(&**self)
     }
-    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()> {
-        statement.raw_bind_parameter(place, &**self)
-    }
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
         Ok(row.try_get::<String, _>(column)?.into())
     }
@@ -76,9 +65,6 @@ impl Column for Option<Text> {
     }
     fn bind<'q>(&'q self, statement: Statement<'q>) -> Statement<'q> {
         statement.bind(self.as_deref())
-    }
-    fn put(&self, statement: &mut SqliteStatement<'_>, place: usize) -> rusqlite::Result<()> {
-        statement.raw_bind_parameter(place, self.as_deref())
     }
     fn read(row: &AnyRow, column: &str) -> sqlx::Result<Self> {
         let text: Option<String> = row.try_get(column)?;
@@ -164,7 +150,7 @@ macro_rules! record {
                 $(if columns.next() == Some(true) {
                     place += 1;
                     if before.is_none_or(|before| before.$field != self.$field) {
-                        Column::put(&self.$field, statement, place)?;
+                        statement.raw_bind_parameter(place, &self.$field)?;
                     }
                 })*
                 Ok(place)

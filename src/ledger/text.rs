@@ -1,4 +1,5 @@
 //! Words and names in rows, shared with whoever said them: a row has some thirty, and is made while a call's last bytes wait.
+use rusqlite::{ToSql, types::ToSqlOutput};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
 
@@ -21,6 +22,12 @@ impl Deref for Text {
             Kind::Name(text) => text,
             Kind::Own(text) => text,
         }
+    }
+}
+
+impl ToSql for Text {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        (**self).to_sql()
     }
 }
 
