@@ -39,12 +39,7 @@ fn agent(bytes: usize) -> Request {
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": filler}]},
         ],
     });
-    let prompt = Prompt::parse(
-        Dialect::Messages,
-        Operation::Generate,
-        body.to_string().into(),
-    );
-    Request::new(prompt.expect("a request that was just written"))
+    request(&body)
 }
 
 /// The same length, all of it pasted into the ask: the worst that a person can do.
@@ -53,12 +48,7 @@ fn pasted(bytes: usize) -> Request {
     let text = format!("why does this fail?\n\n{}", line.repeat(bytes / line.len()));
     let body =
         serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": text}]});
-    let prompt = Prompt::parse(
-        Dialect::Messages,
-        Operation::Generate,
-        body.to_string().into(),
-    );
-    Request::new(prompt.expect("a request that was just written"))
+    request(&body)
 }
 
 /// So many bytes of prose with markdown, all of it typed into the ask: the dearest per byte, since every word of it is read.
@@ -67,6 +57,10 @@ fn typed(bytes: usize) -> Request {
     let text: String = prose.chars().take(bytes).collect();
     let body =
         serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": text}]});
+    request(&body)
+}
+
+fn request(body: &serde_json::Value) -> Request {
     let prompt = Prompt::parse(
         Dialect::Messages,
         Operation::Generate,

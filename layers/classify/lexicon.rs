@@ -229,14 +229,12 @@ pub(super) struct Known {
 }
 
 static TABLE: LazyLock<Table<(Mark, u32)>> = LazyLock::new(|| {
-    let marks = WORDS.iter().map(|(mark, words)| (words, (*mark, 0)));
+    let marks = WORDS.iter().map(|(mark, words)| ((*mark, 0), *words));
     let kinds = wants::WORDS.iter();
-    let kinds = kinds.map(|(kinds, words)| (words, (Mark::None, *kinds)));
-    let words = marks.chain(kinds);
-    Table::new(
-        words.flat_map(|(words, what)| words.split(' ').map(move |word| (word, what))),
-        |(mark, kinds), (_, more)| (mark, kinds | more),
-    )
+    let kinds = kinds.map(|(kinds, words)| ((Mark::None, *kinds), *words));
+    Table::new(marks.chain(kinds), |(mark, kinds), (_, more)| {
+        (mark, kinds | more)
+    })
 });
 
 /// The longest word that says something.

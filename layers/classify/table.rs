@@ -8,12 +8,16 @@ pub(super) struct Table<T> {
     slots: Vec<u16>,
 }
 
+/// The longest word that is found in any case.
+pub(super) const LONGEST: usize = 16;
+
 impl<T: Copy> Table<T> {
-    /// Of these words. What stands twice is put together by `join`.
+    /// Of the words in these lists, which blanks separate, with what those of a list say. What stands twice is put together by `join`.
     pub(super) fn new(
-        all: impl Iterator<Item = (&'static str, T)>,
+        lists: impl Iterator<Item = (T, &'static str)>,
         join: impl Fn(T, T) -> T,
     ) -> Self {
+        let all = lists.flat_map(|(what, words)| words.split(' ').map(move |word| (word, what)));
         let mut words: Vec<(&str, T)> = all.collect();
         words.sort_by_key(|(word, _)| *word);
         words.dedup_by(|(word, later), (before, what)| {
@@ -49,6 +53,15 @@ impl<T: Copy> Table<T> {
         }
     }
 
+    /// What `word` says, however it is capitalized.
+    pub(super) fn find_in_any_case(&self, word: &[u8]) -> Option<T> {
+        let mut lower = [0; LONGEST];
+        let lower = lower.get_mut(..word.len())?;
+        lower.copy_from_slice(word);
+        lower.make_ascii_lowercase();
+        self.find(lower).map(|(what, _)| what)
+    }
+
     #[cfg(test)]
     pub(super) fn words(&self) -> &[(&'static str, T)] {
         &self.words
@@ -78,12 +91,14 @@ mod tests {
     #[test]
     fn each_word_is_found_and_no_other() {
         let words: Vec<&'static str> = "a b ab ba abc a".split(' ').collect();
-        let table = Table::new(words.iter().map(|w| (*w, w.len())), |a, b| a * 10 + b);
+        let table = Table::new(words.iter().map(|w| (w.len(), *w)), |a, b| a * 10 + b);
         assert_eq!(table.words().len(), 5);
         for (place, (word, what)) in table.words().iter().enumerate() {
             assert_eq!(table.find(word.as_bytes()), Some((*what, place)));
         }
         assert_eq!(table.find(b"a").map(|(what, _)| what), Some(11));
+        assert_eq!(table.find_in_any_case(b"aBc"), Some(3));
+        assert_eq!(table.find_in_any_case(&[b'a'; LONGEST + 1]), None);
         for word in [&b""[..], b"c", b"ABC", b"abcd", b"\xff"] {
             assert_eq!(table.find(word), None);
         }

@@ -205,25 +205,11 @@ const WORDS: &[(Part, &str)] = &[
     ),
 ];
 
-static TABLE: LazyLock<Table<Part>> = LazyLock::new(|| {
-    let words = WORDS
-        .iter()
-        .flat_map(|(part, words)| words.split(' ').map(|word| (word, *part)));
-    Table::new(words, Part::or)
-});
-
-/// The longest word that plays a part.
-const LONGEST: usize = 16;
+static TABLE: LazyLock<Table<Part>> = LazyLock::new(|| Table::new(WORDS.iter().copied(), Part::or));
 
 /// The parts that `word` may play, in any case.
 pub(super) fn part(word: &str) -> Part {
-    let mut lower = [0_u8; LONGEST];
-    let Some(lower) = lower.get_mut(..word.len()) else {
-        return Part::default();
-    };
-    lower.copy_from_slice(word.as_bytes());
-    lower.make_ascii_lowercase();
-    TABLE.find(lower).map(|(part, _)| part).unwrap_or_default()
+    TABLE.find_in_any_case(word.as_bytes()).unwrap_or_default()
 }
 
 /// The words that play one of these parts.
@@ -237,6 +223,7 @@ pub(super) fn all(any: Part) -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classify::table::LONGEST;
 
     #[test]
     fn words_play_all_their_parts_and_fit() {

@@ -3,7 +3,7 @@ use super::{Class, Side};
 
 /// What a word may be here: each a bit, so that a text is gone through once, whatever is asked about it.
 mod kind {
-    use super::super::super::table::Table;
+    use crate::classify::table::Table;
     use std::sync::LazyLock;
 
     pub(super) const TALK: u32 = 1 << 0;
@@ -71,26 +71,13 @@ mod kind {
         (UNIT, "word words character characters"),
     ];
 
-    /// The longest of them.
-    const LONGEST: usize = 13;
-
-    static TABLE: LazyLock<Table<u32>> = LazyLock::new(|| {
-        let words = WORDS
-            .iter()
-            .flat_map(|(kind, words)| words.split(' ').map(|word| (word, *kind)));
-        Table::new(words, |kind, other| kind | other)
-    });
+    static TABLE: LazyLock<Table<u32>> =
+        LazyLock::new(|| Table::new(WORDS.iter().copied(), |kind, other| kind | other));
 
     /// What this word is, however it is capitalized; nothing where it is none of ours.
     pub(super) fn of(word: &[u8]) -> u32 {
-        let mut lower = [0; LONGEST];
-        let known = lower.get_mut(..word.len()).and_then(|lower| {
-            lower.copy_from_slice(word);
-            lower.make_ascii_lowercase();
-            TABLE.find(lower)
-        });
-        match known {
-            Some((kinds, _)) => kinds,
+        match TABLE.find_in_any_case(word) {
+            Some(kinds) => kinds,
             None if word.iter().all(u8::is_ascii_digit) => NUMBER,
             None => 0,
         }
@@ -98,6 +85,7 @@ mod kind {
 
     #[test]
     fn none_is_longer_than_is_looked_up() {
+        use crate::classify::table::LONGEST;
         let mut words = TABLE.words().iter();
         assert!(words.all(|(word, _)| word.len() <= LONGEST));
     }
