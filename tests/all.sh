@@ -469,6 +469,10 @@ chosen=("$@")
 [ $# -gt 0 ] || mapfile -t chosen < <(names)
 for name in "${chosen[@]}"; do [ -n "$(limit "$name")" ] || die "no step '$name': see tests/all.sh --list"; done
 
+# A full run from nothing puts about 5 GB into the target folder and 4 GB into the cache.
+free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1048576) }')
+[ $# -gt 0 ] || [ -d "$TARGET/debug" ] || [ "$free" -ge 10 ] || echo "only $free GB are free here: a full run from nothing takes 9"
+
 # The downloads of a full run go on beside its first steps.
 [ $# -gt 0 ] || bash tests/all.sh --install >"$CACHE/log/install.log" 2>&1 </dev/null &
 
