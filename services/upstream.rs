@@ -8,46 +8,39 @@
 //! One kind only: a pooled connection that turns out to have been closed before the first byte of the request was written costs nothing
 //! to replace, so the request goes out on another. What was sent is never sent twice; but an error tells whether it was sent on a connection
 //! that had served another call before, so that whoever may send again knows.
+mod incoming;
 mod kept;
+mod pools;
 mod stream;
 
+pub use incoming::Incoming;
 pub(crate) use kept::was_kept;
 
 use crate::{BoxError, chat::Pieces, providers::Tls};
 use http::{Request, Response, Uri};
-use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::{self, connect::HttpConnector};
 use kept::Kept;
+use pools::Pools;
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer,
     pem::{self, PemObject},
 };
 use std::{
-    collections::HashMap,
     fmt,
     pin::Pin,
-    sync::{Arc, LazyLock, PoisonError, RwLock},
+    sync::{Arc, LazyLock},
     task::{Context, Poll},
     time::Duration,
 };
 use stream::Stream;
-use tokio::runtime::{Handle, Id};
 use tower::util::Oneshot;
 use tower_service::Service;
 
-/// Idle connections kept per provider. Bursts above it open more and let them go.
-const IDLE_CONNECTIONS: usize = 256;
-/// Idle connections are let go after this time; most servers do so after 60 s or more.
-const IDLE_FOR: Duration = Duration::from_secs(55);
 /// The operating system asks a silent peer whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// A client with its pools of connections: one for each runtime that asks through it, because a connection is driven by the runtime that
-/// opened it, and each call by way of another would wake a thread. A clone shares the pools.
+/// A client with its pools of connections. A clone shares them.
 ///
 /// ```
 /// use tierway_services::upstream::Client;
@@ -55,13 +48,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// # let _ = client;
 /// ```
 #[derive(Clone)]
-pub struct Client {
-    connector: Https,
-    pools: Arc<RwLock<HashMap<Id, Pool>>>,
-    connect: Duration,
-}
-
-type Pool = legacy::Client<Connector, Pieces>;
+pub struct Client(Arc<Pools>);
 
 impl Client {
     /// A client that trusts the system's certificates, or Mozilla's where the system has none.
@@ -72,25 +59,19 @@ impl Client {
     /// The same with another limit on connecting, TLS included. It has pools of its own.
     #[must_use]
     pub fn with_connect_timeout(connect: Duration) -> Self {
-        Self::by(CONNECTOR.clone(), connect)
+        Self(Arc::new(Pools::new(CONNECTOR.clone(), connect)))
     }
     /// The same with authorities and a certificate of a provider's own.
     ///
     /// # Errors
     /// What is wrong with them.
     pub(crate) fn with_tls(connect: Duration, own: &Tls) -> Result<Self, String> {
-        Ok(Self::by(connector(own_tls(own)?), connect))
-    }
-    fn by(connector: Https, connect: Duration) -> Self {
-        Self {
-            connector,
-            pools: Arc::default(),
-            connect,
-        }
+        let connector = connector(own_tls(own)?);
+        Ok(Self(Arc::new(Pools::new(connector, connect))))
     }
     /// How long a connection may take to stand.
-    pub(crate) const fn connect_timeout(&self) -> Duration {
-        self.connect
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.0.connect_timeout()
     }
     /// Sends a request and waits for the head of its answer.
     ///
@@ -100,40 +81,13 @@ impl Client {
         &self,
         request: Request<Pieces>,
     ) -> impl Future<Output = Result<Response<Incoming>, legacy::Error>> + Send + 'static {
-        let sent = self.on_pool(|pool| pool.request(request));
+        let (sent, seat) = self.0.with(|pool, seat| (pool.request(request), seat));
         async move {
             let response = sent.await?;
             kept::has_served(&response);
-            Ok(response)
+            Ok(response.map(|body| Incoming::new(body, seat)))
         }
     }
-
-    /// With the connections of this runtime.
-    fn on_pool<T>(&self, then: impl FnOnce(&Pool) -> T) -> T {
-        let runtime = Handle::current().id();
-        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.get(&runtime) {
-            return then(pool);
-        }
-        drop(pools);
-        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || pool(self.connector.clone(), self.connect);
-        then(pools.entry(runtime).or_insert_with(new))
-    }
-}
-
-fn pool(inner: Https, limit: Duration) -> Pool {
-    legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_FOR)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .retry_canceled_requests(true)
-        .build(Connector {
-            inner: Arc::new(inner),
-            limit,
-        })
 }
 
 impl Default for Client {
@@ -145,7 +99,7 @@ impl Default for Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("connect_timeout", &self.connect)
+            .field("connect_timeout", &self.connect_timeout())
             .finish_non_exhaustive()
     }
 }

@@ -1,18 +1,20 @@
 //! TLS on both sides: with callers, and with providers that want a certificate of ours.
 use crate::support::{Gateway, Upstream, two_formats};
+use futures_util::future::join_all;
 use http::{Method, Request, Response, Version};
 use http_body_util::{Empty, Full};
-use hyper::{body::Incoming, client::conn::http2};
+use hyper::{body::Incoming, client::conn::http2, server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use serde_json::json;
 use std::{
     convert::Infallible,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -22,8 +24,10 @@ use tierway::server::{self, tls::Acceptor};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Barrier,
+    time::timeout,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 
 /// An authority and what it has signed, as files.
 struct Authority {
@@ -211,4 +215,65 @@ async fn a_provider_is_trusted_by_its_own_authority_and_knows_us_by_our_certific
         let answer = gw.call(Method::POST, path, &kind, ask.to_string()).await;
         assert_eq!(answer.status.as_u16(), status, "{tls} {}", answer.text());
     }
+}
+
+/// A provider that speaks HTTP/2 alone, with as few calls on a connection as the protocol thinks fit, and answers when so many are waiting.
+async fn answers_together(ca: &Authority, calls: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let chain = vec![CertificateDer::from_pem_file(ca.path("provider.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(ca.path("provider.key")).unwrap();
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(ring)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let all = Arc::new(Barrier::new(calls));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, all) = (acceptor.clone(), all.clone());
+            tokio::spawn(async move {
+                // Of several that a first burst opens at once, all but one are dropped again.
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let answer = service_fn(|req| {
+                    let all = all.clone();
+                    async move {
+                        all.wait().await;
+                        chat(req).await
+                    }
+                });
+                let _ = conn::http2::Builder::new(TokioExecutor::new())
+                    .max_concurrent_streams(100)
+                    .serve_connection(TokioIo::new(stream), answer)
+                    .await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn more_calls_than_an_http2_connection_takes_wait_for_no_other() {
+    const CALLS: usize = 230;
+    let ca = Authority::new();
+    ca.sign("provider");
+    let (address, root) = (answers_together(&ca, CALLS).await, ca.text("ca.pem"));
+    let gw = Gateway::start(&format!(
+        "[providers.p]\nkind = 'openai-compatible'\nbase_url = 'https://{address}/v1'\ntls.ca_file = '{root}'\n"
+    ))
+    .await;
+    let ask = json!({"model": "p:m", "messages": [{"role": "user", "content": "hi"}]});
+    let kind = [("content-type", "application/json")];
+    let calls =
+        (0..CALLS).map(|_| gw.call(Method::POST, "/v1/chat/completions", &kind, ask.to_string()));
+    let answers = timeout(Duration::from_secs(20), join_all(calls))
+        .await
+        .unwrap();
+    assert!(answers.iter().all(|answer| answer.status == 200));
 }

@@ -15,6 +15,7 @@ use crate::{
     dialect::Dialect,
     providers::Framing,
     translate::{self, StreamTranslator, Summary},
+    upstream::Incoming,
 };
 use bytes::Bytes;
 use http::{
@@ -22,7 +23,6 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE},
     response,
 };
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 /// What is known of a call when its answer's head arrives.

@@ -6,10 +6,10 @@ use crate::{
     dialect::Dialect,
     providers::{Framing, Provider},
     translate::StreamTranslator,
+    upstream::Incoming,
 };
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::{
     collections::VecDeque,
     ops::Range,

@@ -18,6 +18,7 @@ use crate::{
     dialect::Dialect,
     providers::Native,
     translate,
+    upstream::Incoming,
 };
 use http::request;
 use std::{borrow::Cow, sync::Arc};
@@ -313,7 +314,7 @@ impl<'a> Call<'a> {
     async fn send(
         self,
         outgoing: Outgoing<'_>,
-    ) -> Result<(Answering<'a>, http::Response<hyper::body::Incoming>), Error> {
+    ) -> Result<(Answering<'a>, http::Response<Incoming>), Error> {
         let from = outgoing.dialect;
         let mut request = self.entry.request(outgoing)?;
         let extensions = &self.head.extensions;

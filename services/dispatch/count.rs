@@ -5,10 +5,10 @@ use crate::{
     dialect::Dialect,
     providers::Presence,
     tokens,
+    upstream::Incoming,
 };
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
-use hyper::body::Incoming;
 use serde::Deserialize;
 
 impl super::entry::Entry {

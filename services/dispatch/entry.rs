@@ -7,11 +7,10 @@ use crate::{
     dialect::Dialect,
     providers::{Ask, Auth, Native, Presence, Provider},
     translate::is_particular,
-    upstream::Client,
+    upstream::{Client, Incoming},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header::AUTHORIZATION};
-use hyper::body::Incoming;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 

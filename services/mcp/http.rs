@@ -1,6 +1,11 @@
 //! The SDK's streamable HTTP over the gateway's own HTTP client.
 use super::oauth::Authority;
-use crate::{BoxError, chat::Pieces, providers::Secret, upstream::Client};
+use crate::{
+    BoxError,
+    chat::Pieces,
+    providers::Secret,
+    upstream::{Client, Incoming},
+};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use http::{
@@ -8,7 +13,6 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use rmcp::{
     model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
     transport::{
