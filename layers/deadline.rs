@@ -38,15 +38,16 @@ use pin_project_lite::pin_project;
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tierway_services::{
     BoxError,
+    alarm::Alarm,
     chat::{Deadline, Kind, Refusal},
     dialect::Dialect,
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -76,7 +77,7 @@ pin_project! {
     #[derive(Debug)]
     enum State<F> {
         Refused { refusal: Refusal, dialect: Dialect },
-        Asked { #[pin] future: F, #[pin] sleep: Option<Sleep>, limit: Duration, dialect: Dialect },
+        Asked { #[pin] future: F, #[pin] end: End, dialect: Dialect },
     }
 }
 
@@ -87,8 +88,18 @@ pin_project! {
         #[pin]
         inner: RefusalBody<B>,
         #[pin]
-        sleep: Option<Sleep>,
+        end: End,
+    }
+}
+
+pin_project! {
+    /// When the time of a call is over, if ever.
+    #[derive(Debug, Default)]
+    struct End {
+        until: Option<Instant>,
         limit: Duration,
+        #[pin]
+        alarm: Alarm,
     }
 }
 
@@ -154,8 +165,7 @@ where
                 }
                 State::Asked {
                     future: self.inner.call(req),
-                    sleep: until.map(sleep_until),
-                    limit: limit.unwrap_or_default(),
+                    end: End::new(until, limit.unwrap_or_default()),
                     dialect,
                 }
             }
@@ -164,15 +174,28 @@ where
     }
 }
 
-fn too_late(limit: Duration) -> Refusal {
-    let message = format!("no whole answer within {} ms", limit.as_millis());
-    Refusal::new(Kind::Timeout, message).with_code("deadline_exceeded")
-}
+// === impl End ===
 
-/// Whether the time is over. To be asked after whoever may have come in time.
-fn is_over(sleep: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> bool {
-    let sleep = sleep.as_pin_mut();
-    sleep.is_some_and(|sleep| sleep.poll(cx).is_ready())
+impl End {
+    fn new(until: Option<Instant>, limit: Duration) -> Self {
+        Self {
+            until,
+            limit,
+            alarm: Alarm::default(),
+        }
+    }
+
+    /// Ready when the time is over. To be asked after whoever may have come in time.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Refusal> {
+        let this = self.project();
+        let Some(until) = *this.until else {
+            return Poll::Pending;
+        };
+        ready!(this.alarm.poll_until(until, cx));
+        let message = format!("no whole answer within {} ms", this.limit.as_millis());
+        let refusal = Refusal::new(Kind::Timeout, message);
+        Poll::Ready(refusal.with_code("deadline_exceeded"))
+    }
 }
 
 // === impl ResponseFuture ===
@@ -187,34 +210,27 @@ where
             let res: Response<RefusalBody<B>> = refusal.into_http(dialect);
             Poll::Ready(Ok(res.map(|inner| ResponseBody {
                 inner,
-                sleep: None,
-                limit: Duration::ZERO,
+                end: End::default(),
             })))
         };
         match self.project().state.project() {
             StateProj::Refused { refusal, dialect } => refused(refusal.clone(), *dialect),
             StateProj::Asked {
                 future,
-                sleep,
-                limit,
+                end,
                 dialect,
             } => {
                 if let Poll::Ready(res) = future.poll(cx) {
                     // A timer cannot move once it runs; the body gets one of its own.
-                    let until = sleep.as_ref().as_pin_ref().map(|sleep| sleep.deadline());
-                    let limit = *limit;
+                    let (until, limit) = (end.until, end.limit);
                     return Poll::Ready(res.map(|res| {
                         res.map(|body| ResponseBody {
                             inner: RefusalBody::inner(body),
-                            sleep: until.map(sleep_until),
-                            limit,
+                            end: End::new(until, limit),
                         })
                     }));
                 }
-                if is_over(sleep, cx) {
-                    return refused(too_late(*limit), *dialect);
-                }
-                Poll::Pending
+                refused(ready!(end.poll(cx)), *dialect)
             }
         }
     }
@@ -237,10 +253,8 @@ where
         if let Poll::Ready(frame) = this.inner.poll_frame(cx) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        if is_over(this.sleep, cx) {
-            return Poll::Ready(Some(Err(too_late(*this.limit).into())));
-        }
-        Poll::Pending
+        let too_late = ready!(this.end.poll(cx));
+        Poll::Ready(Some(Err(too_late.into())))
     }
     fn is_end_stream(&self) -> bool {
         self.inner.is_end_stream()

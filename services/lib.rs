@@ -9,6 +9,7 @@
 //! | `client` | [`providers`], [`upstream`] and [`Dispatch`]: the leaf services that answer |
 //! | `mcp` | [`mcp`]: servers of the Model Context Protocol as a [`tools::Toolbox`] |
 //! | `prices` | the embedded price list, [`prices::PriceList::embedded`] |
+//! | `time` | [`alarm`]: a timer for bodies |
 //! | `tokens` | [`tokens::count`]: a real tokenizer for counts that no provider gives |
 pub mod chat;
 pub mod dialect;
@@ -20,6 +21,8 @@ pub mod tokens;
 pub mod tools;
 pub mod translate;
 
+#[cfg(feature = "time")]
+pub mod alarm;
 #[cfg(feature = "client")]
 pub mod dispatch;
 #[cfg(feature = "client")]

@@ -11,20 +11,20 @@ use std::{
 };
 use tierway_services::{
     BoxError,
+    alarm::Alarm,
     chat::{self, Kind, Prompt, Refusal, Reply},
     dialect::Dialect,
     translate,
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 pin_project! {
     /// A stream, with signs of life where it is silent. Frames end where events end, so nothing is broken in two.
     pub(super) struct Paced<F> {
         #[pin]
         source: Source<F>,
-        // Made at the first wait.
         #[pin]
-        sleep: Option<Sleep>,
+        alarm: Alarm,
         silent_until: Option<Instant>,
         dialect: Dialect,
         interval: Duration,
@@ -54,13 +54,13 @@ impl<F> Paced<F> {
         paced.silent_until = Some(Instant::now());
         paced
     }
-    pub(super) const fn of_body(reply: Reply, dialect: Dialect, interval: Duration) -> Self {
+    pub(super) fn of_body(reply: Reply, dialect: Dialect, interval: Duration) -> Self {
         Self::new(Source::Events { reply }, dialect, interval)
     }
-    const fn new(source: Source<F>, dialect: Dialect, interval: Duration) -> Self {
+    fn new(source: Source<F>, dialect: Dialect, interval: Duration) -> Self {
         Self {
             source,
-            sleep: None,
+            alarm: Alarm::default(),
             silent_until: None,
             dialect,
             interval,
@@ -81,29 +81,14 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
-        match poll_source(this.source.as_mut(), cx) {
-            Poll::Ready(frame) => {
-                *this.silent_until = None;
-                return Poll::Ready(frame);
-            }
-            Poll::Pending => {}
+        if let Poll::Ready(frame) = poll_source(this.source.as_mut(), cx) {
+            *this.silent_until = None;
+            return Poll::Ready(frame);
         }
         let until = *this
             .silent_until
             .get_or_insert_with(|| Instant::now() + *this.interval);
-        match this.sleep.as_mut().as_pin_mut() {
-            // A timer of an earlier silence runs out and is then set anew: cheaper than setting it for each frame.
-            Some(timer) if timer.deadline() <= until => {}
-            _ => this.sleep.set(Some(sleep_until(until))),
-        }
-        while let Some(mut timer) = this.sleep.as_mut().as_pin_mut() {
-            ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= until {
-                break;
-            }
-            timer.reset(until);
-        }
-        this.sleep.set(None);
+        ready!(this.alarm.poll_until(until, cx));
         *this.silent_until = Some(Instant::now() + *this.interval);
         Poll::Ready(Some(Ok(Frame::data(sign_of_life(*this.dialect)))))
     }

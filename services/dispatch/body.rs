@@ -2,6 +2,7 @@
 use super::{cutter::Cutter, error::Error, logprobs::Tap, record::Recorder, signatures::Signer};
 use crate::{
     BoxError,
+    alarm::Alarm,
     chat::{AttemptEnd, Refusal, Usage},
     dialect::Dialect,
     providers::{Framing, Provider},
@@ -18,7 +19,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 /// One event may be this long; a whole generated image fits.
 pub(super) const EVENT_LIMIT: usize = 16 * 1024 * 1024;
@@ -37,8 +38,8 @@ pin_project_lite::pin_project! {
     #[derive(Debug)]
     pub(super) struct Streaming<B = Incoming> {
         #[pin] upstream: B,
-        // Made at the first wait; checked only while waiting, so that a slow reader is not taken for a silent provider.
-        #[pin] sleep: Option<Sleep>,
+        // Checked only while waiting, so that a slow reader is not taken for a silent provider.
+        #[pin] alarm: Alarm,
         waiting_until: Option<Instant>,
         state: State,
     }
@@ -73,7 +74,7 @@ impl<B> Streaming<B> {
     ) -> Self {
         Self {
             upstream,
-            sleep: None,
+            alarm: Alarm::default(),
             waiting_until: None,
             state: State {
                 provider,
@@ -157,7 +158,7 @@ where
                     let until = *this
                         .waiting_until
                         .get_or_insert_with(|| state.patience(Instant::now()));
-                    ready!(poll_until(this.sleep.as_mut(), until, cx));
+                    ready!(this.alarm.as_mut().poll_until(until, cx));
                     if let Some(until) = overslept(until) {
                         *this.waiting_until = Some(until);
                     } else if state.first_byte_until.is_some() {
@@ -187,29 +188,6 @@ where
 pub(super) fn overslept(until: Instant) -> Option<Instant> {
     let now = Instant::now();
     (now.saturating_duration_since(until) > OVERSLEPT).then(|| now + CATCH_UP)
-}
-
-/// Ready at `until`. A timer that was set for an earlier wait is left to run out and then set anew: cheaper than setting it per chunk.
-fn poll_until(
-    mut sleep: Pin<&mut Option<Sleep>>,
-    until: Instant,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    if sleep
-        .as_ref()
-        .as_pin_ref()
-        .is_none_or(|s| s.deadline() > until)
-    {
-        sleep.set(Some(tokio::time::sleep_until(until)));
-    }
-    while let Some(timer) = sleep.as_mut().as_pin_mut() {
-        ready!(timer.poll(cx));
-        match sleep.as_mut().as_pin_mut() {
-            Some(timer) if timer.deadline() < until => timer.reset(until),
-            _ => break,
-        }
-    }
-    Poll::Ready(())
 }
 
 // === impl State ===
@@ -350,6 +328,11 @@ impl Drop for State {
 /// Puts what came out of one chunk into as few frames as possible: slices of the chunk itself where that is what came out, so that a
 /// stream in the caller's own dialect is forwarded without a copy.
 fn join(chunk: &Bytes, out: &mut Vec<Bytes>, ready: &mut VecDeque<Bytes>) {
+    // Most chunks are one event.
+    if out.len() < 2 {
+        ready.extend(out.pop());
+        return;
+    }
     let before = ready.len();
     let mut run = 0..0;
     for piece in out.drain(..) {

@@ -7,6 +7,7 @@ use crate::{
 };
 use http_body_util::BodyExt;
 use std::task::Waker;
+use tokio::time::Sleep;
 
 /// What a scripted upstream does next.
 enum Step {
