@@ -38,7 +38,6 @@
 //!
 //! # Backpressure and cancellation
 //! Readiness is the inner service's. Whoever leaves is under way no more.
-use crate::Holding;
 use pin_project_lite::pin_project;
 use std::{
     collections::HashMap,
@@ -51,7 +50,7 @@ use std::{
     },
     task::{Context, Poll, ready},
 };
-use tierway_services::chat::{self, Alternatives, Reply, Session, Target};
+use tierway_services::chat::{self, Alternatives, Session, Target, Witness};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -289,6 +288,9 @@ where
     }
 }
 
+/// Held until the stream has gone.
+impl Witness for Place {}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
@@ -304,10 +306,8 @@ where
         let this = self.project();
         let res = ready!(this.future.poll(cx))?;
         Poll::Ready(Ok(match this.place.take() {
-            Some(place) if res.body().is_stream() => {
-                res.map(|inner| Reply::stream(Holding::new(inner, place)))
-            }
-            _ => res,
+            Some(place) => res.map(|reply| reply.witnessed(place)),
+            None => res,
         }))
     }
 }
@@ -319,6 +319,7 @@ mod tests {
         frames::Frames,
         testing::{ask, reply},
     };
+    use tierway_services::chat::Reply;
     use tokio_test::{assert_pending, assert_ready_ok, task};
     use tower_test::mock::{self, Handle, Spawn};
 

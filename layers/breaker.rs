@@ -53,7 +53,6 @@
 //! [`share`]: BreakerLayer::share
 //! [`window`]: BreakerLayer::window
 //! [`open_for`]: BreakerLayer::open_for
-mod body;
 #[cfg(feature = "redis")]
 mod hints;
 mod state;
@@ -364,7 +363,7 @@ where
                         }
                         outcome
                     }
-                    None => outcome.map(|res| body::watched(res, permit)),
+                    None => outcome.map(|res| res.map(|reply| reply.witnessed(permit))),
                 })
             }
         }

@@ -26,7 +26,7 @@ mod frames;
     feature = "prompt-cache"
 ))]
 mod headers;
-#[cfg(any(feature = "balance", feature = "limit", feature = "load-shed"))]
+#[cfg(any(feature = "limit", feature = "load-shed"))]
 mod holding;
 mod refusal_body;
 #[cfg(any(feature = "breakpoints", feature = "compress"))]
@@ -96,6 +96,6 @@ pub mod tenants;
 #[allow(dead_code, reason = "a feature alone uses but some of it")]
 mod testing;
 
-#[cfg(any(feature = "balance", feature = "limit", feature = "load-shed"))]
+#[cfg(any(feature = "limit", feature = "load-shed"))]
 pub use holding::Holding;
 pub use refusal_body::RefusalBody;

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tierway_services::chat::Witness;
 use tokio::time::Instant;
 
 /// How a breaker stands.
@@ -283,16 +284,24 @@ impl Permit {
     pub(super) const fn elsewhere(&self) -> bool {
         self.elsewhere
     }
-    pub(super) const fn begun(&mut self) {
+    pub(super) fn failed(mut self, retry_after: Option<Duration>) {
+        self.tell(false, retry_after);
+    }
+
+    fn tell(&mut self, good: bool, retry_after: Option<Duration>) {
+        if !std::mem::replace(&mut self.told, true) {
+            self.breaker.ended(self.probe, Some(good), retry_after);
+        }
+    }
+}
+
+impl Witness for Permit {
+    fn begun(&mut self) {
+        // A caller who leaves from here on has had an answer.
         self.begun = true;
     }
-    pub(super) fn succeeded(mut self) {
-        self.told = true;
-        self.breaker.ended(self.probe, Some(true), None);
-    }
-    pub(super) fn failed(mut self, retry_after: Option<Duration>) {
-        self.told = true;
-        self.breaker.ended(self.probe, Some(false), retry_after);
+    fn ended(&mut self, in_order: bool) {
+        self.tell(in_order, None);
     }
 }
 

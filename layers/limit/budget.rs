@@ -1,12 +1,12 @@
 //! Money, where the model of a call is known.
 use super::{Excess, Lookup, OnRefusal, Quotas, Subject, headers, quotas::Refused};
-use crate::{Holding, detour::ResponseFuture as BudgetFuture};
+use crate::detour::ResponseFuture as BudgetFuture;
 use std::{
     fmt, mem,
     sync::Arc,
     task::{Context, Poll},
 };
-use tierway_services::chat::{self, Attempt, Declined, Journal, Reply, Usd};
+use tierway_services::chat::{self, Attempt, Declined, Journal, Usd, Witness};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -195,14 +195,9 @@ where
             }
         }
     }
+    // What it costs is booked when it has ended: here, or with the stream.
     let res = ready.call(req).await?;
-    if !res.body().is_stream() {
-        // It has ended, and is booked here.
-        drop(aside);
-        return Ok(res);
-    }
-    // The cost of a stream is booked when it is dropped.
-    Ok(res.map(|inner| Reply::stream(Holding::new(inner, aside))))
+    Ok(res.map(|reply| reply.witnessed(aside)))
 }
 
 fn refused(why: &Refused, req: &chat::Request) -> chat::Response {
@@ -215,6 +210,8 @@ fn refused(why: &Refused, req: &chat::Request) -> chat::Response {
 }
 
 // === impl Aside ===
+
+impl Witness for Aside {}
 
 impl Drop for Aside {
     fn drop(&mut self) {

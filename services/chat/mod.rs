@@ -57,7 +57,7 @@ pub use pattern::fits;
 pub use pieces::Pieces;
 pub use prompt::{Edit, Prompt};
 pub use refusal::{Kind, Refusal};
-pub use reply::Reply;
+pub use reply::{Reply, Witness};
 pub use route::{
     Aside, KeptUpstream, KeyId, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier,
 };
