@@ -101,15 +101,18 @@ impl Splitter {
             self.ready
                 .push_back(std::mem::take(&mut self.rest).freeze());
         }
-        while let Some(end) = boundary(&chunk) {
+        while !chunk.is_empty() {
+            let Some(end) = boundary(&chunk) else {
+                self.rest.extend_from_slice(&chunk);
+                return self.check();
+            };
             // However its bytes arrived: what is too long in pieces is too long at once.
             if end > self.limit {
                 return Err(EventTooLong(()));
             }
             self.ready.push_back(chunk.split_to(end));
         }
-        self.rest.extend_from_slice(&chunk);
-        self.check()
+        Ok(())
     }
 
     /// The bytes after the last blank line: an event that never ended.

@@ -45,9 +45,10 @@ impl Recorder {
     }
     /// The first byte of the body is here.
     pub(super) fn first_byte(&mut self) {
-        let now = self.started.elapsed();
         if let Some(attempt) = &mut self.attempt {
-            attempt.first_byte.get_or_insert(now);
+            attempt
+                .first_byte
+                .get_or_insert_with(|| self.started.elapsed());
         }
     }
     pub(super) const fn usage(&mut self, usage: Usage, estimated: bool) {

@@ -40,7 +40,8 @@ impl Repeat {
         let length = literal_len(rest)?;
         // The model is UTF-8, so that this leaves but the text to be checked.
         let text = rest.get(1..=length)?;
-        if rest.get(length + 2..)? != self.after || std::str::from_utf8(text).is_err() {
+        let is_text = text.is_ascii() || std::str::from_utf8(text).is_ok();
+        if rest.get(length + 2..)? != self.after || !is_text {
             return None;
         }
         self.fitted = true;
