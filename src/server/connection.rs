@@ -11,9 +11,11 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use std::{
+    future::poll_fn,
     io,
     pin::{Pin, pin},
     sync::Arc,
+    task::{Poll, Waker},
     time::Duration,
 };
 use tierway_services::BoxError;
@@ -136,22 +138,20 @@ impl Serving {
             Spoken::Http1(read) => {
                 let io = TokioIo::new(self.patient(io, read));
                 let mut connection = pin!(self.http1.serve_connection(io, service));
-                tokio::select! {
-                    biased;
-                    ended = &mut connection => return Ok(ended?),
-                    _ = stop.changed() => connection.as_mut().graceful_shutdown(),
+                if let Some(ended) = unless(stop, connection.as_mut()).await {
+                    return Ok(ended?);
                 }
+                connection.as_mut().graceful_shutdown();
                 Ok(connection.await?)
             }
             // On the heap, for the sake of the others: it is larger, and has many calls.
             Spoken::Http2(read) => {
                 let io = TokioIo::new(self.patient(io, read));
                 let mut connection = Box::pin(self.http2.serve_connection(io, service));
-                tokio::select! {
-                    biased;
-                    ended = &mut connection => return Ok(ended?),
-                    _ = stop.changed() => connection.as_mut().graceful_shutdown(),
+                if let Some(ended) = unless(stop, connection.as_mut()).await {
+                    return Ok(ended?);
                 }
+                connection.as_mut().graceful_shutdown();
                 Ok(connection.await?)
             }
         }
@@ -166,6 +166,28 @@ impl Serving {
         let reads = SmallReads::new(read, io);
         Box::pin(Patient::new(reads, self.limits.write_timeout))
     }
+}
+
+/// What comes of `work`; `None` where the server is to end before.
+///
+/// Work is woken by each event, and the word to end comes once. So whoever will be woken by it does not ask for it again before it is there, for
+/// that costs more than to look.
+async fn unless<F: Future>(stop: &mut Stop, mut work: Pin<&mut F>) -> Option<F::Output> {
+    let word = stop.clone();
+    let mut told = pin!(stop.changed());
+    let mut wakes: Option<Waker> = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        let heard = wakes.as_ref().is_some_and(|w| w.will_wake(cx.waker()));
+        if heard && matches!(word.has_changed(), Ok(false)) {
+            return Poll::Pending;
+        }
+        wakes = Some(cx.waker().clone());
+        told.as_mut().poll(cx).map(|_| None)
+    })
+    .await
 }
 
 /// What the first bytes of a plain socket tell; `None` where the caller leaves without a word.
