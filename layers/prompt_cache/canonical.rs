@@ -4,9 +4,9 @@
 //! (`1.0` is not `1`, and no digit is lost). Everything is framed by its length or count, so no two contents give one byte sequence.
 //!
 //! One pass finds where each value begins and ends, a second hashes; both take linear time, and depth and number of values are bounded, so
-//! that no body makes this dear.
+//! that no body makes this dear. Where the texts of the conversation end, which are most of it, is known from when it was read.
 use super::feed::Feed;
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Reverse, ops::Range};
 use tierway_services::json;
 
 /// The deepest nesting; what is deeper is not cached.
@@ -27,14 +27,18 @@ struct Node {
 pub(super) struct Tape<'a> {
     raw: &'a [u8],
     nodes: Vec<Node>,
+    /// Strings of which the end is known, the first one last.
+    texts: Vec<Range<u32>>,
 }
 
 impl<'a> Tape<'a> {
-    /// Finds the values of `raw`; `None` where it is no JSON that is worth it.
-    pub(super) fn of(raw: &'a [u8]) -> Option<Self> {
+    /// Finds the values of `raw`, in which strings stand at `texts`; `None` where it is no JSON that is worth it.
+    pub(super) fn of(raw: &'a [u8], mut texts: Vec<Range<u32>>) -> Option<Self> {
+        texts.sort_unstable_by_key(|text| Reverse(text.start));
         let mut tape = Self {
             raw,
             nodes: Vec::with_capacity(256),
+            texts,
         };
         let end = tape.value(0, 0)?;
         (tape.blank(end) == raw.len()).then_some(tape)
@@ -81,7 +85,7 @@ impl<'a> Tape<'a> {
             next: node,
         });
         let end = match self.byte(start)? {
-            b'"' => json::string_end(self.raw, start + 1)?,
+            b'"' => self.string_end(start)?,
             b'{' => self.items(start, b'}', depth)?,
             b'[' => self.items(start, b']', depth)?,
             _ => {
@@ -99,6 +103,15 @@ impl<'a> Tape<'a> {
         let noted = self.nodes.get_mut(node)?;
         (noted.end, noted.next) = (end, next);
         (end > start).then_some(end)
+    }
+
+    fn string_end(&mut self, start: usize) -> Option<usize> {
+        let at = |text: &mut Range<u32>| text.start as usize;
+        while self.texts.pop_if(|text| at(text) < start).is_some() {}
+        match self.texts.pop_if(|text| at(text) == start) {
+            Some(text) => Some(text.end as usize),
+            None => json::string_end(self.raw, start + 1),
+        }
     }
 
     /// Notes the items between brackets; each of an object's is a key and a value.

@@ -1,11 +1,10 @@
 //! What goes into a key.
-use tierway_services::json;
+use memchr::memmem::Finder;
+use std::{borrow::Cow, sync::LazyLock};
 
 /// So much is hashed at once. BLAKE3 takes chunks of 1 KiB side by side, which is several times as fast as one piece after the other, and
 /// most pieces of a conversation are shorter.
 const AT_ONCE: usize = 64 * 1024;
-/// Before each piece: its kind, and its length or number in eight bytes.
-const FRAME: usize = 9;
 
 /// A hash, and what is still to be fed to it. Everything is framed by its length or count, so that no two contents give one byte sequence.
 pub(super) struct Feed {
@@ -35,20 +34,9 @@ impl Feed {
         self.flush();
     }
 
-    /// What a JSON string says; one that stands for no text (half a surrogate pair) counts as written.
+    /// What a JSON string says, however it is written.
     pub(super) fn string(&mut self, kind: u8, literal: &[u8]) {
-        let start = self.pending.len();
-        self.count(kind, 0);
-        let inside = literal.get(1..literal.len().saturating_sub(1));
-        if json::unescape(inside.unwrap_or_default(), &mut self.pending).is_none() {
-            self.pending.truncate(start + FRAME);
-            self.pending.extend_from_slice(literal);
-        }
-        let length = self.pending.len() - start - FRAME;
-        if let Some(place) = self.pending.get_mut(start + 1..start + FRAME) {
-            place.copy_from_slice(&(length as u64).to_le_bytes());
-        }
-        self.flush();
+        self.framed(kind, &plainly(literal));
     }
 
     fn flush(&mut self) {
@@ -62,6 +50,19 @@ impl Feed {
         self.hasher.update(&self.pending);
         *self.hasher.finalize().as_bytes()
     }
+}
+
+/// A JSON string as it is written with no escape that could be spared: the same for all that say the same. One that stands for no text
+/// (half a surrogate pair) counts as written.
+fn plainly(literal: &[u8]) -> Cow<'_, [u8]> {
+    // Without these two there is but one way to write a text.
+    static SPARED: LazyLock<[Finder<'_>; 2]> = LazyLock::new(|| ["\\u", "\\/"].map(Finder::new));
+    if SPARED.iter().all(|escape| escape.find(literal).is_none()) {
+        return literal.into();
+    }
+    let text = serde_json::from_slice::<String>(literal);
+    let plain = text.and_then(|text| serde_json::to_vec(&text));
+    plain.map_or(literal.into(), Cow::Owned)
 }
 
 #[cfg(test)]
@@ -83,9 +84,31 @@ mod tests {
             hasher.update(b"n");
             hasher.update(&7_u64.to_le_bytes());
             hasher.update(b"s");
-            hasher.update(&(text.len() as u64 + 1).to_le_bytes());
-            hasher.update(format!("{text}\n").as_bytes());
+            hasher.update(&(text.len() as u64 + 4).to_le_bytes());
+            hasher.update(format!("\"{text}\\n\"").as_bytes());
         }
         assert_eq!(feed.finish(), *hasher.finalize().as_bytes());
+    }
+
+    #[test]
+    fn texts_are_the_same_however_they_are_written() {
+        let plain = |literal: &str| String::from_utf8(plainly(literal.as_bytes()).into()).unwrap();
+        for (literal, plainest) in [
+            (r#""\u0061\/\u000a""#, r#""a/\n""#),
+            (
+                r#""\u0022\u005C\u001F\u007f\b""#,
+                "\"\\\"\\\\\\u001f\u{7f}\\b\"",
+            ),
+            (r#""\ud83d\ude00\n""#, "\"\u{1f600}\\n\""),
+            (r#""C:\\users \"a\/b\"""#, r#""C:\\users \"a/b\"""#),
+        ] {
+            assert_eq!(plain(literal), plainest);
+            assert_eq!(plain(plainest), plainest);
+            let said = |literal| serde_json::from_str::<String>(literal).unwrap();
+            assert_eq!(said(literal), said(plainest));
+        }
+        for as_it_is in [r#""""#, r#""a\tb""#, r#""\ud83d""#] {
+            assert_eq!(plain(as_it_is), as_it_is);
+        }
     }
 }

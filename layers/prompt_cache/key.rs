@@ -1,8 +1,8 @@
 //! What makes two calls the same call.
 use super::{alike::Plain, canonical::Tape, feed::Feed};
 use http::{HeaderName, header::AUTHORIZATION};
-use std::fmt;
-use tierway_services::chat::{self, Target, Tenant, Tier};
+use std::{fmt, ops::Range};
+use tierway_services::chat::{self, PartKind, Prompt, Target, Tenant, Tier};
 
 /// The identity of a call: 256 bits of BLAKE3 over whom it is for, who is to answer, and all that can change the answer.
 ///
@@ -30,7 +30,7 @@ impl Key {
     /// The key of `req`; `None` where its body is so deep or so manifold that finding out would cost more than it is worth.
     #[must_use]
     pub fn of(req: &chat::Request) -> Option<Self> {
-        let tape = Tape::of(req.body().raw())?;
+        let tape = Tape::of(req.body().raw(), texts(req.body()))?;
         let mut feed = Feed::new("tierway prompt cache key", req.body().raw().len());
         let mut field = |kind: u8, value: Option<&[u8]>| match value {
             Some(value) => feed.framed(kind, value),
@@ -93,6 +93,13 @@ impl Key {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// Where the texts of the conversation stand, which need not be looked through again.
+fn texts(prompt: &Prompt) -> Vec<Range<u32>> {
+    let parts = prompt.facts().turns.iter().flat_map(|turn| &turn.parts);
+    let texts = parts.filter(|part| part.kind == PartKind::Text);
+    texts.map(|text| text.span.clone()).collect()
 }
 
 /// In hexadecimal: 64 characters.

@@ -9,7 +9,7 @@ mod scan;
 mod strings;
 mod unescape;
 
-pub use self::unescape::{unescape, unescaped};
+pub use self::unescape::unescaped;
 
 use self::{read::Reader, scan::Scanner};
 use serde::Deserialize;

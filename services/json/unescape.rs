@@ -3,14 +3,7 @@ use super::{strings::backslashes, utf8};
 
 /// Appends what stands between the quotes of a JSON string to `out`; `None` where that is no text, such as half a surrogate pair. What was
 /// appended until then stays.
-///
-/// ```
-/// let mut out = Vec::new();
-/// tierway_services::json::unescape(br#"\"a\u00e9\""#, &mut out).unwrap();
-/// assert_eq!(out, "\"a\u{e9}\"".as_bytes());
-/// ```
-#[must_use]
-pub fn unescape(inside: &[u8], out: &mut Vec<u8>) -> Option<()> {
+fn unescape(inside: &[u8], out: &mut Vec<u8>) -> Option<()> {
     // What has been appended so far, and where the next block begins.
     let (mut from, mut base) = (0, 0);
     while let Some(rest) = inside.get(base..).filter(|rest| !rest.is_empty()) {

@@ -328,7 +328,7 @@ proptest! {
 #[test]
 fn what_is_said_in_blocks_or_by_others_is_not_plain() {
     let plain = |body: &str, dialect| {
-        let tape = Tape::of(body.as_bytes()).unwrap();
+        let tape = Tape::of(body.as_bytes(), Vec::new()).unwrap();
         Plain::of(&tape, dialect, |m| m == "model").is_some()
     };
     use Dialect::{ChatCompletions, Messages, Responses};
