@@ -163,7 +163,7 @@ impl<'a> Tape<'a> {
     pub(super) fn string_value(&self, i: usize) -> Cow<'a, [u8]> {
         let literal = self.text(i);
         let inside = literal.get(1..literal.len().saturating_sub(1));
-        if !literal.contains(&b'\\') {
+        if memchr::memchr(b'\\', literal).is_none() {
             return inside.unwrap_or_default().into();
         }
         match serde_json::from_slice::<String>(literal) {
@@ -174,14 +174,7 @@ impl<'a> Tape<'a> {
 
     /// The members of the object at `i`, sorted by key; those of one key stay in order.
     pub(super) fn members(&self, i: usize) -> Vec<(Cow<'a, [u8]>, usize)> {
-        let mut members = Vec::new();
-        if self.text(i).first() == Some(&b'{') {
-            let mut at = i + 1;
-            while at < self.node(i).next {
-                members.push((self.string_value(at), at + 1));
-                at = self.node(at + 1).next;
-            }
-        }
+        let mut members: Vec<_> = self.object(i).into_iter().flatten().collect();
         members.sort_by(|(a, _), (b, _)| a.cmp(b));
         members
     }
@@ -210,9 +203,13 @@ impl<'a> Tape<'a> {
         (self.text(i).first() == Some(&b'[')).then(|| self.elements(i))
     }
 
-    /// The members of the object at `i`, sorted by key.
-    pub(super) fn object(&self, i: usize) -> Option<Vec<(Cow<'a, [u8]>, usize)>> {
-        (self.text(i).first() == Some(&b'{')).then(|| self.members(i))
+    /// The members of the object at `i`, in the order in which they are written.
+    pub(super) fn object(&self, i: usize) -> Option<impl Iterator<Item = (Cow<'a, [u8]>, usize)>> {
+        let end = self.node(i).next;
+        let next = |key: &usize| Some(self.node(key + 1).next);
+        let keys = std::iter::successors(Some(i + 1), next).take_while(move |key| *key < end);
+        let members = keys.map(|key| (self.string_value(key), key + 1));
+        (self.text(i).first() == Some(&b'{')).then_some(members)
     }
 
     // === feeding ===
