@@ -136,7 +136,7 @@ impl Answering<'_> {
     }
 
     /// Reads a success to its end. What was asked for is what is given, whatever the upstream made of it.
-    async fn whole(mut self, shape: Shape, body: Incoming) -> Result<Response, Error> {
+    async fn whole(&mut self, shape: Shape, body: Incoming) -> Result<Response, Error> {
         let body = match self.collect(body, self.entry.buffer.answer()).await {
             Ok(body) => body,
             Err((error, _)) => {

@@ -12,15 +12,14 @@ use super::{
 };
 use crate::{
     chat::{
-        AttemptEnd, EarlyHead, Journal, KeptUpstream, Kind, Logprobs, Operation, Pieces, Prompt,
-        Refusal, Response, Role, Target,
+        self, AttemptEnd, EarlyHead, Journal, KeptUpstream, Kind, Logprobs, Operation, Pieces,
+        Prompt, Refusal, Response, Role, Target,
     },
     dialect::Dialect,
     providers::Native,
     translate,
     upstream::Incoming,
 };
-use http::request;
 use std::{borrow::Cow, sync::Arc};
 
 /// What came of asking for log-probabilities.
@@ -36,7 +35,7 @@ enum WithLogprobs {
 pub(super) struct Call<'a> {
     pub(super) entry: &'a Entry,
     pub(super) target: &'a Target,
-    pub(super) head: &'a request::Parts,
+    pub(super) req: &'a chat::Request,
     pub(super) prompt: &'a Prompt,
     pub(super) signatures: &'a Arc<Signatures>,
     pub(super) estimate_tokens: bool,
@@ -76,7 +75,7 @@ impl<'a> Call<'a> {
     /// fails for the sake of them: what is refused goes again as it is.
     async fn ask_logprobs(self, dialect: Dialect, body: &Pieces) -> Result<WithLogprobs, Error> {
         let model = &*self.target.model;
-        let Some(wish) = self.head.extensions.get::<Logprobs>() else {
+        let Some(wish) = Logprobs::of(self.req) else {
             return Ok(WithLogprobs::NotAsked);
         };
         let memory = &self.entry.logprobs;
@@ -105,7 +104,7 @@ impl<'a> Call<'a> {
 
     /// Taps what the caller itself has asked for.
     fn passing_logprobs(self, dialect: Dialect) -> Option<Tap> {
-        let wish = self.head.extensions.get::<Logprobs>()?;
+        let wish = Logprobs::of(self.req)?;
         translate::logprobs::asks(self.prompt).then(|| Tap {
             wish: wish.clone(),
             dialect,
@@ -118,7 +117,7 @@ impl<'a> Call<'a> {
 
     /// Says what the head will tell, where it may have to be sent before the provider's. A draft may come to nothing.
     fn say_early(self, dropped: &[String]) {
-        let extensions = &self.head.extensions;
+        let extensions = self.req.extensions();
         let early = extensions.get::<EarlyHead>();
         let is_draft = extensions.get::<Role>() == Some(&Role::Small);
         if let Some(early) = early.filter(|_| !is_draft) {
@@ -134,7 +133,7 @@ impl<'a> Call<'a> {
         let facts = self.prompt.facts();
         let dialect = self
             .entry
-            .dialect_for(self.prompt, &self.target.model, &self.head.headers)
+            .dialect_for(self.prompt, &self.target.model, self.req.headers())
             .await;
         let provider = &self.entry.provider;
         let blind = provider.kind().passage().blind_to;
@@ -156,7 +155,7 @@ impl<'a> Call<'a> {
             return Ok((Cow::Borrowed(self.prompt), Vec::new()));
         }
         let passage = self.entry.provider.kind().passage();
-        let (model, headers) = (&*self.target.model, &self.head.headers);
+        let (model, headers) = (&*self.target.model, self.req.headers());
         // Thoughts are signed in one dialect alone.
         let house = match dialect {
             Dialect::Messages => self.house(),
@@ -224,7 +223,7 @@ impl<'a> Call<'a> {
         {
             // A caller of another dialect has no headers of this one.
             let (asked, headers) = if same {
-                (fitted, Cow::Borrowed(&self.head.headers))
+                (fitted, Cow::Borrowed(self.req.headers()))
             } else {
                 let body = translate::request(&fitted, dialect, model, &capabilities)?;
                 let operation = fitted.facts().operation;
@@ -275,7 +274,7 @@ impl<'a> Call<'a> {
             return Ok(None);
         }
         let caller = self.prompt.facts().dialect;
-        let (model, headers) = (&self.target.model, &self.head.headers);
+        let (model, headers) = (&self.target.model, self.req.headers());
         let dialect = self.entry.dialect_for(self.prompt, model, headers).await;
         // Translated into Messages a request says more than their counters take.
         if dialect != caller && dialect == Dialect::Messages {
@@ -305,8 +304,8 @@ impl<'a> Call<'a> {
             model: &self.target.model,
             same: dialect == facts.dialect,
             stream: facts.stream,
-            headers: &self.head.headers,
-            query: self.head.uri.query(),
+            headers: self.req.headers(),
+            query: self.req.uri().query(),
             body,
         }
     }
@@ -317,16 +316,16 @@ impl<'a> Call<'a> {
     ) -> Result<(Answering<'a>, http::Response<Incoming>), Error> {
         let from = outgoing.dialect;
         let mut request = self.entry.request(outgoing)?;
-        let extensions = &self.head.extensions;
+        let role = self.req.extensions().get::<Role>().copied();
         let mut recorder = Recorder::start(
-            extensions.get::<Journal>().cloned(),
+            Journal::of(self.req).cloned(),
             self.target.clone(),
-            extensions.get::<Role>().copied().unwrap_or_default(),
+            role.unwrap_or_default(),
         )
         .asked(self.prompt);
         recorder.trace(request.headers_mut());
         let first_byte_until = recorder.started() + self.entry.provider.limits().first_byte;
-        match self.entry.send(request, first_byte_until).await {
+        match self.entry.send(&mut request, first_byte_until).await {
             Ok(upstream) => Ok((
                 Answering {
                     entry: self.entry,

@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header::AUTHORIZATION};
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// A question to a provider may take this long.
@@ -125,7 +125,7 @@ impl Entry {
     /// Sends an empty object where the dialect's requests go: whoever knows the path complains of the object, not of the path. `None`
     /// where this says nothing: no connection, or a server that is not up yet.
     async fn probe(&self, dialect: Dialect, headers: &HeaderMap) -> Option<bool> {
-        let request = self
+        let mut request = self
             .request(Outgoing {
                 dialect,
                 operation: Operation::Generate,
@@ -138,7 +138,7 @@ impl Entry {
             })
             .ok()?;
         let found = timeout(PROBE, async {
-            let request = self.proven(request).await.ok()?;
+            self.prove(&mut request).await.ok()?;
             let response = self.client.request(request).await.ok()?;
             let (head, body) = response.into_parts();
             match head.status.as_u16() {
@@ -199,40 +199,38 @@ impl Entry {
         Ok(request)
     }
 
-    /// The request with what proves who calls, where that takes a step of its own.
-    async fn proven(&self, request: Request<Pieces>) -> Result<Request<Pieces>, Error> {
+    /// Adds what proves who calls, where that takes a step of its own.
+    async fn prove(&self, request: &mut Request<Pieces>) -> Result<(), Error> {
         let fault = |what: String| Error::misconfigured(&self.provider, &what);
-        let auth = self.provider.auth();
-        match auth {
+        match self.provider.auth() {
             Auth::Step(step) => {
-                let request = request.map(|body| body.whole());
-                let proven = step(&self.provider, &self.client, request).await;
-                Ok(proven.map_err(fault)?.map(Pieces::from))
+                let plain = mem::take(request).map(|body| body.whole());
+                let proven = step(&self.provider, &self.client, plain).await;
+                *request = proven.map_err(fault)?.map(Pieces::from);
+                Ok(())
             }
-            _ => self.keyed(auth, request).await.map_err(fault),
+            auth => self
+                .add_key(auth, request.headers_mut())
+                .await
+                .map_err(fault),
         }
     }
 
-    /// The request with the key that a program tells, unless it bears the caller's own credentials.
-    async fn keyed(
-        &self,
-        auth: Auth,
-        mut request: Request<Pieces>,
-    ) -> Result<Request<Pieces>, String> {
-        let headers = request.headers_mut();
+    /// Adds the key that a program tells, unless the request bears the caller's own credentials.
+    async fn add_key(&self, auth: Auth, headers: &mut HeaderMap) -> Result<(), String> {
         let Some(name) = auth.header() else {
-            return Ok(request);
+            return Ok(());
         };
         let passed = self.provider.passes_credentials()
             && (headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key"));
         if passed {
-            return Ok(request);
+            return Ok(());
         }
         if let Some(key) = self.provider.told_key().await {
             let value = key?.header(auth.prefix());
             headers.insert(name, value.ok_or("the key cannot be sent")?);
         }
-        Ok(request)
+        Ok(())
     }
 
     /// An error of the provider's as callers may see it; the log has it as it was.
@@ -240,15 +238,15 @@ impl Entry {
         super::scrub::told(&self.provider, error)
     }
 
-    /// Sends it, and waits for the head of the answer until `until`.
+    /// Sends it, out of its place, and waits for the head of the answer until `until`.
     pub(super) async fn send(
         &self,
-        request: Request<Pieces>,
+        request: &mut Request<Pieces>,
         until: Instant,
     ) -> Result<Response<Incoming>, Error> {
         let sent = async {
-            let request = self.proven(request).await?;
-            let answer = self.client.request(request).await;
+            self.prove(request).await?;
+            let answer = self.client.request(mem::take(request)).await;
             answer.map_err(|error| Error::before_head(&self.provider, &error))
         };
         match timeout_at(until, sent).await {

@@ -40,14 +40,13 @@ pub use error::{Cause, Error};
 pub use models::{Listing, Model, Unlisted, probe};
 
 use crate::{
-    chat::{self, Kind, Operation, Prompt, Refusal, Response, Target},
+    chat::{self, Kind, Operation, Refusal, Response, Target},
     providers::Provider,
     upstream::Client,
 };
 use buffer::Buffer;
 use call::Call;
 use entry::Entry;
-use http::request;
 use signatures::Signatures;
 use std::{
     fmt,
@@ -103,6 +102,33 @@ impl Dispatch {
             .find(|e| e.provider.name() == name)
             .map(|entry| &**entry)
     }
+
+    async fn answer(&self, req: &chat::Request) -> Result<Response, Error> {
+        let prompt = req.body();
+        let caller = prompt.facts().dialect;
+        let refuse = |kind, message: String| Ok(Refusal::new(kind, message).into_response(caller));
+        let Some(target) = Target::of(req) else {
+            return refuse(Kind::Internal, "no model was bound to this call".into());
+        };
+        let Some(entry) = self.entry(&target.provider) else {
+            let message = format!("no provider is named {}", target.provider);
+            return refuse(Kind::NotFound, message);
+        };
+        let call = Call {
+            entry,
+            target,
+            req,
+            prompt,
+            signatures: &self.signatures,
+            estimate_tokens: self.estimate_tokens,
+        };
+        match prompt.facts().operation {
+            Operation::Generate => call.generate().await,
+            // In boxes, so that the future of what is asked most is no larger for them.
+            Operation::CountTokens => Box::pin(call.count_tokens()).await,
+            Operation::Embed | Operation::Complete => Box::pin(call.pass()).await,
+        }
+    }
 }
 
 impl Service<chat::Request> for Dispatch {
@@ -113,10 +139,10 @@ impl Service<chat::Request> for Dispatch {
         Poll::Ready(Ok(()))
     }
     fn call(&mut self, req: chat::Request) -> ResponseFuture {
-        let (head, prompt) = req.into_parts();
+        let this = self.clone();
         // The one box: what follows is a story of several chapters, not a forwarding.
         ResponseFuture {
-            inner: Box::pin(dispatch(self.clone(), head, prompt)),
+            inner: Box::pin(async move { this.answer(&req).await }),
         }
     }
 }
@@ -137,31 +163,5 @@ impl Future for ResponseFuture {
 impl fmt::Debug for ResponseFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-async fn dispatch(this: Dispatch, head: request::Parts, prompt: Prompt) -> Result<Response, Error> {
-    let caller = prompt.facts().dialect;
-    let refuse = |kind, message: String| Ok(Refusal::new(kind, message).into_response(caller));
-    let Some(target) = head.extensions.get::<Target>() else {
-        return refuse(Kind::Internal, "no model was bound to this call".into());
-    };
-    let Some(entry) = this.entry(&target.provider) else {
-        let message = format!("no provider is named {}", target.provider);
-        return refuse(Kind::NotFound, message);
-    };
-    let call = Call {
-        entry,
-        target,
-        head: &head,
-        prompt: &prompt,
-        signatures: &this.signatures,
-        estimate_tokens: this.estimate_tokens,
-    };
-    match prompt.facts().operation {
-        Operation::Generate => call.generate().await,
-        // In boxes, so that the future of what is asked most is no larger for them.
-        Operation::CountTokens => Box::pin(call.count_tokens()).await,
-        Operation::Embed | Operation::Complete => Box::pin(call.pass()).await,
     }
 }

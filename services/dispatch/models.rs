@@ -135,7 +135,7 @@ impl Entry {
         *request.headers_mut() = headers::up(provider, native, "", &HeaderMap::new(), false, false)
             .map_err(|what| Unlisted::Failed(Error::misconfigured(provider, what)))?;
         let until = Instant::now() + PATIENCE;
-        let sent = self.send(request, until).await;
+        let sent = self.send(&mut request, until).await;
         let response = sent.map_err(Unlisted::Failed)?;
         *date = response.headers().get(header::DATE).cloned();
         if !response.status().is_success() {
