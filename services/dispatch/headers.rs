@@ -5,7 +5,7 @@ use crate::{
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT},
 };
 
 /// Go upstream whatever the dialects: who calls, and the trace that the call belongs to.
@@ -110,6 +110,9 @@ pub(super) fn up(
     out.insert(ACCEPT, if stream { EVENT_STREAM } else { JSON });
     // What comes back is read, and forwarded as it is: packing it would only cost time.
     out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Some(host) = provider.host() {
+        out.insert(HOST, host.clone());
+    }
     for (name, value) in provider.headers() {
         out.insert(name, value.clone());
     }

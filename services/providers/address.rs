@@ -1,6 +1,7 @@
 //! Where a provider listens.
+use super::provider::Provider;
 use http::{
-    Uri,
+    HeaderValue, Uri,
     uri::{Authority, PathAndQuery, Scheme},
 };
 
@@ -9,6 +10,8 @@ use http::{
 pub(super) struct Address {
     scheme: Scheme,
     authority: Authority,
+    /// The `host` header of a plain connection, which is always HTTP/1.1; in HTTP/2 there is none, and which it is TLS decides.
+    host: Option<HeaderValue>,
     /// No slash at its end; `/v1`, `/api/v1`, `/api/paas/v4`.
     path: Box<str>,
 }
@@ -45,7 +48,14 @@ impl Address {
         }
         let last = base.rsplit('/').next().unwrap_or_default();
         let version = if is_version(last) { "" } else { "/v1" };
+        let host = match authority.port_u16() {
+            None | Some(80) => authority.host(),
+            Some(_) => authority.as_str(),
+        };
         Ok(Self {
+            host: HeaderValue::from_str(host)
+                .ok()
+                .filter(|_| scheme == Scheme::HTTP),
             scheme,
             authority,
             path: format!("{base}{version}").into(),
@@ -86,6 +96,13 @@ impl Address {
     /// Scheme, host and port: safe to show.
     pub(super) fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.authority)
+    }
+}
+
+impl Provider {
+    /// The `host` header of its requests where it is known before there is a connection: the client would put it together for each.
+    pub(crate) fn host(&self) -> Option<&HeaderValue> {
+        self.address.as_ref()?.host.as_ref()
     }
 }
 
@@ -138,6 +155,23 @@ mod tests {
             let rooted = Address::parse(pasted).unwrap();
             let rooted = rooted.rooted("/openai/v1/models", None).unwrap();
             assert_eq!(rooted.to_string(), "http://h/openai/v1/models", "{pasted}");
+        }
+    }
+
+    #[test]
+    fn a_plain_connection_has_its_host_ready() {
+        for (url, expected) in [
+            ("http://127.0.0.1:1234", Some("127.0.0.1:1234")),
+            ("http://h:80/v1", Some("h")),
+            ("http://h", Some("h")),
+            ("http://[::1]:8080", Some("[::1]:8080")),
+            ("https://h:8443", None),
+        ] {
+            let host = Address::parse(url).unwrap().host;
+            assert_eq!(
+                host.as_ref().map(HeaderValue::as_bytes),
+                expected.map(str::as_bytes)
+            );
         }
     }
 

@@ -58,7 +58,7 @@ impl Default for Timeouts {
 pub struct Provider {
     name: Arc<str>,
     kind: Kind,
-    address: Option<Address>,
+    pub(super) address: Option<Address>,
     #[cfg(feature = "bedrock")]
     credentials: Arc<bedrock::Credentials>,
     key: Option<Secret>,
