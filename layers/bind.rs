@@ -187,14 +187,14 @@ impl Bindings {
 
     /// Who may answer in the place of `target`: where a tier has led to it, that tier's others that the tenant may use.
     fn instead(&self, req: &chat::Request, target: &Target) -> Option<Alternatives> {
-        let named = self.names.resolve(&req.body().facts().model);
-        if matches!(named, Some(Wish::Target(_))) {
-            return None;
-        }
         let mut slots = self.tiers.iter().zip(self.others.iter());
         let (_, others) = slots.find(|(bound, others)| {
             bound.as_ref() == Some(target) && !others.targets().is_empty()
         })?;
+        let named = self.names.resolve(&req.body().facts().model);
+        if matches!(named, Some(Wish::Target(_))) {
+            return None;
+        }
         match self.tenants.of_call(req) {
             None => Some(others.clone()),
             Some((_, allowance)) => {

@@ -62,6 +62,7 @@ pub use hints::Hints;
 pub use state::State;
 
 use crate::attempt::{Failure, What};
+use foldhash::fast::RandomState;
 use pin_project_lite::pin_project;
 use state::{Breaker, Permit};
 use std::{
@@ -96,7 +97,8 @@ pub struct BreakerLayer {
     teller: Arc<std::sync::OnceLock<tokio::sync::mpsc::Sender<Target>>>,
 }
 
-type Breakers = Arc<RwLock<HashMap<Target, Arc<Breaker>>>>;
+/// Bounded in number, so that nobody gains by making them collide.
+type Breakers = Arc<RwLock<HashMap<Target, Arc<Breaker>, RandomState>>>;
 
 /// Leaves failing models alone. See the [module](self).
 #[derive(Clone, Debug)]

@@ -254,13 +254,15 @@ impl<S: fmt::Debug> fmt::Debug for Retry<S> {
 
 impl Shared {
     fn budget(&self, target: Option<&Target>) -> Arc<TpsBudget> {
-        let provider = target.map_or_else(|| Arc::from(""), |target| target.provider.clone());
+        let provider = target.map_or("", |target| &*target.provider);
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = budgets.contains_key(&provider) || budgets.len() < MOST;
-        let provider = if known { provider } else { "".into() };
+        if let Some(budget) = budgets.get(provider) {
+            return budget.clone();
+        }
+        let provider = if budgets.len() < MOST { provider } else { "" };
         let (share, a_second) = (self.settings.share, self.settings.a_second);
         let new = || Arc::new(TpsBudget::new(REMEMBERED, a_second, share));
-        budgets.entry(provider).or_insert_with(new).clone()
+        budgets.entry(provider.into()).or_insert_with(new).clone()
     }
 
     /// `None` where the settings are none.

@@ -157,12 +157,12 @@ fn metadata(prompt: &Prompt) -> Metadata<'_> {
 impl Metadata<'_> {
     /// Whether it names a session.
     fn session(&self, name: &mut Name) -> bool {
-        let user = self.user_id.as_deref().unwrap_or_default();
+        let user = self.user_id.as_deref();
         // Claude Code before it wrote JSON here: user_..._account_..._session_...
-        let of_old = user.rsplit_once("_session_").map(|(_, id)| id);
-        let is_json = user.starts_with('{');
-        let written = is_json.then(|| serde_json::from_str::<Metadata<'_>>(user));
-        let written = written.and_then(Result::ok).unwrap_or_default();
+        let of_old = user.and_then(|user| Some(user.rsplit_once("_session_")?.1));
+        let json = user.filter(|user| user.starts_with('{'));
+        let written = json.and_then(|json| serde_json::from_str::<Metadata<'_>>(json).ok());
+        let written = written.unwrap_or_default();
         let session = written.session_id.as_deref().or(of_old);
         let named = self.session_id.as_deref();
         let session = session.or(named).or(self.conversation_id.as_deref());

@@ -7,6 +7,7 @@ use super::{
     names::{self, GenAi as Labels},
     series::Cached,
 };
+use foldhash::fast::RandomState;
 use metrics::Histogram;
 use std::{
     collections::{HashMap, HashSet},
@@ -20,9 +21,9 @@ use tierway_services::chat::{Attempt, AttemptEnd, Operation, Tier};
 #[derive(Clone, Debug)]
 pub(super) struct Vocabulary {
     /// By the provider's configured name.
-    pub(super) systems: HashMap<Arc<str>, Arc<str>>,
+    pub(super) systems: HashMap<Arc<str>, Arc<str>, RandomState>,
     /// With `auto` and the tiers, which callers may ask for.
-    pub(super) models: HashSet<Arc<str>>,
+    pub(super) models: HashSet<Arc<str>, RandomState>,
     pub(super) gateway: Arc<str>,
     pub(super) other: Arc<str>,
 }

@@ -148,7 +148,8 @@ const IN_PIECES: usize = 32 * 1024;
 
 /// `text` as a JSON string literal.
 fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    // Cannot fail: it is a text.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 /// A `stream_options` object that asks for usage and keeps what else it held.

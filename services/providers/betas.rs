@@ -3,9 +3,11 @@
 //! A provider that does not know a beta refuses the call for its name, or for a field that it brings. So what is not known there is left out,
 //! name and fields, and the caller is told in `x-tierway-dropped`.
 use crate::translate::json::elements;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::BTreeMap};
+
+const HEADER: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// Which betas pass.
 #[derive(Debug)]
@@ -206,7 +208,7 @@ impl Betas {
             return asked;
         };
         let in_headers = headers
-            .get_all("anthropic-beta")
+            .get_all(HEADER)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
@@ -242,7 +244,7 @@ impl Betas {
     /// The `anthropic-beta`s of a caller as they go up; all as they came where all pass.
     pub(crate) fn header(&self, headers: &HeaderMap, model: &str) -> Vec<HeaderValue> {
         match self {
-            Self::All => headers.get_all("anthropic-beta").iter().cloned().collect(),
+            Self::All => headers.get_all(HEADER).iter().cloned().collect(),
             Self::None => Vec::new(),
             Self::Only(_) => {
                 let kept = self.asked(headers, None, model).kept.join(",");

@@ -59,7 +59,12 @@ impl<T> Kept<T> {
 
 impl<T: Connection> Connection for Kept<T> {
     fn connected(&self) -> Connected {
-        self.io.connected().extra(self.served.clone())
+        let ours = Connected::new().extra(self.served.clone());
+        // Not what else it tells of itself: it would be copied into each answer, where nobody asks for addresses.
+        match self.io.connected().is_negotiated_h2() {
+            true => ours.negotiated_h2(),
+            false => ours,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which connections a call goes by.
 use super::{Connector, Https};
 use crate::chat::Pieces;
+use foldhash::fast::RandomState;
 use hyper_util::{
     client::legacy,
     rt::{TokioExecutor, TokioTimer},
@@ -31,7 +32,7 @@ type Pool = legacy::Client<Connector, Pieces>;
 /// another would wake a thread; and as many of them as its calls at a time take.
 pub(super) struct Pools {
     connector: Connector,
-    of: RwLock<HashMap<Id, Vec<Lane>>>,
+    of: RwLock<HashMap<Id, Vec<Lane>, RandomState>>,
 }
 
 /// A pool, and who has a place in it.
