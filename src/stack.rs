@@ -56,7 +56,7 @@ use tierway_services::{
 };
 use tower::{
     ServiceBuilder,
-    util::{BoxCloneSyncService, MapRequestLayer},
+    util::{BoxCloneSyncService, MapFutureLayer, MapRequestLayer},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -181,6 +181,8 @@ impl Stack {
                     CASCADE,
                     HeaderValue::from_static("off"),
                 ))
+                // In a box from here on, lest each of those above moves the futures of all below.
+                .layer(MapFutureLayer::new(Box::pin))
                 // Below whoever adds to the head, which it may send early with what those below have said; above whoever may be silent for long.
                 .layer(KeepAliveLayer::new(config.server.keep_alive))
                 // Each of its rounds is a request of its own to those below; above whatever may answer without a model, so that each may.
