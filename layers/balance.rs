@@ -15,7 +15,7 @@
 //! ```
 //! use std::convert::Infallible;
 //! use tierway_layers::balance::BalanceLayer;
-//! use tierway_services::{chat::{self, Alternatives, Operation, Prompt, Reply, Target}, dialect::Dialect};
+//! use tierway_services::{chat::{self, Alternatives, Notes, Operation, Prompt, Reply, Target}, dialect::Dialect};
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -30,8 +30,8 @@
 //! let body = r#"{"model":"auto","messages":[]}"#;
 //! let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap();
 //! let mut req = chat::Request::new(prompt);
-//! req.extensions_mut().insert(a);
-//! req.extensions_mut().insert(Alternatives::new([b]).balanced());
+//! Notes::of_mut(&mut req).target = Some(a);
+//! Notes::of_mut(&mut req).alternatives = Some(Alternatives::new([b]).balanced());
 //! let res = service.oneshot(req).await.unwrap(); // by either
 //! # }
 //! ```
@@ -50,7 +50,7 @@ use std::{
     },
     task::{Context, Poll, ready},
 };
-use tierway_services::chat::{self, Alternatives, Session, Target, Witness};
+use tierway_services::chat::{self, Alternatives, Notes, Session, Target, Witness};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -268,7 +268,7 @@ where
     }
 
     fn call(&mut self, mut req: chat::Request) -> Self::Future {
-        let balanced = req.extensions().get::<Alternatives>();
+        let balanced = Notes::of(&req).alternatives.as_ref();
         let balanced = balanced.filter(|others| others.is_balanced());
         let mut place = None;
         if let Some((others, first)) = balanced.zip(Target::of(&req)) {
@@ -278,8 +278,9 @@ where
             let load = self.layer.load(&chosen);
             load.fetch_add(1, Ordering::Relaxed);
             place = Some(Place(load));
-            req.extensions_mut().insert(chosen);
-            req.extensions_mut().insert(Alternatives::new(all));
+            let notes = Notes::of_mut(&mut req);
+            notes.target = Some(chosen);
+            notes.alternatives = Some(Alternatives::new(all));
         }
         ResponseFuture {
             future: self.inner.call(req),
@@ -332,11 +333,11 @@ mod tests {
     fn call(session: Option<u8>) -> chat::Request {
         let [a, b, c] = targets();
         let mut req = ask("auto", "hi");
-        req.extensions_mut().insert(a);
+        Notes::of_mut(&mut req).target = Some(a);
         let others = Alternatives::new([b, c]).balanced();
-        req.extensions_mut().insert(others);
+        Notes::of_mut(&mut req).alternatives = Some(others);
         if let Some(session) = session {
-            req.extensions_mut().insert(Session([session; 16]));
+            Notes::of_mut(&mut req).session = Some(Session([session; 16]));
         }
         req
     }
@@ -437,7 +438,7 @@ mod tests {
         assert_ready_ok!(service.poll_ready());
         let mut req = call(None);
         let [a, b, _] = targets();
-        req.extensions_mut().insert(Alternatives::new([b.clone()]));
+        Notes::of_mut(&mut req).alternatives = Some(Alternatives::new([b.clone()]));
         let _answer = service.call(req);
         let (req, _) = handle.next_request().await.unwrap();
         assert_eq!(Target::of(&req), Some(&a));

@@ -46,7 +46,9 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tierway_services::chat::{self, Alternatives, Journal, Kind, Operation, Refusal, Target, Tier};
+use tierway_services::chat::{
+    self, Alternatives, Journal, Kind, Notes, Operation, Refusal, Target, Tier,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -311,9 +313,9 @@ where
                     journal.write(|j| j.target = Some(target.clone()));
                 }
                 if let Some(others) = self.bindings.instead(&req, &target) {
-                    req.extensions_mut().insert(others);
+                    Notes::of_mut(&mut req).alternatives = Some(others);
                 }
-                req.extensions_mut().insert(target);
+                Notes::of_mut(&mut req).target = Some(target);
                 State::Bound {
                     future: self.inner.call(req),
                 }
@@ -369,10 +371,10 @@ mod tests {
     #[test]
     fn a_named_model_beats_the_tier_and_a_written_tier_beats_the_name() {
         let mut named = ask("b:x", "hi");
-        named.extensions_mut().insert(Tier::Simple);
+        Notes::of_mut(&mut named).tier = Some(Tier::Simple);
         assert_eq!(bindings().resolve(&named), Ok(Target::new("b", "x")));
         let mut raised = ask("tierway/medium", "hi");
-        raised.extensions_mut().insert(Tier::Complex);
+        Notes::of_mut(&mut raised).tier = Some(Tier::Complex);
         assert_eq!(bindings().resolve(&raised), Ok(Target::new("b", "c")));
         assert_eq!(
             bindings().resolve(&ask("auto", "hi")),
@@ -386,7 +388,7 @@ mod tests {
         assert_ready_ok!(svc.poll_ready());
         let journal = Journal::default();
         let mut req = ask("complex", "hi");
-        req.extensions_mut().insert(journal.clone());
+        Notes::of_mut(&mut req).journal = Some(journal.clone());
         let mut fut = task::spawn(svc.call(req));
         assert_pending!(fut.poll());
         let (req, send) = handle.next_request().await.unwrap();
@@ -423,7 +425,7 @@ mod tests {
         let b = bindings().tenants(Tenants::default().with("interns", local));
         let as_intern = |model: &str| {
             let mut req = ask(model, "hi");
-            req.extensions_mut().insert(Tenant::new("interns"));
+            Notes::of_mut(&mut req).tenant = Some(Tenant::new("interns"));
             b.resolve(&req).map_err(|no| no.kind())
         };
         assert_eq!(as_intern("a:x"), Ok(Target::new("a", "x")));
@@ -457,7 +459,7 @@ mod tests {
         );
         assert_ready_ok!(svc.poll_ready());
         let mut req = ask("auto", "hi");
-        req.extensions_mut().insert(Target::new("b", "big"));
+        Notes::of_mut(&mut req).target = Some(Target::new("b", "big"));
         let _fut = svc.call(req);
         let (req, _) = handle.next_request().await.unwrap();
         assert_eq!(Target::of(&req), Some(&small));

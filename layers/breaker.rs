@@ -17,7 +17,7 @@
 //! ```
 //! use http::StatusCode;
 //! use tierway_layers::breaker::BreakerLayer;
-//! use tierway_services::{chat::{self, Operation, Prompt, Reply, Target}, dialect::Dialect};
+//! use tierway_services::{chat::{self, Notes, Operation, Prompt, Reply, Target}, dialect::Dialect};
 //! use std::convert::Infallible;
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
@@ -35,7 +35,7 @@
 //!     let body = r#"{"model":"auto","messages":[]}"#;
 //!     let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap();
 //!     let mut req = chat::Request::new(prompt);
-//!     req.extensions_mut().insert(Target::new("cloud", "big"));
+//!     Notes::of_mut(&mut req).target = Some(Target::new("cloud", "big"));
 //!     statuses.push(service.clone().oneshot(req).await.unwrap().status().as_u16());
 //! }
 //! assert_eq!(statuses, [500, 500, 500, 503]);
@@ -76,7 +76,7 @@ use std::{
 };
 use tierway_services::{
     BoxError,
-    chat::{self, Alternatives, Cause, Declined, Kind, Refusal, Role, Target},
+    chat::{self, Alternatives, Cause, Declined, Kind, Notes, Refusal, Role, Target},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -303,8 +303,7 @@ where
     fn call(&mut self, req: chat::Request) -> Self::Future {
         let breaker = Target::of(&req).and_then(|target| self.shared.breaker(target));
         // A call with nowhere else to go waits for whom it has.
-        let elsewhere = !Alternatives::of(&req).is_empty()
-            || req.extensions().get::<Role>() == Some(&Role::Small);
+        let elsewhere = !Alternatives::of(&req).is_empty() || Notes::of(&req).role == Role::Small;
         let state = match breaker.map(|breaker| breaker.enter(elsewhere)).transpose() {
             Ok(permit) => Asking::Asked {
                 future: self.inner.call(req),

@@ -44,7 +44,7 @@ use std::{
 use tierway_services::{
     BoxError,
     alarm::Alarm,
-    chat::{Deadline, Kind, Refusal},
+    chat::{Deadline, Kind, Notes, Refusal},
     dialect::Dialect,
 };
 use tokio::time::Instant;
@@ -161,7 +161,7 @@ where
             Ok(limit) => {
                 let until = limit.and_then(|limit| Instant::now().checked_add(limit));
                 if let Some(until) = until {
-                    req.extensions_mut().insert(Deadline(until.into_std()));
+                    Notes::of_mut(&mut req).deadline = Some(Deadline(until.into_std()));
                 }
                 State::Asked {
                     future: self.inner.call(req),

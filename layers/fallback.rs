@@ -16,7 +16,7 @@
 //! use std::convert::Infallible;
 //! use http::StatusCode;
 //! use tierway_layers::fallback::FallbackLayer;
-//! use tierway_services::{chat::{self, Alternatives, Operation, Prompt, Reply, Target}, dialect::Dialect};
+//! use tierway_services::{chat::{self, Alternatives, Notes, Operation, Prompt, Reply, Target}, dialect::Dialect};
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -35,8 +35,8 @@
 //! let body = r#"{"model":"auto","messages":[]}"#;
 //! let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap();
 //! let mut req = chat::Request::new(prompt);
-//! req.extensions_mut().insert(Target::new("cloud", "big"));
-//! req.extensions_mut().insert(Alternatives::new([Target::new("other", "big")]));
+//! Notes::of_mut(&mut req).target = Some(Target::new("cloud", "big"));
+//! Notes::of_mut(&mut req).alternatives = Some(Alternatives::new([Target::new("other", "big")]));
 //! let res = service.oneshot(req).await.unwrap();
 //! assert_eq!(res.headers()["x-tierway-fallback"], "1; from=cloud:big; reason=server_error");
 //! # }
@@ -61,7 +61,7 @@ use std::{
 };
 use tierway_services::{
     BoxError,
-    chat::{self, Alternatives, Deadline, EarlyHead, FellBack, Target},
+    chat::{self, Alternatives, Deadline, EarlyHead, FellBack, Notes, Target},
 };
 use tower::util::Oneshot;
 use tower_layer::Layer;
@@ -245,7 +245,7 @@ where
     S: Service<chat::Request> + Clone,
 {
     let mut req = req.clone();
-    req.extensions_mut().insert(target.clone());
+    Notes::of_mut(&mut req).target = Some(target.clone());
     Oneshot::new(inner.clone(), req)
 }
 

@@ -16,7 +16,7 @@
 //! ```
 //! use std::convert::Infallible;
 //! use tierway_layers::{holdout::HoldoutLayer, names::Names};
-//! use tierway_services::{chat::{self, Operation, Prompt, Reply, Target, Tier}, dialect::Dialect};
+//! use tierway_services::{chat::{self, Notes, Operation, Prompt, Reply, Target, Tier}, dialect::Dialect};
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -29,8 +29,8 @@
 //!     });
 //! let body = r#"{"model":"auto","messages":[{"role":"user","content":"hi"}]}"#;
 //! let mut req = chat::Request::new(Prompt::parse(Dialect::Messages, Operation::Generate, body.into()).unwrap());
-//! req.extensions_mut().insert(Tier::Simple);
-//! req.extensions_mut().insert(Target::new("local", "small"));
+//! Notes::of_mut(&mut req).tier = Some(Tier::Simple);
+//! Notes::of_mut(&mut req).target = Some(Target::new("local", "small"));
 //! service.oneshot(req).await.unwrap();
 //! # }
 //! ```
@@ -45,7 +45,7 @@ use std::{
     },
     task::{Context, Poll},
 };
-use tierway_services::chat::{self, Holdout, Journal, Operation, Session, Target, Tier};
+use tierway_services::chat::{self, Holdout, Journal, Notes, Operation, Session, Target, Tier};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -202,9 +202,9 @@ impl<S: Service<chat::Request>> Service<chat::Request> for HoldOut<S> {
                     }
                 });
             }
-            req.extensions_mut().insert(side);
+            Notes::of_mut(&mut req).holdout = Some(side);
             if let Some(target) = held {
-                req.extensions_mut().insert(target);
+                Notes::of_mut(&mut req).target = Some(target);
             }
         }
         self.inner.call(req)
@@ -225,11 +225,11 @@ mod tests {
 
     fn call(model: &str, session: Option<u8>) -> chat::Request {
         let mut req = ask(model, "hi");
-        req.extensions_mut().insert(Tier::Simple);
-        req.extensions_mut().insert(Target::new("p", "small"));
-        req.extensions_mut().insert(Journal::default());
+        Notes::of_mut(&mut req).tier = Some(Tier::Simple);
+        Notes::of_mut(&mut req).target = Some(Target::new("p", "small"));
+        Notes::of_mut(&mut req).journal = Some(Journal::default());
         if let Some(n) = session {
-            req.extensions_mut().insert(Session([n; 16]));
+            Notes::of_mut(&mut req).session = Some(Session([n; 16]));
         }
         req
     }
@@ -283,7 +283,7 @@ mod tests {
             .insert("x-tierway-tier", "simple".parse().unwrap());
         assert_eq!(shared.side(&req), None);
         let mut req = call("auto", None);
-        req.extensions_mut().remove::<Tier>();
+        Notes::of_mut(&mut req).tier = None;
         assert_eq!(shared.side(&req), None);
         let never = layer(1.0).only(|_| false).shared;
         assert_eq!(never.side(&call("auto", None)), None);

@@ -55,7 +55,7 @@ use std::{
 };
 use tierway_services::{
     BoxError,
-    chat::{self, EarlyHead, Reply},
+    chat::{self, EarlyHead, Notes, Reply},
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_layer::Layer;
@@ -140,7 +140,7 @@ where
         }
         let prompt = req.body().clone();
         let early = EarlyHead::default();
-        req.extensions_mut().insert(early.clone());
+        Notes::of_mut(&mut req).early = Some(early.clone());
         let waiting = Waiting {
             future: Box::pin(self.inner.call(req)),
             prompt,

@@ -195,7 +195,7 @@ mod tests {
     use http::StatusCode;
     use http_body_util::BodyExt;
     use tierway_services::{
-        chat::{Operation, Prompt, Tier},
+        chat::{Notes, Operation, Prompt, Tier},
         dialect::Dialect,
     };
     use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
@@ -215,7 +215,7 @@ mod tests {
         handle.allow(1);
         assert_ready_ok!(recode.poll_ready());
         let mut req = ask();
-        req.extensions_mut().insert(Tier::Complex);
+        Notes::of_mut(&mut req).tier = Some(Tier::Complex);
         let sent = req.body().raw().clone();
         let mut answer = task::spawn(recode.call(req));
         assert_pending!(answer.poll());

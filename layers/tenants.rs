@@ -145,6 +145,7 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tierway_services::chat::Notes;
 
     #[test]
     fn tiers_go_down_to_what_is_allowed_then_up() {
@@ -186,7 +187,7 @@ mod tests {
         req.extensions_mut().insert(Own(Arc::new(own)));
         let (name, allowed) = tenants.of_call(&req).unwrap();
         assert_eq!((name, allowed.allows(Tier::Complex)), ("key", true));
-        req.extensions_mut().insert(Tenant::new("team"));
+        Notes::of_mut(&mut req).tenant = Some(Tenant::new("team"));
         let (name, allowed) = tenants.of_call(&req).unwrap();
         let tiers = Tier::ALL.map(|tier| allowed.allows(tier));
         assert_eq!((name, tiers), ("team", [false, true, false, false]));

@@ -16,7 +16,7 @@ use tierway_layers::{
     classify::{Client, Explanation, LearnedTiers, Policy},
 };
 use tierway_services::{
-    chat::{self, Operation, Refusal, Target, Tier, Usage, Usd},
+    chat::{self, Notes, Operation, Refusal, Target, Tier, Usage, Usd},
     prices::PriceList,
     providers::Provider,
     tokens,
@@ -110,7 +110,7 @@ impl Router {
         let client = Client::of(&req);
         let explained = self.policy.explain(&req);
         if let Some(decision) = &explained.decision {
-            req.extensions_mut().insert(decision.tier);
+            Notes::of_mut(&mut req).tier = Some(decision.tier);
         }
         let facts = req.body().facts();
         let max_tokens = facts.max_tokens;

@@ -14,7 +14,7 @@ use tierway_layers::{
 };
 use tierway_services::{
     BoxError,
-    chat::{self, Kind, Refusal, Reply},
+    chat::{self, Kind, Notes, Refusal, Reply},
     dialect::Dialect,
 };
 use tower::{Layer, Service};
@@ -174,7 +174,7 @@ where
                 let (head, _) = req.into_parts();
                 Either::Right(Either::Left(Box::pin(async move {
                     let path = head.uri.path().strip_prefix(RESPONSE).unwrap_or_default();
-                    let tenant = head.extensions.get();
+                    let tenant = Notes::among(&head.extensions).tenant.as_ref();
                     Ok(kept
                         .answer(&head.method, path, head.uri.query(), tenant)
                         .await)

@@ -80,7 +80,7 @@ use std::{
     time::Duration,
 };
 use tierway_services::{
-    chat::{self, AffinityStatus, Aside, Journal, Operation, Session, Target, Tier},
+    chat::{self, AffinityStatus, Journal, Notes, Operation, Session, Target, Tier},
     prices::Price,
 };
 use tower_layer::Layer;
@@ -230,7 +230,7 @@ fn conversation(req: &chat::Request) -> Option<(Session, Decision)> {
         return None;
     }
     let tier = Tier::of(req)?;
-    if req.extensions().get::<Aside>().is_some() {
+    if Notes::of(req).aside {
         note(req, AffinityStatus::Aside);
         return None;
     }

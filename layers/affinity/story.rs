@@ -9,7 +9,7 @@ use super::{
 use crate::{classify::Decision, commit::Committed};
 use std::sync::Arc;
 use tierway_services::chat::{
-    self, AffinityStatus, Aside, CacheStatus, Journal, Operation, Reply, Session,
+    self, AffinityStatus, CacheStatus, Journal, Notes, Operation, Reply, Session,
 };
 use tower_service::Service;
 
@@ -41,12 +41,11 @@ where
     let wanted = decision.tier;
     let said = said(decision, &verdict);
     if verdict.status == AffinityStatus::Aside {
-        req.extensions_mut().insert(Aside);
+        Notes::of_mut(&mut req).aside = true;
     }
     if let Some(decision) = &said {
-        let extensions = req.extensions_mut();
-        extensions.insert(decision.tier);
-        extensions.insert(decision.clone());
+        Notes::of_mut(&mut req).tier = Some(decision.tier);
+        req.extensions_mut().insert(decision.clone());
         if let Some(journal) = Journal::of(&req) {
             journal.write(|j| {
                 j.tier = Some(decision.tier);
@@ -59,7 +58,7 @@ where
         Some(journal) => journal.clone(),
         None => {
             let journal = Journal::default();
-            req.extensions_mut().insert(journal.clone());
+            Notes::of_mut(&mut req).journal = Some(journal.clone());
             journal
         }
     };

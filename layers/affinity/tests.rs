@@ -6,7 +6,7 @@ use crate::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{convert::Infallible, future::pending, sync::Mutex};
-use tierway_services::chat::{Attempt, AttemptEnd, Reply, Role, Usage, Usd};
+use tierway_services::chat::{Attempt, AttemptEnd, Notes, Reply, Role, Usage, Usd};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_test::mock;
@@ -232,7 +232,7 @@ async fn what_is_beside_the_conversation_neither_reads_nor_writes() {
     for reason in ["side_request", "probe", "asked", "header"] {
         let mut req = call(&title, "simple", &[id, ("x-reason", reason)]);
         let journal = Journal::default();
-        req.extensions_mut().insert(journal.clone());
+        Notes::of_mut(&mut req).journal = Some(journal.clone());
         let res = svc.clone().oneshot(req).await.unwrap();
         assert_eq!(told(&res), ("simple".into(), reason.into()));
         let status = (reason != "asked").then_some(AffinityStatus::Aside);
@@ -283,7 +283,7 @@ async fn a_count_of_tokens_is_made_where_the_conversation_is() {
         headers.insert("x-want", "simple".parse().unwrap());
         headers.insert(id.0, id.1.parse().unwrap());
         let journal = Journal::default();
-        req.extensions_mut().insert(journal.clone());
+        Notes::of_mut(&mut req).journal = Some(journal.clone());
         let res = svc.clone().oneshot(req).await.unwrap();
         assert_eq!(told(&res).0, "complex");
         assert_eq!(journal.read(|j| j.affinity), None);

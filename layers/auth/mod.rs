@@ -56,7 +56,7 @@ mod tests {
     use http::{Request, Response, StatusCode};
     use http_body_util::{BodyExt, Full};
     use std::task::Poll;
-    use tierway_services::chat::{Journal, KeyId, Tenant};
+    use tierway_services::chat::{Journal, KeyId, Notes, Tenant};
     use tokio_test::{assert_pending, assert_ready_ok, task};
     use tower_test::mock;
 
@@ -126,7 +126,7 @@ mod tests {
     async fn the_journal_learns_for_whom() {
         let journal = Journal::default();
         let mut req = req("/", &[("x-api-key", "sk-bob")]);
-        req.extensions_mut().insert(journal.clone());
+        Notes::of_mut(&mut req).journal = Some(journal.clone());
         admitted(keys(), req).await.unwrap();
         assert_eq!(journal.read(|e| e.tenant.clone()), Some(Tenant::new("bob")));
     }
@@ -222,7 +222,7 @@ mod tests {
             for (key, tenant) in [("badge-2", "staff"), ("sk-bob", "bob")] {
                 let journal = Journal::default();
                 let mut knock = req("/", &[("x-api-key", key)]);
-                knock.extensions_mut().insert(journal.clone());
+                Notes::of_mut(&mut knock).journal = Some(journal.clone());
                 let seen = awaited(layer(), knock).await.unwrap();
                 assert_eq!(Tenant::of(&seen).unwrap().as_str(), tenant);
                 assert!(!seen.headers().contains_key("x-api-key"));

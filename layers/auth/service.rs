@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 use tierway_services::{
-    chat::{Journal, Refusal},
+    chat::{Journal, Notes, Refusal},
     dialect::Dialect,
 };
 use tower_layer::Layer;
@@ -204,10 +204,10 @@ pub(super) fn admit<B>(req: &mut Request<B>, caller: &Caller, held_by: &HeaderNa
             entries.tags.clone_from(&caller.tags);
         });
     }
-    let extensions = req.extensions_mut();
-    extensions.extend(caller.facts.clone());
-    extensions.insert(caller.id.clone());
-    extensions.insert(caller.tenant.clone());
+    req.extensions_mut().extend(caller.facts.clone());
+    let notes = Notes::of_mut(req);
+    notes.key = Some(caller.id.clone());
+    notes.tenant = Some(caller.tenant.clone());
 }
 
 fn mark_sensitive(headers: &mut HeaderMap) {

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use std::{convert::Infallible, hint::black_box, time::Duration};
 use tierway_layers::prompt_cache::{Key, Memory, PromptCache, PromptCacheLayer};
 use tierway_services::{
-    chat::{Operation, Prompt, Reply, Request, Response, Target, Tenant},
+    chat::{Notes, Operation, Prompt, Reply, Request, Response, Target, Tenant},
     dialect::Dialect,
 };
 use tokio::runtime::Runtime;
@@ -43,8 +43,8 @@ fn request(bytes: usize, stream: bool) -> Request {
         body.to_string().into(),
     );
     let mut req = Request::new(prompt.expect("a request that was just written"));
-    req.extensions_mut().insert(Tenant::new("bench"));
-    req.extensions_mut().insert(Target::new("p", "m"));
+    Notes::of_mut(&mut req).tenant = Some(Tenant::new("bench"));
+    Notes::of_mut(&mut req).target = Some(Target::new("p", "m"));
     req
 }
 

@@ -1,6 +1,6 @@
 //! Overrules what was bound.
 use std::task::{Context, Poll};
-use tierway_services::chat::{Alternatives, Target};
+use tierway_services::chat::{Alternatives, Notes, Target};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -64,9 +64,10 @@ where
     }
 
     fn call(&mut self, mut req: http::Request<B>) -> S::Future {
-        req.extensions_mut().insert(self.target.clone());
+        let notes = Notes::of_mut(&mut req);
+        notes.target = Some(self.target.clone());
         // Whoever stood in for the target above stands in for this one no more.
-        req.extensions_mut().insert(self.others.clone());
+        notes.alternatives = Some(self.others.clone());
         self.inner.call(req)
     }
 }

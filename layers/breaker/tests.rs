@@ -5,7 +5,7 @@ use crate::{
 };
 use http::StatusCode;
 use std::sync::Mutex;
-use tierway_services::chat::{Reply, Response};
+use tierway_services::chat::{Notes, Reply, Response};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower_test::mock::{self, Handle, Spawn};
 
@@ -28,9 +28,9 @@ fn status(code: u16) -> Response {
 
 fn with_others() -> chat::Request {
     let mut req = ask("m", "hi");
-    req.extensions_mut().insert(target());
+    Notes::of_mut(&mut req).target = Some(target());
     let others = Alternatives::new([Target::new("q", "n")]);
-    req.extensions_mut().insert(others);
+    Notes::of_mut(&mut req).alternatives = Some(others);
     req
 }
 
@@ -134,7 +134,7 @@ async fn what_does_not_count() {
     // Where nobody else may answer, a 429 does not count either.
     for _ in 0..9 {
         let mut req = ask("m", "hi");
-        req.extensions_mut().insert(target());
+        Notes::of_mut(&mut req).target = Some(target());
         assert!(b.call(req, status(429)).await.0);
     }
     assert_eq!(b.layer.state(&target()), State::Closed);
@@ -160,8 +160,8 @@ async fn a_429_counts_where_somebody_else_may_answer_and_its_time_is_kept() {
     let mut b = Bench::new(BreakerLayer::new());
     for n in 0..6 {
         let mut req = ask("m", "hi");
-        req.extensions_mut().insert(target());
-        req.extensions_mut().insert(Role::Small);
+        Notes::of_mut(&mut req).target = Some(target());
+        Notes::of_mut(&mut req).role = Role::Small;
         assert_eq!(b.call(req, status(429)).await.0, n < 5);
     }
 }
@@ -219,7 +219,7 @@ async fn each_model_has_its_own_and_all_services_of_a_layer_share_them() {
     let mut b = Bench::new(BreakerLayer::new());
     b.fail(5).await;
     let mut req = ask("m", "hi");
-    req.extensions_mut().insert(Target::new("p", "other"));
+    Notes::of_mut(&mut req).target = Some(Target::new("p", "other"));
     assert!(b.call(req, status(200)).await.0);
     let (mut twin, mut handle) = mock::spawn_layer::<chat::Request, Response, _>(b.layer.clone());
     assert_ready_ok!(twin.poll_ready());

@@ -27,7 +27,7 @@
 //! ```
 //! use std::convert::Infallible;
 //! use tierway_layers::breakpoints::CacheBreakpointLayer;
-//! use tierway_services::{chat::{self, Operation, Prompt, Reply, Target}, dialect::Dialect, providers::Kind};
+//! use tierway_services::{chat::{self, Notes, Operation, Prompt, Reply, Target}, dialect::Dialect, providers::Kind};
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -42,7 +42,7 @@
 //! let manual = "All that our support must know. ".repeat(200);
 //! let body = format!(r#"{{"model":"m","system":"{manual}","messages":[{{"role":"user","content":"hi"}}]}}"#);
 //! let mut req = chat::Request::new(Prompt::parse(Dialect::Messages, Operation::Generate, body.into()).unwrap());
-//! req.extensions_mut().insert(Target::new("cloud", "claude-sonnet-5")); // Bind would
+//! Notes::of_mut(&mut req).target = Some(Target::new("cloud", "claude-sonnet-5")); // Bind would
 //! let res = service.oneshot(req).await.unwrap();
 //! assert!(res.headers()["x-tierway-breakpoints"].to_str().unwrap().starts_with("placed=2; ttl=5m; read=0; write="));
 //! # use http_body_util::BodyExt;
@@ -75,8 +75,8 @@ use std::{
 };
 use tierway_services::{
     chat::{
-        self, BreakpointStatus, EarlyHead, Edit, Journal, Marks, Operation, PrefixCache, Prompt,
-        Role, Session, Target, Tenant, Usd,
+        self, BreakpointStatus, EarlyHead, Edit, Journal, Marks, Notes, Operation, PrefixCache,
+        Prompt, Role, Session, Target, Tenant, Usd,
     },
     prices::Price,
 };
@@ -263,8 +263,7 @@ impl Settings {
         };
         let (status, says) = decided;
         // What a draft or a comparison is told is not the caller's business.
-        let role = req.extensions().get::<Role>().copied();
-        if matches!(role.unwrap_or_default(), Role::Only | Role::Big) {
+        if matches!(Notes::of(req).role, Role::Only | Role::Big) {
             if let Some(journal) = Journal::of(req) {
                 journal.write(|j| j.breakpoints = Some(status));
             }

@@ -45,7 +45,7 @@ impl Bench {
         let prompt = Prompt::parse(dialect, Operation::Generate, body.to_owned().into());
         let mut req = chat::Request::new(prompt.unwrap());
         let target = Target::new(self.kind.as_str(), self.model);
-        req.extensions_mut().insert(target);
+        Notes::of_mut(&mut req).target = Some(target);
         req
     }
     /// What was sent on, and what the answer says of it.
@@ -295,7 +295,7 @@ async fn tenants_know_nothing_of_each_other() {
     let mut read = Vec::new();
     for tenant in ["a", "b", "a"] {
         let mut req = bench.request(Dialect::Messages, &body);
-        req.extensions_mut().insert(Tenant::new(tenant));
+        Notes::of_mut(&mut req).tenant = Some(Tenant::new(tenant));
         read.push(!bench.call(req).await.1.contains("read=0"));
     }
     assert_eq!(read, [false, false, true]);
@@ -335,12 +335,12 @@ async fn drafts_are_marked_and_not_spoken_of() {
     let bench = Bench::new(Kind::Anthropic, OPUS);
     let journal = Journal::default();
     let mut req = bench.request(Dialect::Messages, &messages(&words(900), &[("user", "hi")]));
-    req.extensions_mut().insert(journal.clone());
-    req.extensions_mut().insert(Role::Small);
+    Notes::of_mut(&mut req).journal = Some(journal.clone());
+    Notes::of_mut(&mut req).role = Role::Small;
     assert_eq!(count(&bench.call(req).await.0), 2);
     assert_eq!(journal.read(|j| j.breakpoints), None);
     let mut req = bench.request(Dialect::Messages, &messages("", &[("user", "hi")]));
-    req.extensions_mut().insert(journal.clone());
+    Notes::of_mut(&mut req).journal = Some(journal.clone());
     bench.call(req).await;
     assert_eq!(
         journal.read(|j| j.breakpoints),

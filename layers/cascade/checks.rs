@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll},
 };
 use tierway_services::{
-    chat::{self, Answer, EarlyHead, Logprobs, Operation, Prompt, Role},
+    chat::{self, Answer, Notes, Operation, Prompt, Role},
     dialect::Dialect,
     translate::{self, AnswerReader},
 };
@@ -169,11 +169,11 @@ fn again(req: &chat::Request) -> Option<chat::Request> {
     let prompt = warm(req.body())?;
     let mut req = req.clone();
     *req.body_mut() = prompt;
-    let extensions = req.extensions_mut();
+    let notes = Notes::of_mut(&mut req);
     // None of these is shown to anybody.
-    extensions.remove::<EarlyHead>();
-    extensions.remove::<Logprobs>();
-    extensions.insert(Role::Sample);
+    notes.early = None;
+    notes.logprobs = None;
+    notes.role = Role::Sample;
     Some(req)
 }
 

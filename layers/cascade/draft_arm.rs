@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::{sync::Arc, time::Instant};
 use tierway_services::{
-    chat::{self, Answer, Logprobs, Reply, Role},
+    chat::{self, Answer, Logprobs, Notes, Reply, Role},
     translate::{self, AnswerReader},
 };
 use tower::util::Oneshot;
@@ -67,10 +67,10 @@ impl<C: Confidence + Send + Sync + 'static> DraftArm<'_, C> {
         M: Service<chat::Request, Response = chat::Response>,
     {
         let mut req = self.req.clone();
-        req.extensions_mut().insert(Role::Small);
+        Notes::of_mut(&mut req).role = Role::Small;
         let logprobs = Logprobs::default();
         if self.settings.logprobs {
-            req.extensions_mut().insert(logprobs.clone());
+            Notes::of_mut(&mut req).logprobs = Some(logprobs.clone());
         }
         let Ok(res) = meanwhile.wait(Oneshot::new(small, req)).await? else {
             return Ok(FAILED);

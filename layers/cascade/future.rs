@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Instant,
 };
-use tierway_services::chat::{self, CascadeStatus, EarlyHead, Journal, Session, Tier};
+use tierway_services::chat::{self, CascadeStatus, EarlyHead, Journal, Notes, Session, Tier};
 use tower::util::Oneshot;
 use tower_service::Service;
 
@@ -106,7 +106,7 @@ where
         shared.budget.earn();
         let mut beside = req.clone();
         // It may yet lose, so it has nothing to say for the head.
-        beside.extensions_mut().remove::<EarlyHead>();
+        Notes::of_mut(&mut beside).early = None;
         meanwhile.may_hedge(beside, shared.budget.clone(), after);
     }
     let (mut status, kept) = {

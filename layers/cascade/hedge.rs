@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tierway_services::chat::{self, Role};
+use tierway_services::chat::{self, Notes, Role};
 use tokio::time::{Sleep, sleep_until};
 use tower::util::Oneshot;
 use tower_service::Service;
@@ -181,7 +181,7 @@ where
     }
 
     fn ask(&mut self, mut req: chat::Request) {
-        req.extensions_mut().insert(Role::Big);
+        Notes::of_mut(&mut req).role = Role::Big;
         self.asked_at = Some(Instant::now());
         self.arm = Arm::Asked(Box::pin(Oneshot::new(self.big.clone(), req)));
     }

@@ -3,7 +3,7 @@ use super::Draft;
 use http_body_util::{BodyExt, Limited};
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use tierway_services::{
-    chat::{self, Answer, Journal, Logprobs, Operation, Prompt, Role, Tenant},
+    chat::{self, Answer, Logprobs, Notes, Operation, Prompt, Role},
     dialect::Dialect,
     translate,
 };
@@ -18,7 +18,7 @@ type Asking = Pin<Box<dyn Future<Output = Option<Answer>> + Send>>;
 /// A model that predicates may ask about a draft: a third one, or the small one itself (is this answer true?).
 ///
 /// It costs time that the caller waits and money that the caller pays: what it uses is in the call's
-/// [`Journal`] under [`Role::Judge`]. The answer brings log-probabilities where the model tells them, so a predicate can weigh
+/// [`Journal`](chat::Journal) under [`Role::Judge`]. The answer brings log-probabilities where the model tells them, so a predicate can weigh
 /// "yes" against "no" rather than read a number that the model made up.
 ///
 /// ```
@@ -72,16 +72,12 @@ impl Judge {
         let body = body.to_string().into();
         let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body).ok()?;
         let mut req = chat::Request::new(prompt);
-        let (of, to) = (draft.request().extensions(), req.extensions_mut());
-        if let Some(journal) = of.get::<Journal>() {
-            to.insert(journal.clone());
-        }
-        if let Some(tenant) = of.get::<Tenant>() {
-            to.insert(tenant.clone());
-        }
+        let (of, to) = (Notes::of(draft.request()), Notes::of_mut(&mut req));
         let logprobs = Logprobs::default();
-        to.insert(logprobs.clone());
-        to.insert(Role::Judge);
+        to.journal.clone_from(&of.journal);
+        to.tenant.clone_from(&of.tenant);
+        to.logprobs = Some(logprobs.clone());
+        to.role = Role::Judge;
         let mut answer = (self.0)(req).await?;
         let told = logprobs.take();
         if !told.is_empty() {

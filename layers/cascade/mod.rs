@@ -31,7 +31,7 @@
 //! ```
 //! use std::convert::Infallible;
 //! use tierway_layers::cascade::{CascadeLayer, Draft, Verdict, confidence_fn};
-//! use tierway_services::{chat::{self, Operation, Prompt, Reply, Tier}, dialect::Dialect};
+//! use tierway_services::{chat::{self, Notes, Operation, Prompt, Reply, Tier}, dialect::Dialect};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
 //! async fn answer(text: &str) -> Result<chat::Response, Infallible> {
@@ -53,7 +53,7 @@
 //! let body = r#"{"model":"auto","messages":[{"role":"user","content":"What is the capital of France?"}]}"#;
 //! let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap();
 //! let mut req = chat::Request::new(prompt);
-//! req.extensions_mut().insert(Tier::Medium); // Classify would
+//! Notes::of_mut(&mut req).tier = Some(Tier::Medium); // Classify would
 //! let res = service.oneshot(req).await.unwrap();
 //! assert_eq!(res.headers()["x-tierway-cascade"], "deferred; confidence=0.20; threshold=0.85; reason=hedges; certified=no");
 //! # use http_body_util::BodyExt;

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use serde_json::json;
 use std::pin::Pin;
-use tierway_services::chat::{CascadeStatus, EarlyHead, Journal, Reply, Request, Response, Role};
+use tierway_services::chat::{
+    CascadeStatus, EarlyHead, Journal, Notes, Reply, Request, Response, Role,
+};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower_test::mock;
 
@@ -35,8 +37,8 @@ fn sure(confidence: f64) -> impl Confidence + Send + Sync + 'static {
 
 fn medium(mut req: Request) -> (Request, Journal) {
     let journal = Journal::default();
-    req.extensions_mut().insert(Tier::Medium);
-    req.extensions_mut().insert(journal.clone());
+    Notes::of_mut(&mut req).tier = Some(Tier::Medium);
+    Notes::of_mut(&mut req).journal = Some(journal.clone());
     (req, journal)
 }
 
@@ -63,7 +65,7 @@ async fn a_good_draft_is_kept_and_the_big_model_never_reserved() {
     let mut fut = task::spawn(svc.call(req));
     assert_pending!(fut.poll());
     let (req, send) = small.next_request().await.unwrap();
-    assert_eq!(req.extensions().get(), Some(&Role::Small));
+    assert_eq!(Notes::of(&req).role, Role::Small);
     send.send_response(says("yes"));
     let res = assert_ready_ok!(fut.poll());
     assert_eq!(
@@ -96,7 +98,7 @@ async fn a_poor_draft_is_dropped_and_the_big_model_answers() {
         "known before the big model answers"
     );
     let (req, send) = big.next_request().await.unwrap();
-    assert_eq!(req.extensions().get(), Some(&Role::Big));
+    assert_eq!(Notes::of(&req).role, Role::Big);
     send.send_response(says("sure"));
     let res = assert_ready_ok!(fut.poll());
     assert_eq!(
@@ -159,15 +161,15 @@ async fn what_is_not_eligible_goes_straight_to_the_big_model() {
     };
     let tier = |tier: Option<Tier>| {
         let mut req = plain();
-        req.extensions_mut().remove::<Tier>();
+        Notes::of_mut(&mut req).tier = None;
         if let Some(tier) = tier {
-            req.extensions_mut().insert(tier);
+            Notes::of_mut(&mut req).tier = Some(tier);
         }
         req
     };
     let own = Target::new("local", "small");
     let mut bound = plain();
-    bound.extensions_mut().insert(own.clone());
+    Notes::of_mut(&mut bound).target = Some(own.clone());
     for (reason, req) in [
         ("tier", tier(None)),
         ("tier", tier(Some(Tier::Simple))),
@@ -181,7 +183,7 @@ async fn what_is_not_eligible_goes_straight_to_the_big_model() {
         let mut fut = task::spawn(svc.call(req));
         assert_pending!(fut.poll());
         let (req, send) = big.next_request().await.unwrap();
-        assert_eq!(req.extensions().get::<Role>(), None);
+        assert_eq!(Notes::of(&req).role, Role::Only);
         send.send_response(says("big"));
         let res = assert_ready_ok!(fut.poll());
         assert_eq!(cascade(&res), format!("skipped; reason={reason}"));
@@ -313,7 +315,7 @@ async fn what_is_certain_is_said_before_the_answer() {
     assert_ready_ok!(svc.poll_ready());
     let (mut req, _) = medium(ask("auto", "hi"));
     let early = EarlyHead::default();
-    req.extensions_mut().insert(early.clone());
+    Notes::of_mut(&mut req).early = Some(early.clone());
     let mut fut = task::spawn(svc.call(req));
     assert_pending!(fut.poll());
     assert_eq!(word(&early), "pending");
@@ -322,7 +324,7 @@ async fn what_is_certain_is_said_before_the_answer() {
     assert_pending!(fut.poll());
     assert!(word(&early).to_str().unwrap().starts_with("deferred; "));
     let mut direct = ask("auto", "hi");
-    direct.extensions_mut().insert(early.clone());
+    Notes::of_mut(&mut direct).early = Some(early.clone());
     let mut fut = task::spawn(svc.call(direct));
     assert_pending!(fut.poll());
     assert_eq!(word(&early), "skipped; reason=tier");

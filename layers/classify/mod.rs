@@ -1,11 +1,11 @@
 //! Decides how demanding a call is, before any model has seen it.
 //!
-//! [`ClassifyLayer`] asks its [`Policy`] once per call and writes the [`Tier`] as an extension of the request, for [`Bind`](crate::bind),
+//! [`ClassifyLayer`] asks its [`Policy`] once per call and writes the [`Tier`](chat::Tier) into the request's [`Notes`], for [`Bind`](crate::bind),
 //! [`Cascade`](crate::cascade) or somebody's own handler to read; the response says it too, in `x-tierway-tier` and `x-tierway-reason`.
 //! A policy that decides nothing (the caller named a concrete model) leaves no tier, and the headers say `direct`.
 //!
 //! Beside the tier it writes the [`Session`](tierway_services::chat::Session): which conversation the call belongs to, where that can be told
-//! (see [`session`]); and marks what is no part of it as [`Aside`].
+//! (see [`session`]); and notes what is no part of it ([`Notes::aside`]).
 //!
 //! The policy that is shipped is [`TierClassifier`]; a closure will do as well. Around either go, in this order from the inside out:
 //! [`SideRequests`] (what a client asks on its own account), [`Ruled`] (floors, ceilings, forces, wishes, what a tenant may use) and
@@ -83,7 +83,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tierway_services::chat::{self, Aside, Journal, Tier};
+use tierway_services::chat::{self, Journal, Notes};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -218,8 +218,8 @@ where
         req.extensions_mut().insert(client);
         // Before the policy, which may want to know of the conversation.
         let session = session(&req);
-        if let Some(session) = session {
-            req.extensions_mut().insert(session);
+        if session.is_some() {
+            Notes::of_mut(&mut req).session = session;
         }
         let decision = self.policy.classify(&req);
         let said = decision.as_ref().map(|d| d.reason.clone());
@@ -235,15 +235,12 @@ where
                 j.tier_reason = said;
             });
         }
-        let extensions = req.extensions_mut();
+        let notes = Notes::of_mut(&mut req);
         // A tier that somebody outside left is not this policy's decision.
-        extensions.remove::<Tier>();
+        notes.tier = decision.as_ref().map(|d| d.tier);
+        notes.aside |= decision.as_ref().is_some_and(Decision::is_aside);
         if let Some(decision) = &decision {
-            extensions.insert(decision.tier);
-            extensions.insert(decision.clone());
-            if decision.is_aside() {
-                extensions.insert(Aside);
-            }
+            req.extensions_mut().insert(decision.clone());
         }
         ResponseFuture {
             future: self.inner.call(req),
@@ -304,6 +301,7 @@ where
 mod layer_tests {
     use super::*;
     use crate::testing::{ask, body, reply};
+    use tierway_services::chat::Tier;
     use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
     use tower_test::mock;
 
@@ -317,7 +315,7 @@ mod layer_tests {
         assert_ready_ok!(svc.poll_ready());
         let journal = Journal::default();
         let mut req = ask("m", "hi");
-        req.extensions_mut().insert(journal.clone());
+        Notes::of_mut(&mut req).journal = Some(journal.clone());
         let mut fut = task::spawn(svc.call(req));
         assert_pending!(fut.poll());
         let (req, send) = handle.next_request().await.unwrap();
@@ -340,7 +338,7 @@ mod layer_tests {
         let (mut svc, mut handle) = mock::spawn_layer(ClassifyLayer::new(|_: &chat::Request| None));
         assert_ready_ok!(svc.poll_ready());
         let mut req = ask("m", "hi");
-        req.extensions_mut().insert(Tier::Reasoning);
+        Notes::of_mut(&mut req).tier = Some(Tier::Reasoning);
         let mut fut = task::spawn(svc.call(req));
         let (req, send) = handle.next_request().await.unwrap();
         assert_eq!(Tier::of(&req), None);

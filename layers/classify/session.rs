@@ -221,6 +221,7 @@ mod tests {
     use super::*;
     use crate::testing::{chat_request, messages_request};
     use serde_json::{Value, json};
+    use tierway_services::chat::Notes;
 
     fn named(headers: &[(&'static str, &str)], body: &Value) -> Option<Session> {
         let mut req = messages_request(&body.to_string());
@@ -257,9 +258,9 @@ mod tests {
     fn tenants_share_no_conversation() {
         let mut req = messages_request(&said("hi").to_string());
         let nobody = session(&req);
-        req.extensions_mut().insert(Tenant::new("alice"));
+        Notes::of_mut(&mut req).tenant = Some(Tenant::new("alice"));
         let alice = session(&req);
-        req.extensions_mut().insert(Tenant::new("bob"));
+        Notes::of_mut(&mut req).tenant = Some(Tenant::new("bob"));
         assert!(nobody.is_some() && nobody != alice && alice != session(&req));
     }
 

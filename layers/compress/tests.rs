@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{convert::Infallible, sync::Mutex};
-use tierway_services::dialect::Dialect;
+use tierway_services::{chat::Notes, dialect::Dialect};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_test::mock;
 
@@ -206,8 +206,8 @@ async fn what_is_saved_is_written_down_and_told() {
     );
     let mut req = messages_request(&before);
     let (journal, early) = (Journal::default(), EarlyHead::default());
-    req.extensions_mut().insert(journal.clone());
-    req.extensions_mut().insert(early.clone());
+    Notes::of_mut(&mut req).journal = Some(journal.clone());
+    Notes::of_mut(&mut req).early = Some(early.clone());
     let (_, says) = sent(layer, req).await;
     let heard = heard.lock().unwrap().clone();
     let [(Transformation::Json, saved)] = *heard else {
@@ -226,7 +226,7 @@ async fn the_held_out_and_the_counted_stay_as_they_are() {
         &turns(dialect, "1", "search", &json!({}), &json!(PRETTY)),
     );
     let mut held_out = messages_request(&before);
-    held_out.extensions_mut().insert(Holdout::Baseline);
+    Notes::of_mut(&mut held_out).holdout = Some(Holdout::Baseline);
     assert_eq!(
         sent(CompressLayer::new(), held_out).await,
         (before.clone(), None)

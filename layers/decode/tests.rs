@@ -3,6 +3,7 @@ use crate::frames::Frames;
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use std::convert::Infallible;
+use tierway_services::chat::Notes;
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::ServiceExt;
 use tower_test::mock;
@@ -82,7 +83,7 @@ async fn the_path_tells_dialect_and_operation() {
 async fn the_journal_learns_what_was_asked() {
     let journal = Journal::default();
     let mut req = post(CHAT, BODY);
-    req.extensions_mut().insert(journal.clone());
+    Notes::of_mut(&mut req).journal = Some(journal.clone());
     decoded(DecodeLayer::new(1024), req).await.unwrap();
     journal.read(|e| {
         assert_eq!(

@@ -14,7 +14,7 @@ use tierway_layers::{
 use tierway_services::chat::Tier;
 use tower::{ServiceBuilder, ServiceExt};
 
-/// Their handler: plain HTTP in, plain HTTP out. The tier is an extension, as any fact of axum's is.
+/// Their handler: plain HTTP in, plain HTTP out. The tier is among the notes that layers leave on a request.
 async fn handler(req: Request<Body>) -> Result<Response<Body>, Infallible> {
     let tier = Tier::of(&req).map_or("unknown", Tier::as_str);
     Ok(Response::new(format!("a {tier} question").into()))

@@ -5,7 +5,7 @@ use crate::{
 };
 use http::StatusCode;
 use std::{convert::Infallible, sync::Mutex, time::Duration};
-use tierway_services::chat::{Cause, Declined, Kind, Refusal, Reply, Response};
+use tierway_services::chat::{Cause, Declined, Kind, Notes, Refusal, Reply, Response};
 use tower::{ServiceBuilder, ServiceExt};
 
 fn status(code: u16) -> Response {
@@ -16,10 +16,10 @@ fn status(code: u16) -> Response {
 
 fn call() -> chat::Request {
     let mut req = ask("m", "hi");
-    req.extensions_mut().insert(Target::new("a", "x"));
+    Notes::of_mut(&mut req).target = Some(Target::new("a", "x"));
     // The first again is no other.
     let others = ["a:x", "b:y", "c:z"].map(|t| t.parse().unwrap());
-    req.extensions_mut().insert(Alternatives::new(others));
+    Notes::of_mut(&mut req).alternatives = Some(Alternatives::new(others));
     req
 }
 
@@ -131,13 +131,13 @@ async fn a_stream_that_breaks_before_it_has_begun_fails_over_and_no_other() {
 #[tokio::test]
 async fn alone_or_too_late_there_is_no_fallback() {
     let mut alone = call();
-    alone.extensions_mut().remove::<Alternatives>();
+    Notes::of_mut(&mut alone).alternatives = None;
     let (who, res) = asked(alone, |_| Ok(status(500))).await;
     assert_eq!(who, ["a:x"]);
     assert!(!res.unwrap().headers().contains_key("x-tierway-fallback"));
     let mut late = call();
     let past = std::time::Instant::now() - Duration::from_millis(1);
-    late.extensions_mut().insert(Deadline(past));
+    Notes::of_mut(&mut late).deadline = Some(Deadline(past));
     let (who, _) = asked(late, |_| Ok(status(500))).await;
     assert_eq!(who, ["a:x"]);
 }
@@ -146,7 +146,7 @@ async fn alone_or_too_late_there_is_no_fallback() {
 async fn a_head_that_went_out_early_tells_too() {
     let early = EarlyHead::default();
     let mut req = call();
-    req.extensions_mut().insert(early.clone());
+    Notes::of_mut(&mut req).early = Some(early.clone());
     asked(req, |target| {
         Ok(if target == "a:x" {
             status(500)

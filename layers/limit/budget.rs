@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tierway_services::chat::{self, Attempt, Declined, Journal, Usd, Witness};
+use tierway_services::chat::{self, Attempt, Declined, Journal, Notes, Usd, Witness};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -173,7 +173,7 @@ where
 {
     let journal = Journal::of(&req).cloned().unwrap_or_else(|| {
         let journal = Journal::default();
-        req.extensions_mut().insert(journal.clone());
+        Notes::of_mut(&mut req).journal = Some(journal.clone());
         journal
     });
     let mut aside = Aside {

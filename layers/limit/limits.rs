@@ -1,7 +1,7 @@
 //! What may be used, and by whom.
 use http::Extensions;
 use std::{collections::HashMap, sync::Arc};
-use tierway_services::chat::{KeyId, Tenant, Usd};
+use tierway_services::chat::{Notes, Usd};
 
 /// What one key or tenant may use. What is `None` is without limit; by default everything is.
 ///
@@ -51,10 +51,10 @@ impl<F: Fn(&Extensions) -> Vec<Subject>> Lookup for F {
 ///
 /// ```
 /// use tierway_layers::limit::{Limits, Lookup, Table};
-/// use tierway_services::chat::Tenant;
+/// use tierway_services::chat::{Notes, Tenant};
 /// let table = Table::default().tenant("interns", Limits { concurrent: Some(2), ..Limits::default() });
 /// let mut extensions = http::Extensions::new();
-/// extensions.insert(Tenant::new("interns"));
+/// extensions.get_or_insert_default::<Notes>().tenant = Some(Tenant::new("interns"));
 /// assert_eq!(&*table.subjects(&extensions)[0].name, "tenant:interns");
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -93,7 +93,7 @@ impl Table {
         Arc::make_mut(&mut self.tenants).insert(tenant.into(), subject);
         self
     }
-    /// With the limits of a key, by its [`KeyId`].
+    /// With the limits of a key, by its [`KeyId`](tierway_services::chat::KeyId).
     #[must_use]
     pub fn key(mut self, id: &str, limits: Limits) -> Self {
         let subject = Subject {
@@ -116,9 +116,10 @@ impl Table {
 
 impl Lookup for Table {
     fn subjects(&self, extensions: &Extensions) -> Vec<Subject> {
-        let key = extensions.get::<KeyId>();
+        let notes = Notes::among(extensions);
+        let key = notes.key.as_ref();
         let key = key.and_then(|id| self.keys.get(id.as_str()));
-        let tenant = extensions.get::<Tenant>();
+        let tenant = notes.tenant.as_ref();
         let tenant = tenant.and_then(|tenant| self.tenants.get(tenant.as_str()));
         let own = extensions.get::<Subject>();
         own.into_iter().chain(key).chain(tenant).cloned().collect()

@@ -28,7 +28,7 @@
 //! use http_body_util::Full;
 //! use std::convert::Infallible;
 //! use tierway_layers::limit::{LimitLayer, Limits, Quotas, Table};
-//! use tierway_services::chat::Tenant;
+//! use tierway_services::chat::{Notes, Tenant};
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -42,7 +42,7 @@
 //! let mut statuses = Vec::new();
 //! for _ in 0..3 {
 //!     let mut req = Request::post("/v1/messages").body(Full::default()).unwrap();
-//!     req.extensions_mut().insert(Tenant::new("interns"));
+//!     Notes::of_mut(&mut req).tenant = Some(Tenant::new("interns"));
 //!     statuses.push(service.clone().oneshot(req).await.unwrap().status().as_u16());
 //! }
 //! assert_eq!(statuses, [200, 200, 429]);

@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tierway_services::{
-    chat::{Journal, Operation},
+    chat::{Journal, Notes, Operation},
     dialect::Dialect,
 };
 use tower_layer::Layer;
@@ -196,7 +196,7 @@ where
     let journal = Journal::of(&req).cloned().unwrap_or_else(|| {
         // Nobody else counts: the leaf writes into ours what was used.
         let journal = Journal::default();
-        req.extensions_mut().insert(journal.clone());
+        Notes::of_mut(&mut req).journal = Some(journal.clone());
         journal
     });
     let mut permits = Permits {

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use std::{convert::Infallible, time::Duration};
 use tierway_services::chat::{
-    self, Attempt, Journal, KeyId, Reply, Role, Target, Tenant, Usage, Usd,
+    self, Attempt, Journal, KeyId, Notes, Reply, Role, Target, Tenant, Usage, Usd,
 };
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::{ServiceBuilder, ServiceExt};
@@ -24,7 +24,7 @@ fn table(limits: Limits) -> Table {
 fn call(path: &str, length: u64) -> Req {
     let req = Request::post(path).header("content-length", length);
     let mut req = req.body(Full::default()).unwrap();
-    req.extensions_mut().insert(Tenant::new("a"));
+    Notes::of_mut(&mut req).tenant = Some(Tenant::new("a"));
     req
 }
 
@@ -91,7 +91,7 @@ async fn requests_of_a_minute() {
     let count = call("/v1/messages/count_tokens", 9);
     assert_eq!(model.clone().oneshot(count).await.unwrap().status(), 200);
     let mut other = call("/v1/messages", 9);
-    other.extensions_mut().insert(Tenant::new("b"));
+    Notes::of_mut(&mut other).tenant = Some(Tenant::new("b"));
     assert_eq!(model.clone().oneshot(other).await.unwrap().status(), 200);
     tokio::time::advance(Duration::from_secs(31)).await;
     let res = model.oneshot(call("/v1/messages", 9)).await.unwrap();
@@ -177,7 +177,7 @@ async fn a_key_and_its_tenant_are_both_kept_within_their_limits() {
     let with = |key: Option<&str>| {
         let mut req = call("/v1/messages", 9);
         if let Some(key) = key {
-            req.extensions_mut().insert(KeyId::new(key));
+            Notes::of_mut(&mut req).key = Some(KeyId::new(key));
         }
         model.clone().oneshot(req)
     };
@@ -221,7 +221,7 @@ fn priced(quotas: &Quotas, a_day: f64, most: f64) -> BudgetLayer<Table> {
 
 fn prompt() -> chat::Request {
     let mut req = ask("m", "hi");
-    req.extensions_mut().insert(Tenant::new("a"));
+    Notes::of_mut(&mut req).tenant = Some(Tenant::new("a"));
     req
 }
 

@@ -2,7 +2,7 @@
 use super::MCP;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tierway_services::{
-    chat::{self, Aside, Tenant, Usd, fits},
+    chat::{self, Notes, Tenant, Usd, fits},
     tools::Tool,
 };
 
@@ -186,7 +186,7 @@ impl Policy {
     }
 
     pub(super) fn wanted(&self, req: &chat::Request) -> Option<Wanted> {
-        if req.extensions().get::<Aside>().is_some() {
+        if Notes::of(req).aside {
             // A title or a topic needs no tools, and would pay for their descriptions.
             return None;
         }

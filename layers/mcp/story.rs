@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use std::sync::Arc;
 use tierway_services::{
     BoxError,
-    chat::{self, EarlyHead, Journal, Operation, Prompt, Reply, Tenant},
+    chat::{self, EarlyHead, Notes, Operation, Prompt, Reply, Tenant},
     sse::Splitter,
     tools::Toolbox,
     translate::{
@@ -64,7 +64,7 @@ where
         shared,
         catalog,
         tenant,
-        journal: head.extensions.get::<Journal>().cloned(),
+        journal: Notes::among(&head.extensions).journal.clone(),
         asked,
         prompt,
         until,
@@ -113,7 +113,7 @@ where
 /// The request of a further round. What it decides comes too late for the head.
 fn again(head: &Parts, prompt: &Prompt) -> chat::Request {
     let mut req = chat::Request::from_parts(head.clone(), prompt.clone());
-    req.extensions_mut().remove::<EarlyHead>();
+    Notes::of_mut(&mut req).early = None;
     req
 }
 

@@ -13,7 +13,7 @@ use std::{
     },
 };
 use tierway_services::{
-    chat::{Journal, Prompt, Reply, Tenant},
+    chat::{Journal, Notes, Prompt, Reply, Tenant},
     dialect::Dialect,
     tools::{Call, Output, Tool},
     translate,
@@ -143,7 +143,7 @@ fn ask(messages: &str, stream: bool) -> chat::Request {
     let mut req = request(Dialect::Messages, &body);
     req.headers_mut()
         .insert(MCP, HeaderValue::from_static("on"));
-    req.extensions_mut().insert(Journal::default());
+    Notes::of_mut(&mut req).journal = Some(Journal::default());
     req
 }
 
@@ -277,7 +277,7 @@ async fn a_turn_that_calls_both_is_restored() {
         assert!(place("says noon") < place(r#""tool_use_id":"c1""#));
         // And in the turn after that, whose tenant is another's: nothing.
         let mut other = ask(&back, false);
-        other.extensions_mut().insert(Tenant::new("other"));
+        Notes::of_mut(&mut other).tenant = Some(Tenant::new("other"));
         answer(&service, other).await;
         assert!(!model.asked(2).contains("says noon"));
     }

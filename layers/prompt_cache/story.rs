@@ -20,7 +20,7 @@ use std::{
 };
 use tierway_services::{
     BoxError,
-    chat::{self, CacheStatus, EarlyHead, Journal, Reply, Target},
+    chat::{self, CacheStatus, EarlyHead, Journal, Notes, Reply, Target},
 };
 use tower::util::Oneshot;
 use tower_service::Service;
@@ -138,7 +138,7 @@ impl<St: Store + Send + Sync + 'static> Story<St> {
         note(&self.req, CacheStatus::Miss);
         let journal = seat.journal().cloned();
         if let Some(journal) = &journal {
-            self.req.extensions_mut().insert(journal.clone());
+            Notes::of_mut(&mut self.req).journal = Some(journal.clone());
         }
         let recording = self.recording(journal, seat.slot());
         let asked = ask(inner, self.req, recording);

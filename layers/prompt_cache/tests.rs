@@ -16,8 +16,8 @@ use std::{
 use tierway_services::{
     BoxError,
     chat::{
-        Attempt, AttemptEnd, EarlyHead, FellBack, Journal, Reply, Request, Response, Role, Target,
-        Tenant, Usage,
+        Attempt, AttemptEnd, EarlyHead, FellBack, Journal, Notes, Reply, Request, Response, Role,
+        Target, Tenant, Usage,
     },
 };
 use tokio_test::{assert_pending, assert_ready_ok, task};
@@ -136,7 +136,7 @@ async fn a_second_call_costs_no_model() {
     let svc = layer().layer(leaf(&calls, || says("yes")));
     let early = EarlyHead::default();
     let mut first = plain();
-    first.extensions_mut().insert(early.clone());
+    Notes::of_mut(&mut first).early = Some(early.clone());
     let res = svc.clone().oneshot(first).await.unwrap();
     assert_eq!(cache(&res), "miss");
     assert_eq!(early.said()["x-tierway-cache"], "miss");
@@ -144,7 +144,7 @@ async fn a_second_call_costs_no_model() {
     assert_eq!(body(res).await, whole("yes", "stop"));
     let journal = Journal::default();
     let mut again = plain();
-    again.extensions_mut().insert(journal.clone());
+    Notes::of_mut(&mut again).journal = Some(journal.clone());
     let res = svc.oneshot(again).await.unwrap();
     assert_eq!(cache(&res), "hit");
     assert_eq!(res.headers()[AGE], "0");
@@ -228,7 +228,7 @@ async fn what_is_not_safe_goes_past() {
 async fn tenants_never_share() {
     let for_tenant = |name: &'static str| {
         let mut req = plain();
-        req.extensions_mut().insert(Tenant::new(name));
+        Notes::of_mut(&mut req).tenant = Some(Tenant::new(name));
         req
     };
     let (status, ..) = twice(layer(), for_tenant("a"), for_tenant("b"), || says("yes")).await;
@@ -389,7 +389,7 @@ async fn a_stream_without_usage_gets_what_the_leaf_counted() {
         Ok::<_, BoxError>(streams(events(false).into_iter().map(Ok).collect()))
     }));
     let mut first = ask(json!({"stream": true}));
-    first.extensions_mut().insert(Journal::default());
+    Notes::of_mut(&mut first).journal = Some(Journal::default());
     let res = svc.clone().oneshot(first).await.unwrap();
     assert_eq!(body(res).await, events(false).concat());
     let res = svc.oneshot(plain()).await.unwrap();

@@ -277,7 +277,7 @@ where
     S: Service<chat::Request, Response = chat::Response>,
     St: Store + Send + Sync + 'static,
 {
-    let tenant: Option<Tenant> = req.extensions().get().cloned();
+    let tenant = Tenant::of(&req).cloned();
     if !wanted.references.is_empty() {
         match refer::resolved(req.body(), &wanted.references, &*store, tenant.as_ref()).await {
             Ok(None) => {}

@@ -3,6 +3,7 @@ use bytes::Bytes;
 use http::Method;
 use http_body_util::BodyExt;
 use std::{convert::Infallible, sync::Mutex, time::Duration};
+use tierway_services::chat::Notes;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -131,7 +132,7 @@ async fn answers_are_served_by_id_to_their_tenant() {
     let desk = layer.desk();
     let alice = Tenant::new("alice");
     let mut call = ask(r#"{"model":"m","input":"one"}"#);
-    call.extensions_mut().insert(alice.clone());
+    Notes::of_mut(&mut call).tenant = Some(alice.clone());
     numbered(&seen, &layer, false).oneshot(call).await.unwrap();
 
     let get = |path: &'static str, tenant| desk.answer(&Method::GET, path, None, tenant);
@@ -238,7 +239,7 @@ async fn items_are_their_tenants_and_go_with_their_answer() {
     let service = numbered(&seen, &layer, false);
     let of = |tenant: Option<&Tenant>, body: &str| {
         let mut call = ask(body);
-        tenant.map(|t| call.extensions_mut().insert(t.clone()));
+        Notes::of_mut(&mut call).tenant = tenant.cloned();
         service.clone().oneshot(call)
     };
     let call = refers(&["fc_1"], r#","store":false"#);

@@ -4,7 +4,7 @@ use crate::attempt::{Failure, What, settle};
 use std::{sync::Arc, time::Duration};
 use tierway_services::{
     BoxError,
-    chat::{self, Alternatives, Cause, Deadline, Operation, Prompt, Role, Target},
+    chat::{self, Alternatives, Cause, Deadline, Notes, Operation, Prompt, Role, Target},
     dialect::Dialect,
     translate,
 };
@@ -50,9 +50,8 @@ where
     let outcome = ready.call(req.clone()).await.map_err(Into::into);
     let mut outcome = settle(outcome, dialect).await;
     let (mut backoff, mut stale) = (None, false);
-    let role = req.extensions().get::<Role>().copied().unwrap_or_default();
     // Where somebody else may answer, long waits are not worth it; a draft or a comparison can be done without altogether.
-    let dispensable = !matches!(role, Role::Only | Role::Big);
+    let dispensable = !matches!(Notes::of(&req).role, Role::Only | Role::Big);
     let patience = match Alternatives::of(&req) {
         [] => settings.patience,
         _ => settings.patience.min(SHORT),

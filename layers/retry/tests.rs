@@ -5,7 +5,7 @@ use crate::{
 };
 use http::StatusCode;
 use tierway_services::{
-    chat::{Alternatives, Cause, Deadline, Kind, Refusal, Reply, Response, Role},
+    chat::{Alternatives, Cause, Deadline, Kind, Notes, Refusal, Reply, Response, Role},
     dialect::Dialect,
 };
 use tokio::time::Instant;
@@ -177,7 +177,7 @@ async fn what_can_be_done_without_is_not_waited_for() {
             });
         };
     let mut draft = ask("m", "hi");
-    draft.extensions_mut().insert(Role::Small);
+    Notes::of_mut(&mut draft).role = Role::Small;
     let (attempts, ..) = asked(RetryLayer::new(2), draft.clone(), |n, send| {
         answer(n, send, &[]);
     })
@@ -190,7 +190,7 @@ async fn what_can_be_done_without_is_not_waited_for() {
     assert_eq!(attempts, 2);
     let mut req = ask("m", "hi");
     let other = Alternatives::new([Target::new("q", "n")]);
-    req.extensions_mut().insert(other);
+    Notes::of_mut(&mut req).alternatives = Some(other);
     for (after, times) in [("1", 2), ("2", 1)] {
         let headers = [("retry-after", after)];
         let (attempts, ..) = asked(RetryLayer::new(2), req.clone(), |n, send| {
@@ -205,7 +205,7 @@ async fn what_can_be_done_without_is_not_waited_for() {
 async fn nothing_is_asked_that_would_come_too_late() {
     let mut req = ask("m", "hi");
     let until = Instant::now() + Duration::from_secs(2);
-    req.extensions_mut().insert(Deadline(until.into_std()));
+    Notes::of_mut(&mut req).deadline = Some(Deadline(until.into_std()));
     let layer = RetryLayer::new(9).backoff(Duration::from_secs(3), Duration::from_secs(3));
     let (attempts, took, _) = asked(layer, req, |_, send| {
         send.send_response(status(503, &[]));
@@ -259,7 +259,7 @@ async fn a_provider_that_is_down_is_asked_hardly_more_than_one_that_is_up() {
     });
     for _ in 0..100 {
         let mut req = ask("m", "hi");
-        req.extensions_mut().insert(Target::new("p", "m"));
+        Notes::of_mut(&mut req).target = Some(Target::new("p", "m"));
         let res = tower::util::Oneshot::new(service.clone(), req).await;
         assert_eq!(res.unwrap().status(), 503);
     }
@@ -277,7 +277,7 @@ async fn retries_are_heard() {
         ear.lock().unwrap().push((target, retried.reason));
     });
     let mut req = ask("m", "hi");
-    req.extensions_mut().insert(Target::new("p", "m"));
+    Notes::of_mut(&mut req).target = Some(Target::new("p", "m"));
     asked(layer, req, |_, send| send.send_response(status(429, &[])))
         .await
         .2

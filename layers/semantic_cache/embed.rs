@@ -3,7 +3,7 @@ use http_body_util::BodyExt;
 use serde::Deserialize;
 use std::{future::Future, time::Duration};
 use tierway_services::{
-    chat::{self, Journal, Operation, Prompt, Role, Target, Tenant},
+    chat::{self, Notes, Operation, Prompt, Role, Target},
     dialect::Dialect,
 };
 use tower::{ServiceExt, util::Either};
@@ -71,15 +71,11 @@ impl<S> Remote<S> {
         let body = body.to_string().into();
         let prompt = Prompt::parse(Dialect::ChatCompletions, Operation::Embed, body).ok()?;
         let mut req = chat::Request::new(prompt);
-        let to = req.extensions_mut();
-        to.insert(self.target.clone());
-        to.insert(Role::Embedding);
-        if let Some(journal) = Journal::of(call) {
-            to.insert(journal.clone());
-        }
-        if let Some(tenant) = Tenant::of(call) {
-            to.insert(tenant.clone());
-        }
+        let (of, to) = (Notes::of(call), Notes::of_mut(&mut req));
+        to.journal.clone_from(&of.journal);
+        to.tenant.clone_from(&of.tenant);
+        to.target = Some(self.target.clone());
+        to.role = Role::Embedding;
         Some(req)
     }
 }

@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
-use tierway_services::chat::{AttemptEnd, Operation, Reply, Role, Target, Tenant};
+use tierway_services::chat::{AttemptEnd, Notes, Operation, Reply, Role, Target, Tenant};
 use tower::{ServiceExt, service_fn};
 
 /// Vectors by the words that a text holds, so that any two texts of the same words are the same; and how often it was asked.
@@ -101,7 +101,7 @@ async fn the_same_question_in_other_words_costs_no_model() {
     let first = body(bench.send(ask(ASKED)).await).await;
     let journal = Journal::default();
     let mut again = ask(AGAIN);
-    again.extensions_mut().insert(journal.clone());
+    Notes::of_mut(&mut again).journal = Some(journal.clone());
     let res = bench.send(again).await;
     assert_eq!(res.headers()[CACHE], "semantic; similarity=1.000");
     assert!(res.headers().contains_key("age"));
@@ -157,7 +157,7 @@ async fn all_else_must_be_the_same() {
     // The same question for two tenants is two calls, in whichever words.
     let of = |tenant: &str, text: &str| {
         let mut req = ask(text);
-        req.extensions_mut().insert(Tenant::new(tenant));
+        Notes::of_mut(&mut req).tenant = Some(Tenant::new(tenant));
         req
     };
     let before = bench.calls();
@@ -223,7 +223,7 @@ async fn vectors_are_asked_for_and_paid_by_the_call() {
         let seen = seen.clone();
         service_fn(move |req: chat::Request| {
             let journal = Journal::of(&req).unwrap();
-            let role = req.extensions().get::<Role>().copied().unwrap();
+            let role = Notes::of(&req).role;
             let mut attempt = chat::Attempt::new(Target::of(&req).unwrap().clone(), role);
             attempt.end = AttemptEnd::Complete;
             journal.write(|j| j.attempts.push(attempt));
@@ -238,7 +238,7 @@ async fn vectors_are_asked_for_and_paid_by_the_call() {
     let remote = Remote::new(model, Target::new("local", "all-minilm"));
     let journal = Journal::default();
     let mut call = ask(ASKED);
-    call.extensions_mut().insert(journal.clone());
+    Notes::of_mut(&mut call).journal = Some(journal.clone());
     assert_eq!(remote.embed("a \"b\"", &call).await, Some(vec![0.5, -0.01]));
     let body = r#"{"input":"a \"b\"","model":"all-minilm"}"#.to_owned();
     assert_eq!(*seen.lock().unwrap(), Some((Operation::Embed, body)));

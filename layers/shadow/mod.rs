@@ -25,7 +25,7 @@
 //! ```
 //! use std::{convert::Infallible, sync::{Arc, Mutex}};
 //! use tierway_layers::shadow::{Event, ShadowLayer};
-//! use tierway_services::{chat::{self, Operation, Prompt, Reply}, dialect::Dialect, prices::Price};
+//! use tierway_services::{chat::{self, Notes, Operation, Prompt, Reply}, dialect::Dialect, prices::Price};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
 //! fn says(number: &str) -> chat::Response {
@@ -52,7 +52,7 @@
 //!
 //! let body = r#"{"model":"m","messages":[{"role":"user","content":"How much is 6 times 7?"}]}"#;
 //! let mut request = chat::Request::new(Prompt::parse(Dialect::ChatCompletions, Operation::Generate, body.into()).unwrap());
-//! request.extensions_mut().insert("p:big".parse::<chat::Target>().unwrap()); // Bind would
+//! Notes::of_mut(&mut request).target = Some("p:big".parse().unwrap()); // Bind would
 //! service.oneshot(request).await.unwrap();
 //! told.await.unwrap();
 //! assert_eq!(heard.lock().unwrap()[..], [(0.0, 1.0)]); // the small one's answer was not good

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 use tierway_services::{
-    chat::{self, Answer, AttemptEnd, EarlyHead, Journal, Role, Target, Tenant, Tier, Usage, Usd},
+    chat::{self, Answer, AttemptEnd, Journal, Notes, Role, Target, Tenant, Tier, Usage, Usd},
     dialect::Dialect,
     sse::Splitter,
     tokens, translate,
@@ -37,11 +37,11 @@ impl Kept {
     /// A copy that has nothing to say to the caller or about the call.
     pub(super) fn new(req: &chat::Request) -> Self {
         let (mut req, journal) = (req.clone(), Journal::default());
-        let extensions = req.extensions_mut();
-        extensions.remove::<EarlyHead>();
-        extensions.remove::<crate::cascade::Sight>();
-        extensions.insert(journal.clone());
-        extensions.insert(Role::Shadow);
+        req.extensions_mut().remove::<crate::cascade::Sight>();
+        let notes = Notes::of_mut(&mut req);
+        notes.early = None;
+        notes.journal = Some(journal.clone());
+        notes.role = Role::Shadow;
         Self { req, journal }
     }
 

@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
-use tierway_services::chat::{self, Reply, Tier, Usd};
+use tierway_services::chat::{self, Notes, Reply, Tier, Usd};
 use tokio::task::JoinHandle;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -42,11 +42,8 @@ impl Heard {
         let asked = self.asked.clone();
         service_fn(move |req: chat::Request| {
             asked.fetch_add(1, Ordering::Relaxed);
-            let role = req.extensions().get::<chat::Role>().copied();
-            let mut attempt = chat::Attempt::new(
-                chat::Target::of(&req).cloned().unwrap(),
-                role.unwrap_or_default(),
-            );
+            let target = chat::Target::of(&req).cloned().unwrap();
+            let mut attempt = chat::Attempt::new(target, Notes::of(&req).role);
             attempt.end = chat::AttemptEnd::Complete;
             attempt.cost = Some(Usd::from_dollars(0.25));
             if let Some(journal) = Journal::of(&req) {
@@ -92,10 +89,10 @@ impl Heard {
 
 fn request() -> chat::Request {
     let mut req = ask("auto", "How many metres are 6 times 7 metres?");
-    let extensions = req.extensions_mut();
-    extensions.insert(Tier::Medium);
-    extensions.insert("p:big".parse::<chat::Target>().unwrap());
-    extensions.insert(Journal::default());
+    let notes = Notes::of_mut(&mut req);
+    notes.tier = Some(Tier::Medium);
+    notes.target = Some("p:big".parse().unwrap());
+    notes.journal = Some(Journal::default());
     req.headers_mut()
         .insert("x-request-id", "r1".parse().unwrap());
     req

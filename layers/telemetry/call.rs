@@ -13,7 +13,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tierway_services::{
-    chat::{Attempt, Journal, JournalEntries, Operation, Target, Tier, TraceContext, Usage, Usd},
+    chat::{
+        Attempt, Journal, JournalEntries, Notes, Operation, Target, Tier, TraceContext, Usage, Usd,
+    },
     dialect::Dialect,
 };
 
@@ -167,7 +169,7 @@ impl Call {
             let trace = TraceContext::enter(req.headers(), |id| is_within(id, share));
             journal.write(|entries| entries.trace = Some(trace));
         }
-        req.extensions_mut().insert(journal.clone());
+        Notes::of_mut(req).journal = Some(journal.clone());
         Self {
             journal,
             dialect,

@@ -1,4 +1,5 @@
 //! What is known of a head before there is one.
+use super::Notes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 ///
 /// ```
 /// use http::{HeaderName, HeaderValue};
-/// use tierway_services::chat::EarlyHead;
+/// use tierway_services::chat::{EarlyHead, Notes};
 /// let early = EarlyHead::default();
 /// let mut req = http::Request::new(());
-/// req.extensions_mut().insert(early.clone());
+/// Notes::of_mut(&mut req).early = Some(early.clone());
 /// EarlyHead::say(&req, HeaderName::from_static("x-tierway-cache"), HeaderValue::from_static("miss"));
 /// assert_eq!(early.said()["x-tierway-cache"], "miss");
 /// ```
@@ -22,7 +23,7 @@ pub struct EarlyHead(Arc<Mutex<HeaderMap>>);
 impl EarlyHead {
     /// Says a header of the answer to `req`, where somebody may have to know it early.
     pub fn say<B>(req: &http::Request<B>, name: HeaderName, value: HeaderValue) {
-        if let Some(early) = req.extensions().get::<Self>() {
+        if let Some(early) = &Notes::of(req).early {
             early.write(|said| drop(said.insert(name, value)));
         }
     }

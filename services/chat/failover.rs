@@ -1,13 +1,13 @@
 //! What a call may do when its model fails: who else may answer, until when, and who has.
-use super::Target;
+use super::{Notes, Target};
 use std::{sync::Arc, time::Instant};
 
 /// The other models that may answer a call, the next one to ask first.
 ///
 /// ```
-/// use tierway_services::chat::{Alternatives, Target};
+/// use tierway_services::chat::{Alternatives, Notes, Target};
 /// let mut req = http::Request::new(());
-/// req.extensions_mut().insert(Alternatives::new([Target::new("b", "y")]));
+/// Notes::of_mut(&mut req).alternatives = Some(Alternatives::new([Target::new("b", "y")]));
 /// assert_eq!(Alternatives::of(&req), [Target::new("b", "y")]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl Alternatives {
     /// The other models that `Bind` allowed for `req`; none where it did not say.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> &[Target] {
-        let told = req.extensions().get::<Self>();
-        told.map(|others| &*others.targets).unwrap_or_default()
+        let others = Notes::of(req).alternatives.as_ref();
+        others.map(|others| &*others.targets).unwrap_or_default()
     }
     /// The models.
     #[must_use]
@@ -56,7 +56,7 @@ impl Deadline {
     /// The deadline of `req`, if it has one.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<Instant> {
-        req.extensions().get::<Self>().map(|deadline| deadline.0)
+        Notes::of(req).deadline.map(|deadline| deadline.0)
     }
 }
 

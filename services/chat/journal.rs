@@ -1,6 +1,7 @@
 //! What happened to one call, written down as it happens.
 use super::{
-    BreakpointStatus, KeyId, Session, Target, Tenant, Tier, ToolRun, TraceContext, Usage, Usd,
+    BreakpointStatus, KeyId, Notes, Session, Target, Tenant, Tier, ToolRun, TraceContext, Usage,
+    Usd,
 };
 use std::{
     borrow::Cow,
@@ -10,7 +11,7 @@ use std::{
 
 /// The shared record of one call, which survives the caller's departure.
 ///
-/// It rides in the request's extensions, and clones of the request (a cascade's two arms) share it. Whoever decides writes a line; the
+/// It rides in the request's [`Notes`], and clones of the request (a cascade's two arms) share it. Whoever decides writes a line; the
 /// leaf writes one [`Attempt`] when an upstream answer ends, *however* it ends. The lock is taken a few times per call, never per token,
 /// and never held across an await.
 ///
@@ -27,7 +28,7 @@ impl Journal {
     /// The journal that `Telemetry` laid in `req`, if any.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<&Self> {
-        req.extensions().get()
+        Notes::of(req).journal.as_ref()
     }
     /// Adds to the record.
     pub fn write<T>(&self, entry: impl FnOnce(&mut JournalEntries) -> T) -> T {
@@ -156,7 +157,7 @@ impl Holdout {
     /// The side that `req` is on, if any.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<Self> {
-        req.extensions().get().copied()
+        Notes::of(req).holdout
     }
 }
 

@@ -1,5 +1,5 @@
 //! The side way by which log-probabilities travel.
-use super::Logprob;
+use super::{Logprob, Notes};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// So many tokens are kept; more would be an answer that nobody judges by its tokens.
@@ -7,7 +7,7 @@ const MOST: usize = 1 << 16;
 
 /// The wish to know a model's log-probabilities, and the place where they are put as they come.
 ///
-/// It rides in a request's extensions. The leaf asks for them where the model gives them, puts them here, and takes out of the answer what
+/// It rides in a request's [`Notes`]. The leaf asks for them where the model gives them, puts them here, and takes out of the answer what
 /// its caller did not ask for; so they arrive whatever dialect the answer is in. Clones share the place.
 ///
 /// ```
@@ -24,7 +24,7 @@ impl Logprobs {
     /// The wish on `req`, if any.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<&Self> {
-        req.extensions().get()
+        Notes::of(req).logprobs.as_ref()
     }
     /// Adds what has come; beyond some ten thousands of tokens nothing is kept.
     pub fn extend(&self, more: impl IntoIterator<Item = Logprob>) {

@@ -3,25 +3,14 @@
 //! A call is an [`http::Request`] whose body is a [`Prompt`]; its answer is an [`http::Response`] whose body is a [`Reply`]. The HTTP
 //! envelope stays, so every `tower-http` layer still fits.
 //!
-//! Facts that may be absent travel as extensions. Who writes and who reads them:
+//! What layers tell each other of a call travels in its [`Notes`]; what they tell of an answer, as extensions of it:
 //!
-//! | extension | on | written by | read by | absent means |
-//! |---|---|---|---|---|
-//! | [`Journal`] | request | `Telemetry` | every layer that decides, the leaf | nobody is counting |
-//! | [`Tenant`] | request | `Auth` | `PromptCache`, `Telemetry` | the one anonymous tenant |
-//! | [`Tier`] | request, response | `Classify`, `Affinity` | `Bind`, `Cascade`, `Telemetry` | the caller named a concrete model |
-//! | [`Session`] | request | `Classify` | `Affinity`, `Cascade` | no conversation, or none that can be told from others |
-//! | [`Aside`] | request | `Classify` | `Affinity` | part of the conversation |
-//! | [`Logprobs`] | request | `Cascade` | the leaf | nobody wants log-probabilities but the caller |
-//! | [`Target`] | request | `Bind` | `PromptCache`, `Dispatch` | `Dispatch` refuses |
-//! | [`Alternatives`] | request | `Bind` | `Balance`, `Fallback`, `Breaker` | nobody else may answer |
-//! | [`Deadline`] | request | `Timeout` | `Retry`, `Fallback` | it may take as long as it takes |
-//! | [`Declined`] | response | `Breaker`, `Limit`, `Shed` | `Fallback`, `Retry` | a model was asked |
-//! | [`FellBack`] | response | `Fallback` | `PromptCache` | of the model that was to answer |
-//! | [`KeyId`] | request | `Auth` | `Limit` | nobody's key |
-//! | [`KeptUpstream`] | response | the leaf | `Responses` | no provider keeps this answer |
-//! | [`Role`] | request | `Cascade` | the leaf | the only attempt |
-//! | [`EarlyHead`] | request | `KeepAlive` | `PromptCache`, `Cascade`, the leaf | no head is sent early |
+//! | extension | written by | read by | absent means |
+//! |---|---|---|---|
+//! | [`Tier`] | `Classify` | whoever stands above | the caller named a concrete model |
+//! | [`Declined`] | `Breaker`, `Limit`, `Shed` | `Fallback`, `Retry` | a model was asked |
+//! | [`FellBack`] | `Fallback` | `PromptCache` | of the model that was to answer |
+//! | [`KeptUpstream`] | the leaf | `Responses` | no provider keeps this answer |
 mod answer;
 mod breakpoints;
 mod cause;
@@ -31,6 +20,7 @@ mod failover;
 mod journal;
 mod logprobs;
 mod money;
+mod notes;
 mod pattern;
 mod pieces;
 mod prompt;
@@ -53,13 +43,14 @@ pub use journal::{
 };
 pub use logprobs::Logprobs;
 pub use money::Usd;
+pub use notes::Notes;
 pub use pattern::fits;
 pub use pieces::Pieces;
 pub use prompt::{Edit, Prompt};
 pub use refusal::{Kind, Refusal};
 pub use reply::{Reply, Witness};
 pub use route::{
-    Aside, KeptUpstream, KeyId, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier,
+    KeptUpstream, KeyId, ParseTargetError, ParseTierError, Session, Target, Tenant, Tier,
 };
 pub use tool_run::ToolRun;
 pub use trace::TraceContext;

@@ -1,4 +1,5 @@
 //! Where a call goes: [`Tier`], [`Target`]; for whom: [`Tenant`]; and in which conversation: [`Session`].
+use super::Notes;
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// Marks an answer that its provider keeps, so that a caller may go on from it by its id there.
@@ -36,7 +37,7 @@ impl Tier {
     /// The tier that `Classify` wrote on `req`, if any.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<Self> {
-        req.extensions().get().copied()
+        Notes::of(req).tier
     }
 }
 
@@ -88,7 +89,7 @@ impl Target {
     /// The target that `Bind` wrote on `req`, if any.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<&Self> {
-        req.extensions().get()
+        Notes::of(req).target.as_ref()
     }
 }
 
@@ -133,7 +134,7 @@ impl Tenant {
     /// The tenant that `Auth` wrote on `req`, if any.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<&Self> {
-        req.extensions().get()
+        Notes::of(req).tenant.as_ref()
     }
     /// The name, to be kept.
     #[must_use]
@@ -159,7 +160,7 @@ impl KeyId {
     /// The key that `Auth` found on `req`, if any.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<&Self> {
-        req.extensions().get()
+        Notes::of(req).key.as_ref()
     }
     /// The name, to be kept.
     #[must_use]
@@ -183,14 +184,9 @@ impl Session {
     /// The session that `Classify` wrote on `req`, if any.
     #[must_use]
     pub fn of<B>(req: &http::Request<B>) -> Option<Self> {
-        req.extensions().get().copied()
+        Notes::of(req).session
     }
 }
-
-/// Marks a call that a client makes beside a conversation whose name it carries (a title, a topic, a probe): it says nothing of what the
-/// conversation needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aside;
 
 // In hexadecimal, as logs show it.
 impl fmt::Display for Session {

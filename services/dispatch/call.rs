@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     chat::{
-        self, AttemptEnd, EarlyHead, Journal, KeptUpstream, Kind, Logprobs, Operation, Pieces,
-        Prompt, Refusal, Response, Role, Target,
+        self, AttemptEnd, KeptUpstream, Kind, Logprobs, Notes, Operation, Pieces, Prompt, Refusal,
+        Response, Role, Target,
     },
     dialect::Dialect,
     providers::Native,
@@ -117,10 +117,8 @@ impl<'a> Call<'a> {
 
     /// Says what the head will tell, where it may have to be sent before the provider's. A draft may come to nothing.
     fn say_early(self, dropped: &[String]) {
-        let extensions = self.req.extensions();
-        let early = extensions.get::<EarlyHead>();
-        let is_draft = extensions.get::<Role>() == Some(&Role::Small);
-        if let Some(early) = early.filter(|_| !is_draft) {
+        let notes = Notes::of(self.req);
+        if let Some(early) = notes.early.as_ref().filter(|_| notes.role != Role::Small) {
             early.write(|head| {
                 headers::answers(self.target, head);
                 headers::dropped(dropped, head);
@@ -316,13 +314,9 @@ impl<'a> Call<'a> {
     ) -> Result<(Answering<'a>, http::Response<Incoming>), Error> {
         let from = outgoing.dialect;
         let mut request = self.entry.request(outgoing)?;
-        let role = self.req.extensions().get::<Role>().copied();
-        let mut recorder = Recorder::start(
-            Journal::of(self.req).cloned(),
-            self.target.clone(),
-            role.unwrap_or_default(),
-        )
-        .asked(self.prompt);
+        let notes = Notes::of(self.req);
+        let (journal, target) = (notes.journal.clone(), self.target.clone());
+        let mut recorder = Recorder::start(journal, target, notes.role).asked(self.prompt);
         recorder.trace(request.headers_mut());
         let first_byte_until = recorder.started() + self.entry.provider.limits().first_byte;
         match self.entry.send(&mut request, first_byte_until).await {

@@ -21,7 +21,7 @@ use std::{
 };
 use tierway_layers::classify;
 use tierway_services::{
-    chat::{Operation, Prompt, Request, Tenant, Usd},
+    chat::{Notes, Operation, Prompt, Request, Tenant, Usd},
     dialect::Dialect,
 };
 
@@ -135,7 +135,7 @@ fn session(id: &str, tenant: Option<&str>) -> Option<String> {
     let id = HeaderValue::from_str(id).ok()?;
     req.headers_mut().insert("x-claude-code-session-id", id);
     if let Some(tenant) = tenant {
-        req.extensions_mut().insert(Tenant::new(tenant));
+        Notes::of_mut(&mut req).tenant = Some(Tenant::new(tenant));
     }
     Some(classify::session(&req)?.to_string())
 }

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Limited};
 use std::time::{Duration, Instant};
 use tierway_services::{
     Dispatch,
-    chat::{self, Operation, Prompt, Target},
+    chat::{self, Notes, Operation, Prompt, Target},
     dialect::Dialect,
 };
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ pub async fn call(dispatch: &Dispatch, target: &Target) -> Called {
         Err(refusal) => return Called::Refused(refusal.to_string()),
     };
     let mut request = chat::Request::new(prompt);
-    request.extensions_mut().insert(target.clone());
+    Notes::of_mut(&mut request).target = Some(target.clone());
     let start = Instant::now();
     let asked = async {
         let answer = dispatch

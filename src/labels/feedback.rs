@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tierway_services::{
     BoxError,
-    chat::{self, Reply},
+    chat::{self, Notes, Reply},
 };
 
 /// Where it is told.
@@ -56,7 +56,8 @@ where
         Err(fault) => return refuse(StatusCode::BAD_REQUEST, &fault),
     };
     let id = word.request_id;
-    match desk.feedback(head.extensions.get(), &id, score) {
+    let tenant = Notes::among(&head.extensions).tenant.as_ref();
+    match desk.feedback(tenant, &id, score) {
         Told::Kept => respond(StatusCode::OK, &json!({"request_id": id, "recorded": true})),
         Told::OfNothing => respond(
             StatusCode::OK,

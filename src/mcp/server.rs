@@ -5,7 +5,7 @@ use http::{header, request::Parts};
 use std::{borrow::Cow, sync::Arc, time::Instant};
 use tierway_layers::mcp::Policy;
 use tierway_services::{
-    chat::{Tenant, ToolRun},
+    chat::{Notes, Tenant, ToolRun},
     mcp::{
         CallError, Servers,
         rmcp::{
@@ -47,7 +47,7 @@ impl Caller {
         let agent = parts.headers.get(header::USER_AGENT);
         let agent = agent.and_then(|v| v.to_str().ok()).map(str::to_owned);
         Self {
-            tenant: parts.extensions.get().cloned(),
+            tenant: Notes::among(&parts.extensions).tenant.clone(),
             client: context.client_info().map(|info| info.name).or(agent),
         }
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use std::collections::BTreeMap;
 use tierway_services::{
-    chat::{self, Kind, Operation, Prompt, Refusal, Tenant},
+    chat::{self, Kind, Notes, Operation, Prompt, Refusal, Tenant},
     dialect::Dialect,
     translate,
 };
@@ -56,7 +56,7 @@ pub fn request(
         .map_err(|_| bad(format!("not a path: {path}")))?;
     *req.headers_mut() = headers;
     if let Some(tenant) = tenant {
-        req.extensions_mut().insert(Tenant::new(tenant));
+        Notes::of_mut(&mut req).tenant = Some(Tenant::new(tenant));
     }
     Ok(req)
 }

@@ -8,7 +8,10 @@ use std::sync::{
     Mutex,
     atomic::{AtomicUsize, Ordering},
 };
-use tierway_services::{chat::Logprobs, dialect::Dialect};
+use tierway_services::{
+    chat::{Logprobs, Notes},
+    dialect::Dialect,
+};
 use tower::ServiceExt;
 
 /// Tells what it was told, and is sure.
@@ -41,7 +44,7 @@ impl tower::Service<Request> for Numbers {
         Poll::Ready(Ok(()))
     }
     fn call(&mut self, req: Request) -> Self::Future {
-        let role = *req.extensions().get::<Role>().unwrap();
+        let role = Notes::of(&req).role;
         assert_eq!(Logprobs::of(&req).is_some(), role == Role::Small);
         let mut asked = self.asked.lock().unwrap();
         asked.push((role, req.body().facts().temperature));
@@ -160,7 +163,7 @@ async fn words_agree_in_what_they_say() {
 async fn a_model_is_asked_whether_the_draft_is_right() {
     let asked = |word: &'static str, logprobs: &'static [(f64, f64)]| {
         Judge::new(tower::service_fn(move |req: Request| async move {
-            assert_eq!(req.extensions().get(), Some(&Role::Judge));
+            assert_eq!(Notes::of(&req).role, Role::Judge);
             let text = String::from_utf8_lossy(req.body().raw()).into_owned();
             assert!(
                 text.contains("3 and 4") && text.contains("It is 7."),

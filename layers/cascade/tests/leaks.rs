@@ -5,7 +5,7 @@ use super::{
 };
 use proptest::prelude::*;
 use std::{collections::VecDeque, time::Duration};
-use tierway_services::{dialect::Dialect, translate::grammar};
+use tierway_services::{chat::Notes, dialect::Dialect, translate::grammar};
 use tower::ServiceExt;
 
 const CHAT: Dialect = Dialect::ChatCompletions;
@@ -112,7 +112,7 @@ async fn played(play: Play) {
         .hedge(1.0, 0.5, 0.5);
     let mut req = asking(play.dialect);
     let journal = Journal::default();
-    req.extensions_mut().insert(journal.clone());
+    Notes::of_mut(&mut req).journal = Some(journal.clone());
     let res = layer.layer(big.clone()).oneshot(req).await.unwrap();
     let kept = cascade(&res).starts_with("accepted");
     assert_eq!(journal.read(|j| j.cascade.as_ref().unwrap().accepted), kept);

@@ -5,7 +5,11 @@ use super::{
 };
 use crate::testing::messages_request;
 use std::time::Duration;
-use tierway_services::{chat::Session, dialect::Dialect, translate};
+use tierway_services::{
+    chat::{Notes, Session},
+    dialect::Dialect,
+    translate,
+};
 use tower::{Service as _, ServiceExt};
 
 /// Certified for every beginning, of which it is as sure as it was told.
@@ -176,7 +180,7 @@ async fn the_big_model_starts_beside_a_doubtful_draft() {
         .hedge(1.0, 0.5, 0.5);
     let mut req = asking(CHAT);
     let journal = Journal::default();
-    req.extensions_mut().insert(journal.clone());
+    Notes::of_mut(&mut req).journal = Some(journal.clone());
     let (told, body) = answered(layer, &big, req).await;
     assert!(told.starts_with("deferred; confidence=0.30"));
     assert_eq!((body, big.asked()), (text_of(&big), 1));
@@ -200,7 +204,7 @@ async fn the_big_model_starts_beside_a_doubtful_draft() {
     for _ in 0..8 {
         let mut req = asking(CHAT);
         let journal = Journal::default();
-        req.extensions_mut().insert(journal.clone());
+        Notes::of_mut(&mut req).journal = Some(journal.clone());
         answered(layer.clone(), &big, req).await;
         hedged += u32::from(journal.read(|j| j.cascade.as_ref().unwrap().hedged));
     }
@@ -217,7 +221,7 @@ async fn a_session_stays_with_the_big_model_for_some_turns() {
     let mut told = Vec::new();
     for _ in 0..4 {
         let mut req = asking(CHAT);
-        req.extensions_mut().insert(Session([7; 16]));
+        Notes::of_mut(&mut req).session = Some(Session([7; 16]));
         let said = answered(layer.clone(), &big, req).await.0;
         told.push(said.split(';').next().unwrap().to_owned());
     }
@@ -287,7 +291,7 @@ async fn a_judge_is_asked_and_billed_to_the_call() {
     }
     let judge = |word: &'static str| {
         Judge::new(tower::service_fn(move |req: Request| async move {
-            assert_eq!(req.extensions().get(), Some(&Role::Judge));
+            assert_eq!(Notes::of(&req).role, Role::Judge);
             assert!(Journal::of(&req).is_some());
             let question: serde_json::Value = serde_json::from_slice(req.body().raw()).unwrap();
             let question = question["messages"][0]["content"].as_str().unwrap();

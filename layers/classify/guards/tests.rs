@@ -5,7 +5,7 @@ use crate::{
     testing::{ask, chat_request, messages_request},
 };
 use serde_json::json;
-use tierway_services::chat::Tenant;
+use tierway_services::chat::{Notes, Tenant};
 
 fn guarded(tier: Tier, fits: Fits) -> Guarded<impl Policy> {
     Guarded::new(
@@ -239,7 +239,7 @@ fn a_tenant_is_moved_only_to_what_it_may_use() {
         guarded(Tier::Simple, three()).tenants(Tenants::default().with("interns", interns));
     let mut req = long(300_000, None);
     assert_eq!(told(policy.classify(&req)).0, Tier::Complex);
-    req.extensions_mut().insert(Tenant::new("interns"));
+    Notes::of_mut(&mut req).tenant = Some(Tenant::new("interns"));
     assert_eq!(
         told(policy.classify(&req)),
         (Tier::Medium, "test; guard:context:largest".into())

@@ -6,6 +6,7 @@ use crate::{
     testing::{ask, messages_request},
 };
 use serde_json::json;
+use tierway_services::chat::Notes;
 
 /// Work that one may be sorry for, and the floors that hold it.
 const WORK: &[(&str, &str)] = &[
@@ -213,7 +214,7 @@ fn with(
         req.headers_mut().insert(*name, value);
     }
     *req.uri_mut() = path.parse().unwrap();
-    req.extensions_mut().insert(Tenant::new(tenant));
+    Notes::of_mut(&mut req).tenant = Some(Tenant::new(tenant));
     req
 }
 

@@ -48,7 +48,7 @@ async fn only_what_is_allowed_is_shown() {
                 .insert(MCP, HeaderValue::from_static(says_header));
         }
         if let Some(tenant) = tenant {
-            req.extensions_mut().insert(Tenant::new(tenant));
+            Notes::of_mut(&mut req).tenant = Some(Tenant::new(tenant));
         }
         answer(&service, req).await;
         let names = tierway_services::translate::rounds::names(&model.asked.lock().unwrap()[0]);

@@ -3,7 +3,7 @@ use crate::testing::{chat_request, messages_request};
 use http::HeaderValue;
 use proptest::{collection::vec, prelude::*};
 use tierway_services::{
-    chat::{Operation, Prompt, Request},
+    chat::{Notes, Operation, Prompt, Request},
     dialect::Dialect,
 };
 
@@ -73,16 +73,16 @@ fn all_else_counts() {
     assert_ne!(same.within(b"http://a"), same.within(b"http://b"));
     assert_ne!(same.within(b"http://a"), same);
     let mut keys = vec![same];
-    keys.push(with(|r| drop(r.extensions_mut().insert(Tenant::new("a")))));
-    keys.push(with(|r| drop(r.extensions_mut().insert(Tenant::new("b")))));
+    keys.push(with(|r| Notes::of_mut(r).tenant = Some(Tenant::new("a"))));
+    keys.push(with(|r| Notes::of_mut(r).tenant = Some(Tenant::new("b"))));
     keys.push(with(|r| {
-        r.extensions_mut().insert(Tier::Medium);
+        Notes::of_mut(r).tier = Some(Tier::Medium);
     }));
     keys.push(with(|r| {
-        drop(r.extensions_mut().insert(Target::new("p", "m")))
+        Notes::of_mut(r).target = Some(Target::new("p", "m"));
     }));
     keys.push(with(|r| {
-        drop(r.extensions_mut().insert(Target::new("pm", "")))
+        Notes::of_mut(r).target = Some(Target::new("pm", ""));
     }));
     for (name, value) in [
         ("anthropic-beta", "x"),
@@ -106,7 +106,7 @@ fn all_else_counts() {
 fn a_tenant_is_the_same_whichever_key_it_shows() {
     let shown = |key: &'static str| {
         with(|r| {
-            r.extensions_mut().insert(Tenant::new("a"));
+            Notes::of_mut(r).tenant = Some(Tenant::new("a"));
             r.headers_mut()
                 .insert(AUTHORIZATION, HeaderValue::from_static(key));
         })

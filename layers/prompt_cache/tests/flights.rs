@@ -13,7 +13,7 @@ type Told = Result<Response, AnyError>;
 fn told() -> (Request, Journal) {
     let mut req = ask(json!({"stream": true, "stream_options": {"include_usage": true}}));
     let journal = Journal::default();
-    req.extensions_mut().insert(journal.clone());
+    Notes::of_mut(&mut req).journal = Some(journal.clone());
     (req, journal)
 }
 
@@ -417,15 +417,7 @@ async fn a_crowd() {
                 let leaf = Leaf::default();
                 let fed = feed(&leaf);
                 let mut req = plain();
-                req.extensions_mut().extend(
-                    journal
-                        .map(|j| {
-                            let mut extensions = http::Extensions::new();
-                            extensions.insert(j);
-                            extensions
-                        })
-                        .unwrap_or_default(),
-                );
+                Notes::of_mut(&mut req).journal = journal;
                 let res = leaf.oneshot(req);
                 let frames = fed.streams();
                 tokio::spawn(async move {

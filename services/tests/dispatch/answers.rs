@@ -1,7 +1,7 @@
 //! What the caller gets for what the provider says.
 use super::*;
 use crate::upstream::{Act, chunk, head, json, response, stream};
-use tierway_services::chat::{AttemptEnd, EarlyHead};
+use tierway_services::chat::{AttemptEnd, EarlyHead, Notes};
 
 #[test]
 fn a_leaf_that_fits_any_stack() {
@@ -197,7 +197,7 @@ async fn a_call_without_a_target_is_refused() {
     assert_eq!(told.status, 404);
     assert_eq!(told.json()["error"]["message"], "no provider is named p");
     let mut unbound = ask("/v1/chat/completions", CHAT);
-    unbound.req.extensions_mut().remove::<Target>();
+    Notes::of_mut(&mut unbound.req).target = None;
     let told = unbound.send(&dispatch).await.unwrap();
     assert_eq!((told.status, told.attempts.len()), (500, 0));
 }
@@ -209,8 +209,8 @@ async fn who_answers_is_said_before_he_does() {
     for (role, known) in [(Role::Only, true), (Role::Small, false)] {
         let early = EarlyHead::default();
         let mut ask = ask("/v1/messages", MESSAGES_STREAM);
-        ask.req.extensions_mut().insert(early.clone());
-        ask.req.extensions_mut().insert(role);
+        Notes::of_mut(&mut ask.req).early = Some(early.clone());
+        Notes::of_mut(&mut ask.req).role = role;
         ask.send(&there).await.unwrap_err();
         let said = early.said();
         let said = said

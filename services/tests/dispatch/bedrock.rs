@@ -69,7 +69,7 @@ fn keyed(upstream: &Upstream) -> Dispatch {
 }
 
 fn to(mut ask: Ask, model: &str) -> Ask {
-    ask.req.extensions_mut().insert(Target::new("p", model));
+    Notes::of_mut(&mut ask.req).target = Some(Target::new("p", model));
     ask
 }
 

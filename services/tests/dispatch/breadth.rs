@@ -17,7 +17,7 @@ fn two(upstream: &Upstream) -> Dispatch {
 
 fn ask_of(provider: &str, body: &str) -> Ask {
     let mut ask = ask("/v1/messages", body);
-    ask.req.extensions_mut().insert(Target::new(provider, "m"));
+    Notes::of_mut(&mut ask.req).target = Some(Target::new(provider, "m"));
     ask
 }
 

@@ -1,7 +1,7 @@
 //! Log-probabilities that somebody beside the caller wants.
 use super::*;
 use crate::upstream::{Act, json, stream};
-use tierway_services::chat::{AttemptEnd, Logprobs};
+use tierway_services::chat::{AttemptEnd, Logprobs, Notes};
 
 const TOLD: &str = r#"{"content":[{"token":"Hello.","logprob":-0.25,"top_logprobs":[{"token":"Hi","logprob":-1.5}]}]}"#;
 
@@ -38,7 +38,7 @@ async fn telling() -> Upstream {
 fn wishing(path: &str, body: &str) -> (Ask, Logprobs) {
     let mut ask = ask(path, body);
     let wish = Logprobs::default();
-    ask.req.extensions_mut().insert(wish.clone());
+    Notes::of_mut(&mut ask.req).logprobs = Some(wish.clone());
     (ask, wish)
 }
 

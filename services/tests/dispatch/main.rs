@@ -25,7 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body_util::BodyExt;
 use tierway_services::{
     Dispatch, DispatchError,
-    chat::{self, Attempt, Journal, Operation, Prompt, Role, Target},
+    chat::{self, Attempt, Journal, Notes, Operation, Prompt, Role, Target},
     dialect::Dialect,
     providers::{Kind, Provider},
     upstream::Client,
@@ -68,9 +68,9 @@ pub(crate) fn ask(path: &str, body: &str) -> Ask {
     let prompt = Prompt::parse(dialect, operation, body.to_owned().into()).unwrap();
     let mut req = Request::post(uri).body(prompt).unwrap();
     let journal = Journal::default();
-    req.extensions_mut().insert(journal.clone());
-    req.extensions_mut().insert(Target::new("p", "m"));
-    req.extensions_mut().insert(Role::Small);
+    Notes::of_mut(&mut req).journal = Some(journal.clone());
+    Notes::of_mut(&mut req).target = Some(Target::new("p", "m"));
+    Notes::of_mut(&mut req).role = Role::Small;
     Ask { req, journal }
 }
 

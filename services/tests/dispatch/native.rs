@@ -149,7 +149,7 @@ async fn responses_are_asked_for_where_told_so_and_where_only_they_reach_the_mod
         let dispatch = dispatch(provider(kind, &upstream).settings(settings));
         for (caller, body, field) in [("/v1/messages", MESSAGES, "type"), (chat, CHAT, "object")] {
             let mut call = ask(caller, body);
-            call.req.extensions_mut().insert(Target::new("p", model));
+            Notes::of_mut(&mut call.req).target = Some(Target::new("p", model));
             let told = call.send(&dispatch).await.unwrap();
             let wanted = if caller == chat {
                 "chat.completion"

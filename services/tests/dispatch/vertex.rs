@@ -89,7 +89,7 @@ fn claude(upstream: &Upstream) -> Dispatch {
 
 fn to_claude(mut ask: Ask) -> Ask {
     let target = Target::new("p", "claude-sonnet-4-5@20250929");
-    ask.req.extensions_mut().insert(target);
+    Notes::of_mut(&mut ask.req).target = Some(target);
     ask
 }
 
