@@ -8,42 +8,52 @@ use http::{
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT},
 };
 
-/// Go upstream whatever the dialects: who calls, and the trace that the call belongs to.
-const ALWAYS: [&str; 3] = ["user-agent", "traceparent", "tracestate"];
-/// Go upstream when the upstream speaks the caller's dialect and so understands them.
-const SAME_DIALECT: [&str; 13] = [
-    "anthropic-version",
-    "anthropic-dangerous-direct-browser-access",
-    "x-app",
-    "openai-beta",
-    "openai-organization",
-    "openai-project",
-    "idempotency-key",
-    "x-client-request-id",
-    "session-id",
-    "thread-id",
-    "originator",
-    "http-referer",
-    "x-title",
-];
-const SAME_DIALECT_PREFIXES: [&str; 3] = ["x-stainless-", "x-claude-code-", "x-codex-"];
-/// Come back from the upstream: what a client needs to behave well, and what it is asked for when it complains.
-const BACK: [&str; 7] = [
-    "retry-after",
-    "retry-after-ms",
-    "request-id",
-    "openai-processing-ms",
-    "openai-version",
-    "openai-model",
-    "x-should-retry",
-];
-const BACK_PREFIXES: [&str; 4] = [
-    "anthropic-ratelimit-",
-    "anthropic-priority-",
-    "x-ratelimit-",
-    // Without the `x-`, as the standard to come has it.
-    "ratelimit-",
-];
+/// Whether a header goes upstream whatever the dialects: who calls, and the trace that the call belongs to.
+fn always_goes(name: &str) -> bool {
+    matches!(name, "user-agent" | "traceparent" | "tracestate")
+}
+/// Whether it goes where the upstream speaks the caller's dialect and so understands it.
+fn goes_within_dialect(name: &str) -> bool {
+    let known = matches!(
+        name,
+        "anthropic-version"
+            | "anthropic-dangerous-direct-browser-access"
+            | "x-app"
+            | "openai-beta"
+            | "openai-organization"
+            | "openai-project"
+            | "idempotency-key"
+            | "x-client-request-id"
+            | "session-id"
+            | "thread-id"
+            | "originator"
+            | "http-referer"
+            | "x-title"
+    );
+    let clients = ["x-stainless-", "x-claude-code-", "x-codex-"];
+    known || clients.iter().any(|prefix| name.starts_with(prefix))
+}
+/// Whether it comes back from the upstream: what a client needs to behave well, and what it is asked for when it complains.
+fn comes_back(name: &str) -> bool {
+    let known = matches!(
+        name,
+        "retry-after"
+            | "retry-after-ms"
+            | "request-id"
+            | "openai-processing-ms"
+            | "openai-version"
+            | "openai-model"
+            | "x-should-retry"
+    );
+    let limits = [
+        "anthropic-ratelimit-",
+        "anthropic-priority-",
+        "x-ratelimit-",
+        // Without the `x-`, as the standard to come has it.
+        "ratelimit-",
+    ];
+    known || limits.iter().any(|prefix| name.starts_with(prefix))
+}
 /// By which names providers tell the id of a call, the most telling last: OpenAI and most others; Amazon; Azure's front, then Azure;
 /// Google; OpenRouter.
 const IDS: [&str; 6] = [
@@ -82,13 +92,10 @@ pub(super) fn up(
 ) -> Result<HeaderMap, &'static str> {
     let mut out = HeaderMap::with_capacity(caller.len() + 8);
     for (name, value) in caller {
-        let travels = ALWAYS.contains(&name.as_str())
-            || provider.spec().passes.contains(&name.as_str())
-            || same_dialect
-                && (SAME_DIALECT.contains(&name.as_str())
-                    || SAME_DIALECT_PREFIXES
-                        .iter()
-                        .any(|prefix| name.as_str().starts_with(prefix)));
+        let word = name.as_str();
+        let travels = always_goes(word)
+            || same_dialect && goes_within_dialect(word)
+            || provider.spec().passes.contains(&word);
         if travels && *name != ANTHROPIC_BETA {
             out.append(name, value.clone());
         }
@@ -168,11 +175,7 @@ pub(super) fn down(target: &Target, upstream: &HeaderMap, out: &mut HeaderMap) {
         {
             told = Some((at, value));
         }
-        let travels = BACK.contains(&name.as_str())
-            || BACK_PREFIXES
-                .iter()
-                .any(|prefix| name.as_str().starts_with(prefix));
-        if travels {
+        if comes_back(name.as_str()) {
             out.insert(name, value.clone());
         }
     }
