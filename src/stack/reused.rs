@@ -24,7 +24,8 @@ pub(super) struct Reused<S>(Arc<Inside<S>>);
 
 struct Inside<S> {
     first: S,
-    idle: Mutex<Vec<S>>,
+    /// In boxes, for a stack is large and goes in and out with each call.
+    idle: Mutex<Vec<Box<S>>>,
 }
 
 impl<S> Layer<S> for ReuseLayer {
@@ -36,13 +37,13 @@ impl<S> Layer<S> for ReuseLayer {
 }
 
 impl<S: Clone> Inside<S> {
-    fn take(&self) -> S {
+    fn take(&self) -> Box<S> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle.pop();
         drop(idle);
-        taken.unwrap_or_else(|| self.first.clone())
+        taken.unwrap_or_else(|| Box::new(self.first.clone()))
     }
-    fn give_back(&self, instance: S) {
+    fn give_back(&self, instance: Box<S>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < KEPT {
             idle.push(instance);
@@ -61,15 +62,16 @@ impl<S: Service<Req> + Clone, Req> Service<Req> for Reused<S> {
     }
 
     fn call(&mut self, req: Req) -> Self::Future {
-        let mut instance = self.0.take();
+        let mut taken = self.0.take();
+        let instance = &mut *taken;
         let ready = instance.poll_ready(&mut Context::from_waker(Waker::noop()));
         if matches!(ready, Poll::Ready(Ok(()))) {
             let future = instance.call(req);
-            self.0.give_back(instance);
+            self.0.give_back(taken);
             return Either::Left(future);
         }
         // It has perhaps begun to wait for something: nobody else gets it.
-        Either::Right(Box::pin(instance.oneshot(req)))
+        Either::Right(Box::pin((*taken).oneshot(req)))
     }
 }
 
