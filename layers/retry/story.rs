@@ -4,7 +4,7 @@ use crate::attempt::{Failure, What, settle};
 use std::{sync::Arc, time::Duration};
 use tierway_services::{
     BoxError,
-    chat::{self, Alternatives, Cause, Deadline, Notes, Operation, Prompt, Role, Target},
+    chat::{self, Alternatives, Cause, Deadline, Notes, Operation, Prompt, Role},
     dialect::Dialect,
     translate,
 };
@@ -41,8 +41,9 @@ where
         let outcome = ready.call(req).await.map_err(Into::into);
         return settle(outcome, dialect).await;
     }
-    let target = Target::of(&req).cloned();
-    let deadline = Deadline::of(&req);
+    let notes = Notes::of(&req);
+    let target = notes.target.clone();
+    let deadline = notes.deadline.map(|Deadline(until)| until);
     let budget = shared.budget(target.as_ref());
     budget.deposit();
     // What comes after the first attempt needs its own readiness.
@@ -51,7 +52,7 @@ where
     let mut outcome = settle(outcome, dialect).await;
     let (mut backoff, mut stale) = (None, false);
     // Where somebody else may answer, long waits are not worth it; a draft or a comparison can be done without altogether.
-    let dispensable = !matches!(Notes::of(&req).role, Role::Only | Role::Big);
+    let dispensable = !matches!(notes.role, Role::Only | Role::Big);
     let patience = match Alternatives::of(&req) {
         [] => settings.patience,
         _ => settings.patience.min(SHORT),

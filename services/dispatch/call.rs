@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     chat::{
-        self, AttemptEnd, KeptUpstream, Kind, Logprobs, Notes, Operation, Pieces, Prompt, Refusal,
-        Response, Role, Target,
+        self, AttemptEnd, KeptUpstream, Kind, Notes, Operation, Pieces, Prompt, Refusal, Response,
+        Role, Target,
     },
     dialect::Dialect,
     providers::Native,
@@ -36,6 +36,7 @@ pub(super) struct Call<'a> {
     pub(super) entry: &'a Entry,
     pub(super) target: &'a Target,
     pub(super) req: &'a chat::Request,
+    pub(super) notes: &'a Notes,
     pub(super) prompt: &'a Prompt,
     pub(super) signatures: &'a Arc<Signatures>,
     pub(super) estimate_tokens: bool,
@@ -75,7 +76,7 @@ impl<'a> Call<'a> {
     /// fails for the sake of them: what is refused goes again as it is.
     async fn ask_logprobs(self, dialect: Dialect, body: &Pieces) -> Result<WithLogprobs, Error> {
         let model = &*self.target.model;
-        let Some(wish) = Logprobs::of(self.req) else {
+        let Some(wish) = &self.notes.logprobs else {
             return Ok(WithLogprobs::NotAsked);
         };
         let memory = &self.entry.logprobs;
@@ -104,7 +105,7 @@ impl<'a> Call<'a> {
 
     /// Taps what the caller itself has asked for.
     fn passing_logprobs(self, dialect: Dialect) -> Option<Tap> {
-        let wish = Logprobs::of(self.req)?;
+        let wish = self.notes.logprobs.as_ref()?;
         translate::logprobs::asks(self.prompt).then(|| Tap {
             wish: wish.clone(),
             dialect,
@@ -117,8 +118,8 @@ impl<'a> Call<'a> {
 
     /// Says what the head will tell, where it may have to be sent before the provider's. A draft may come to nothing.
     fn say_early(self, dropped: &[String]) {
-        let notes = Notes::of(self.req);
-        if let Some(early) = notes.early.as_ref().filter(|_| notes.role != Role::Small) {
+        let is_draft = self.notes.role == Role::Small;
+        if let Some(early) = self.notes.early.as_ref().filter(|_| !is_draft) {
             early.write(|head| {
                 headers::answers(self.target, head);
                 headers::dropped(dropped, head);
@@ -314,9 +315,8 @@ impl<'a> Call<'a> {
     ) -> Result<(Answering<'a>, http::Response<Incoming>), Error> {
         let from = outgoing.dialect;
         let mut request = self.entry.request(outgoing)?;
-        let notes = Notes::of(self.req);
-        let (journal, target) = (notes.journal.clone(), self.target.clone());
-        let mut recorder = Recorder::start(journal, target, notes.role).asked(self.prompt);
+        let (journal, target) = (self.notes.journal.clone(), self.target.clone());
+        let mut recorder = Recorder::start(journal, target, self.notes.role).asked(self.prompt);
         recorder.trace(request.headers_mut());
         let first_byte_until = recorder.started() + self.entry.provider.limits().first_byte;
         match self.entry.send(&mut request, first_byte_until).await {

@@ -40,7 +40,7 @@ pub use error::{Cause, Error};
 pub use models::{Listing, Model, Unlisted, probe};
 
 use crate::{
-    chat::{self, Kind, Operation, Refusal, Response, Target},
+    chat::{self, Kind, Notes, Operation, Refusal, Response},
     providers::Provider,
     upstream::Client,
 };
@@ -107,7 +107,8 @@ impl Dispatch {
         let prompt = req.body();
         let caller = prompt.facts().dialect;
         let refuse = |kind, message: String| Ok(Refusal::new(kind, message).into_response(caller));
-        let Some(target) = Target::of(req) else {
+        let notes = Notes::of(req);
+        let Some(target) = &notes.target else {
             return refuse(Kind::Internal, "no model was bound to this call".into());
         };
         let Some(entry) = self.entry(&target.provider) else {
@@ -118,6 +119,7 @@ impl Dispatch {
             entry,
             target,
             req,
+            notes,
             prompt,
             signatures: &self.signatures,
             estimate_tokens: self.estimate_tokens,

@@ -67,8 +67,9 @@ pub fn read_answer(dialect: Dialect, body: &[u8]) -> Option<Answer> {
 #[cfg(feature = "client")]
 pub(crate) fn has_invalid_arguments(dialect: Dialect, body: &[u8]) -> bool {
     // Prepared once: to prepare them costs more than to look through most answers.
-    static CALLS: LazyLock<[Finder<'static>; 3]> =
-        LazyLock::new(|| ["tool_use", "tool_calls", "function_call"].map(Finder::new));
+    static CALLS: LazyLock<[Finder<'static>; 2]> =
+        // `tool_use` and `tool_calls`, and those of Responses and of old.
+        LazyLock::new(|| ["\"tool_", "function_call"].map(Finder::new));
     if !CALLS.iter().any(|word| word.find(body).is_some()) {
         return false;
     }
