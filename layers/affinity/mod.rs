@@ -21,7 +21,7 @@
 //! What is remembered is a [`Pin`]: the tier and its model, and what the prefix is worth there, once the answer has ended. The store is
 //! [`Memory`], or one that several nodes share (`Shared`, with the feature `redis`). One that fails or keeps us waiting knows nothing: the call goes where it was decided to.
 //!
-//! A side request is told by [`Aside`] on the request, which `Classify` writes and anybody above may; and by offering no tools
+//! A side request is told by [`Notes::aside`] of the request, which `Classify` writes and anybody above may; and by offering no tools
 //! where its conversation does, in fewer turns than that already has.
 //!
 //! # Example
