@@ -271,8 +271,9 @@ def test_a_server_that_dies_comes_back(gateway, scripted):
 
 def test_a_server_that_hangs_floods_or_babbles(gateway, scripted):
     memory = resident(gateway)
-    calls = ["hang", "flood", "noise", "garbage", "big"]
-    scripted.turns[:] = [[tool(f"mcp__faulty__{name}", name) for name in calls], [text("Well.")]]
+    # The server does one thing after the other, and each call has two seconds: what is to be answered does not stand behind the flood.
+    rounds = [["hang", "flood", "noise", "garbage"], ["big"]]
+    scripted.turns[:] = [*([tool(f"mcp__faulty__{name}", name) for name in names] for names in rounds), [text("Well.")]]
     began = time.monotonic()
     answer = ask(gateway, stream=True)
     assert time.monotonic() - began < 20 and answer.content[-1].text == "Well."
