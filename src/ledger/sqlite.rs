@@ -6,11 +6,15 @@ use super::{
     store,
 };
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
-use std::path::Path;
+use std::{path::Path, thread, time::Duration};
 
 /// So many rows go into one statement, which saves a fifth of what they cost one at a time: where they go is found once for all. More save
 /// nothing on top.
 const ROWS: usize = 8;
+/// After so many statements the thread sleeps for a moment, because a call that is woken on its core waits for as long as it runs there. To yield would not
+/// do: where every core is busy it comes back so late that rows wait for it.
+const STRETCH: usize = 8;
+const PAUSE: Duration = Duration::from_micros(50);
 /// That such a statement is undone by itself where one of its rows fails costs another twentieth; here the whole transaction is.
 const INSERT: &str = "INSERT OR FAIL";
 
@@ -54,7 +58,10 @@ fn add<'r, R: Record + 'r>(
         let text = store::statement::<R>(INSERT, columns, size);
         let mut statement = transaction.prepare_cached(&text)?;
         let mut bound: Option<&[&R]> = None;
-        for some in rows.chunks_exact(size) {
+        for (nth, some) in rows.chunks_exact(size).enumerate() {
+            if nth % STRETCH == STRETCH - 1 {
+                thread::sleep(PAUSE);
+            }
             let mut place = 0;
             for (n, row) in some.iter().enumerate() {
                 let before = bound.and_then(|bound| bound.get(n).copied());
